@@ -1,0 +1,132 @@
+//! `rbld.lock`: what was resolved once, one fact a line. Reads and writes the text; resolves nothing.
+//!
+//! ```text
+//! rbld-lock 1
+//!
+//! request 5f3c…
+//! environment debian bookworm 2026-11-20T00:00:00Z amd64
+//! index debian bookworm 9d12… 2026-11-15T10:02:11Z 4CB50190207B4758A3F73A796ED0E7B82643E131
+//! package bash 5.2.15-2+b7 amd64 1a2b… 1491312 pool/main/b/bash/bash_5.2.15-2+b7_amd64.deb base-files,debianutils
+//! root bash
+//! tree 77aa…
+//! ```
+//! Blocks are sorted by their request, lines within a block by kind in the order above and then by
+//! text, so two branches that lock different environments merge without a conflict and two that change
+//! the same one conflict in one line.
+
+use std::collections::BTreeMap;
+
+use crate::derivation::{Arch, PoolFile};
+use crate::digest::Digest;
+
+/// A whole lock.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lock {
+    /// The blocks, by request.
+    pub blocks: BTreeMap<Digest, Block>,
+}
+
+/// What one request came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// What was asked, in words.
+    pub title: Request,
+    /// The signed indexes it was resolved from.
+    pub indexes: Vec<Index>,
+    /// What was found.
+    pub facts: Facts,
+}
+
+/// What can be asked of an archive. Its canonical form is hashed into the `request` line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Request {
+    /// A set of binary packages that can be installed together.
+    Environment {
+        /// Where from.
+        suite: SuiteAt,
+        /// The architecture.
+        arch: Arch,
+        /// The packages asked for, sorted; the essential ones come by themselves.
+        packages: Vec<String>,
+        /// Source packages whose build dependencies are to be met, sorted.
+        build_depends: Vec<String>,
+    },
+    /// A source package and the binaries published for it.
+    Source {
+        /// Where from.
+        suite: SuiteAt,
+        /// The package.
+        name: String,
+        /// The architecture whose binaries count, beside `all`.
+        arch: Arch,
+    },
+    /// A qemu-user for machines of an architecture.
+    Emulator {
+        /// Where from.
+        suite: SuiteAt,
+        /// The machine it runs on.
+        host: Arch,
+    },
+}
+
+/// A suite of a signed archive as of an instant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SuiteAt {
+    /// The archive's name in a snapshot service: `debian`.
+    pub archive: String,
+    /// The suite: `bookworm`.
+    pub suite: String,
+    /// The components, sorted: `main`.
+    pub components: Vec<String>,
+    /// The instant, seconds since 1970.
+    pub instant: i64,
+}
+
+/// A signed index and who signed it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Index {
+    /// The suite.
+    pub suite: String,
+    /// The sha256 of its `InRelease`.
+    pub digest: Digest,
+    /// Its `Date`, seconds since 1970.
+    pub date: i64,
+    /// Its `Valid-Until`, when it has one: a fact, not judged at a pin.
+    pub valid_until: Option<i64>,
+    /// The fingerprint of the key whose signature was checked, upper-case hexadecimal.
+    pub signer: String,
+}
+
+/// The facts of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Facts {
+    /// Of an environment.
+    Environment {
+        /// The packages, sorted by name and architecture.
+        packages: Vec<LockedPackage>,
+        /// The names that were asked for or are essential, sorted.
+        roots: Vec<String>,
+        /// The digest of the tree, once realised.
+        tree: Option<Digest>,
+    },
+    /// Of a source package.
+    Source {
+        /// Its version.
+        version: String,
+        /// Its files, by name.
+        files: Vec<PoolFile>,
+        /// Its published binaries, by file name.
+        binaries: Vec<PoolFile>,
+    },
+    /// Of an emulator: the package that holds it.
+    Emulator(LockedPackage),
+}
+
+/// A package and what keeps it in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockedPackage {
+    /// The package.
+    pub package: crate::derivation::Package,
+    /// The names of locked packages that it depends on, sorted. One that isn't locked makes the lock stale.
+    pub needs: Vec<String>,
+}

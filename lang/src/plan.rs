@@ -1,0 +1,176 @@
+//! The plan: all that a file asks for, ready to realise and compare.
+//!
+//! The only value that crosses from the language to the runtime. Built by
+//! `eval::instantiate`; ordered, so that equal files give equal plans.
+
+use indexmap::IndexMap;
+use petgraph::graph::DiGraph;
+
+use crate::derivation::{Derivation, DerivationId, InputRef};
+use crate::digest::Digest;
+use crate::span::Span;
+
+/// Derivations and the comparisons of what they give.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Every derivation, each after all it needs.
+    pub derivations: IndexMap<DerivationId, Derivation>,
+    /// The names a person knows derivations by: `t[trisquel11]`, `src`; in the file's order.
+    pub names: Vec<Named>,
+    /// The assertions, in the file's order.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// A derivation as an item of the file.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// `src`, `bookworm`, `t[bookworm]`.
+    pub name: String,
+    /// `input`, `env` or `build`.
+    pub kind: ItemKind,
+    /// Which derivation.
+    pub id: DerivationId,
+    /// The item.
+    pub span: Span,
+}
+
+/// The kinds of item that name derivations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ItemKind {
+    /// `input`.
+    Input,
+    /// `env`.
+    Env,
+    /// `build`.
+    Build,
+}
+
+/// One assertion.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The text in quotes.
+    pub name: String,
+    /// The item.
+    pub span: Span,
+    /// What is compared.
+    pub form: Form,
+    /// What counts as equal.
+    pub equality: Equality,
+    /// The share of members that must match, in hundredths of a percent; all of them when `None`.
+    pub at_least: Option<u32>,
+    /// The reason why this is expected to differ; then equality is the failure.
+    pub expect_different: Option<String>,
+}
+
+/// The forms of a comparison.
+#[derive(Clone, Debug)]
+pub enum Form {
+    /// `identical(xs, within, across)`.
+    Identical {
+        /// What must be equal.
+        members: Vec<Member>,
+        /// The groups inside which members must be equal; one group of all members when not written.
+        groups: Vec<Group>,
+        /// Whether different groups must differ.
+        across: Across,
+    },
+    /// `matches(x, …)`, each member against what is expected of it.
+    Matches {
+        /// The members.
+        members: Vec<Member>,
+        /// What each is expected to be, in the members' order.
+        expected: Vec<Expected>,
+    },
+    /// `differ(a, b)`.
+    Differ {
+        /// One.
+        a: Member,
+        /// The other.
+        b: Member,
+    },
+}
+
+/// An output that takes part in a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// Its key in the matrix as a person writes it: `trisquel11`; for a single build its name.
+    pub key: String,
+    /// The output.
+    pub output: InputRef,
+}
+
+/// A named group of members.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name: `modern`.
+    pub name: String,
+    /// Its members, as indexes.
+    pub members: Vec<usize>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What is asked of different groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    /// Nothing.
+    Any,
+    /// No two groups may share a digest.
+    Differ,
+}
+
+/// What a member is expected to be.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// This digest, written in the file.
+    Digest {
+        /// The digest.
+        digest: Digest,
+        /// Where it is written.
+        span: Span,
+    },
+    /// The same as another output.
+    Output(InputRef),
+    /// Files that an archive publishes: each file of the member with one of these names must have its digest, and
+    /// at least one must be there.
+    Published {
+        /// By whom, for a person: `debian bookworm 2026-11-20T00:00:00Z`.
+        by: String,
+        /// The files.
+        files: Vec<crate::derivation::PoolFile>,
+        /// Where to fetch one of them, to show how it differs.
+        archive: crate::derivation::ArchiveId,
+    },
+}
+
+/// What counts as equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Equality {
+    /// The same bytes.
+    Bytes,
+}
+
+impl Plan {
+    /// The derivations as a graph, edges from what is needed to what needs it.
+    pub fn graph(&self) -> DiGraph<DerivationId, ()> {
+        let mut graph = DiGraph::with_capacity(self.derivations.len(), self.derivations.len());
+        for id in self.derivations.keys() {
+            graph.add_node(*id);
+        }
+        for (index, derivation) in self.derivations.values().enumerate() {
+            for need in derivation.needs() {
+                if let Some(from) = self.derivations.get_index_of(&need) {
+                    graph.add_edge((from as u32).into(), (index as u32).into(), ());
+                }
+            }
+        }
+        graph
+    }
+
+    /// The first name a person knows a derivation by.
+    pub fn name_of(&self, id: DerivationId) -> Option<&Named> {
+        self.names.iter().find(|named| named.id == id)
+    }
+}

@@ -1,0 +1,11 @@
+//! Everything of rbld that touches the world: realising a plan and comparing what comes out.
+
+pub mod compare;
+pub mod environment;
+pub mod executor;
+pub mod failure;
+pub mod fetch;
+pub mod progress;
+pub mod report;
+pub mod sandbox;
+pub mod store;

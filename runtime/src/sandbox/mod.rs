@@ -1,0 +1,1 @@
+//! Sandbox. (Being written.)
