@@ -165,6 +165,8 @@ pub enum TypeExprKind {
     Option(Box<TypeExpr>),
     /// `{ name: String }`.
     Record(Vec<FieldType>),
+    /// What the parser put where it reported an error: of a type that fits everywhere.
+    Error,
 }
 
 /// A parameter of a function or recipe; the type is always written.
