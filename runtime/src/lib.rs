@@ -1,6 +1,7 @@
 //! Everything of rbld that touches the world: realising a plan and comparing what comes out.
 
 pub mod compare;
+pub mod config;
 pub mod environment;
 pub mod executor;
 pub mod failure;

@@ -1,0 +1,358 @@
+//! Bytes from `http:`, `https:` and `file:` URLs: bounded, resumed, retried, checked.
+//!
+//! [`Http::download`] tries its URLs in order and accepts only bytes of the expected digest, so any source is
+//! as good as another; [`Http::get`] reads small things whose content is checked by other means. Nothing here
+//! knows what the bytes mean. Servers are trusted with nothing: not the length, not the content, not to answer.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rbld_lang::digest::Digest;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use super::transfer::{self, Trouble};
+use crate::failure::{Doing, Failure, Result};
+use crate::progress::Task;
+
+/// How long to wait for a server and how often to ask again.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Without a single byte.
+    pub stall: Duration,
+    /// How often one URL is tried.
+    pub tries: u32,
+    /// Before the second try; it doubles each time.
+    pub pause: Duration,
+    /// The longest that is waited when a server says how long to wait.
+    pub longest_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            connect: Duration::from_secs(15),
+            stall: Duration::from_secs(30),
+            tries: 4,
+            pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a download must come to.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The sha256.
+    pub digest: Digest,
+    /// The length in bytes, where known.
+    pub size: Option<u64>,
+}
+
+/// Takes the bytes of a download as they come.
+pub trait Sink {
+    /// What came so far was wrong: begin again, empty.
+    fn restart(&mut self) -> Result<()>;
+    /// Some more.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// The most that a download without a known length may have.
+const LARGEST: u64 = 64 << 30;
+
+/// A client. Clones share connections and what is known of each host; several threads may use it.
+#[derive(Clone)]
+pub struct Http(Arc<Inner>);
+
+pub(super) struct Inner {
+    runtime: Option<tokio::runtime::Runtime>,
+    pub(super) client: reqwest::Client,
+    pub(super) patience: Patience,
+    pub(super) offline: bool,
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+}
+
+/// What is known of a host.
+pub(super) struct Host {
+    pub(super) places: Semaphore,
+    pub(super) down: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Http {
+    /// A client with the usual patience; `offline` refuses every URL that isn't `file:`.
+    pub fn new(offline: bool) -> Result<Http> {
+        Http::with_patience(offline, Patience::default())
+    }
+
+    /// A client with its own patience.
+    pub fn with_patience(offline: bool, patience: Patience) -> Result<Http> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("rbld-http")
+            .enable_all()
+            .build()
+            .doing(|| "start the threads that fetch")?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("rbld/", env!("CARGO_PKG_VERSION"), " (reproducible build checks)"))
+            .connect_timeout(patience.connect)
+            .read_timeout(patience.stall)
+            .redirect(reqwest::redirect::Policy::limited(8))
+            .pool_max_idle_per_host(6)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .build()
+            .map_err(|error| {
+                Failure::world(format!("could not set up the http client: {}", transfer::cause(&error)))
+            })?;
+        Ok(Http(Arc::new(Inner {
+            runtime: Some(runtime),
+            client,
+            patience,
+            offline,
+            hosts: Mutex::default(),
+        })))
+    }
+
+    /// The bytes at a URL, at most `limit` of them. For what is checked by other means than a digest known before.
+    pub fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Bytes(Vec::new());
+        self.try_url(url, &mut Goal { limit, expect: None }, &mut bytes, &mut Meter::new(None))
+            .map_err(|trouble| trouble.into_failure(format!("could not fetch `{url}`")))?;
+        Ok(bytes.0)
+    }
+
+    /// Gives the bytes of the expected digest to a sink, from the first URL that has them.
+    ///
+    /// Bytes that came from a URL that failed half-way are kept and the rest asked of the next one. `task` is
+    /// told of the bytes that arrive, not of how many there will be.
+    pub fn fetch(
+        &self,
+        urls: &[String],
+        expect: Expected,
+        sink: &mut dyn Sink,
+        task: Option<&Task>,
+    ) -> Result<()> {
+        let mut goal = Goal { limit: expect.size.unwrap_or(LARGEST), expect: Some(expect) };
+        let mut meter = Meter::new(task);
+        let mut tried = Vec::new();
+        let (first, last): (Vec<&String>, Vec<&String>) = urls.iter().partition(|url| !self.is_down(url));
+        for url in first.into_iter().chain(last) {
+            match self.try_url(url, &mut goal, sink, &mut meter) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Here(failure)) => return Err(failure),
+                Err(trouble) => tried.push(format!("{url}: {trouble}")),
+            }
+        }
+        let name = urls.first().and_then(|url| url.rsplit('/').next()).unwrap_or("");
+        let mut failure = Failure::world(match urls.len() {
+            0 => "no place is known to fetch from".to_owned(),
+            1 => format!("could not fetch `{name}`"),
+            count => format!("could not fetch `{name}` from any of {count} places"),
+        })
+        .fact(format!("expected sha256 {}", expect.digest));
+        failure.facts.extend(tried);
+        Err(failure.help(if self.0.offline {
+            "leave out `--offline`, or give `--vendor` a folder that has it"
+        } else {
+            "check the network, or name a mirror that has it under `[mirrors]` in config.toml"
+        }))
+    }
+
+    /// Tries one URL as often as patience allows.
+    fn try_url(
+        &self,
+        url: &str,
+        goal: &mut Goal,
+        sink: &mut dyn Sink,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Trouble> {
+        if let Some(path) = transfer::local_path(url)? {
+            meter.restart(sink)?;
+            transfer::copy(&path, goal, sink, meter)?;
+            return goal.judge(meter).inspect_err(|_| meter.spoilt = true);
+        }
+        let host = self.host(url);
+        let tries = if host.down.load(Ordering::Relaxed) { 1 } else { self.0.patience.tries };
+        let mut pause = self.0.patience.pause;
+        let mut again = 1;
+        meter.mixed = meter.have > 0;
+        loop {
+            if meter.spoilt {
+                meter.restart(sink)?;
+            }
+            let trouble = match self.block_on(transfer::once(&self.0, &host, url, goal, sink, meter)) {
+                Ok(()) => match goal.judge(meter) {
+                    Ok(()) => return Ok(()),
+                    Err(trouble) => {
+                        // The head came from elsewhere, so this server may not be the one that lied.
+                        let mixed = std::mem::take(&mut meter.mixed);
+                        meter.restart(sink)?;
+                        if mixed {
+                            continue;
+                        }
+                        return Err(trouble);
+                    }
+                },
+                Err(trouble) => trouble,
+            };
+            let wait = match &trouble {
+                Trouble::Busy(_, Some(wait)) if *wait <= self.0.patience.longest_pause => *wait,
+                Trouble::Broken(_) | Trouble::Busy(_, None) => pause,
+                Trouble::Down(_) => {
+                    host.down.store(true, Ordering::Relaxed);
+                    return Err(trouble);
+                }
+                _ => return Err(trouble),
+            };
+            if again >= tries {
+                return Err(trouble);
+            }
+            again += 1;
+            pause *= 2;
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        match &self.0.runtime {
+            Some(runtime) => runtime.block_on(future),
+            None => Err(Trouble::Here(Failure::bug("the http client was used after it ended"))),
+        }
+    }
+
+    fn is_down(&self, url: &str) -> bool {
+        !url.starts_with("file:") && self.host(url).down.load(Ordering::Relaxed)
+    }
+
+    fn host(&self, url: &str) -> Arc<Host> {
+        let name = transfer::host_of(url);
+        let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = if name.starts_with("snapshot") { 2 } else { 6 };
+        hosts
+            .entry(name)
+            .or_insert_with(|| {
+                Arc::new(Host { places: Semaphore::new(places), down: AtomicBool::new(false) })
+            })
+            .clone()
+    }
+}
+
+/// What has to come.
+pub(super) struct Goal {
+    pub(super) limit: u64,
+    pub(super) expect: Option<Expected>,
+}
+
+impl Goal {
+    /// Whether what came is what was wanted.
+    fn judge(&self, meter: &Meter<'_>) -> Result<(), Trouble> {
+        let Some(expect) = self.expect else { return Ok(()) };
+        if let Some(size) = expect.size
+            && size != meter.have
+        {
+            return Err(Trouble::Wrong(format!("has {} bytes instead of {size}", meter.have)));
+        }
+        let found = Digest::from_bytes(meter.hash.clone().finalize().into());
+        if found != expect.digest {
+            return Err(Trouble::Wrong(format!("expected sha256 {}, found {found}", expect.digest)));
+        }
+        Ok(())
+    }
+}
+
+/// Counts and hashes what came.
+pub(super) struct Meter<'a> {
+    pub(super) have: u64,
+    hash: Sha256,
+    shown: u64,
+    task: Option<&'a Task>,
+    mixed: bool,
+    pub(super) spoilt: bool,
+    /// What a server said identifies the bytes that came so far, and at which URL.
+    pub(super) version: Option<(String, String)>,
+}
+
+impl<'a> Meter<'a> {
+    fn new(task: Option<&'a Task>) -> Meter<'a> {
+        Meter { have: 0, hash: Sha256::new(), shown: 0, task, mixed: false, spoilt: false, version: None }
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8], goal: &Goal, sink: &mut dyn Sink) -> Result<(), Trouble> {
+        if self.have + bytes.len() as u64 > goal.limit {
+            self.spoilt = true;
+            return Err(Trouble::Wrong(format!("has more than {} bytes", goal.limit)));
+        }
+        self.hash.update(bytes);
+        sink.write(bytes).map_err(Trouble::Here)?;
+        self.have += bytes.len() as u64;
+        if let Some(task) = self.task
+            && self.have > self.shown
+        {
+            task.advance(self.have - self.shown);
+            self.shown = self.have;
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, sink: &mut dyn Sink) -> Result<(), Trouble> {
+        if self.have > 0 {
+            sink.restart().map_err(Trouble::Here)?;
+        }
+        *self = Meter { shown: self.shown, task: self.task, ..Meter::new(None) };
+        Ok(())
+    }
+}
+
+struct Bytes(Vec<u8>);
+
+impl Sink for Bytes {
+    fn restart(&mut self) -> Result<()> {
+        self.0.clear();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A sink that writes to a file made anew on each start.
+pub struct ToFile<'a> {
+    path: &'a std::path::Path,
+    file: std::fs::File,
+}
+
+impl<'a> ToFile<'a> {
+    /// Makes the file.
+    pub fn create(path: &'a std::path::Path) -> Result<ToFile<'a>> {
+        let file = std::fs::File::create(path).doing(|| format!("write `{}`", path.display()))?;
+        Ok(ToFile { path, file })
+    }
+}
+
+impl Sink for ToFile<'_> {
+    fn restart(&mut self) -> Result<()> {
+        self.file = std::fs::File::create(self.path).doing(|| format!("write `{}`", self.path.display()))?;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).doing(|| format!("write `{}`", self.path.display()))
+    }
+}

@@ -1,0 +1,250 @@
+//! Where the files of an archive may be had, best first. Fetches nothing.
+//!
+//! Configured mirrors come first, then the mirror that this machine's own apt uses, then the snapshot archive,
+//! which is slow and rations its answers. Since a digest says what the bytes must be, any place is as good.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rbld_lang::derivation::ArchiveId;
+
+use super::date;
+use super::debian::stanza;
+use crate::config::Config;
+
+/// Why a place is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The settings or the environment name it.
+    Configured,
+    /// The machine's own apt uses it: holds the archive as it is today.
+    Host,
+    /// The snapshot archive: holds it as it was.
+    Snapshot,
+}
+
+/// A place that holds an archive: `dists` and `pool` are below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Its URL, without a slash at the end.
+    pub url: String,
+    /// Why it is asked.
+    pub origin: Origin,
+}
+
+/// The places of each archive.
+#[derive(Clone, Debug, Default)]
+pub struct Mirrors {
+    configured: BTreeMap<String, Vec<String>>,
+    host: Vec<String>,
+    /// Archives whose places were all given by the environment.
+    only: BTreeMap<String, Vec<String>>,
+}
+
+/// Where the snapshot archive is.
+const SNAPSHOT: &str = "http://snapshot.debian.org/archive";
+
+/// The archives that can be named by the environment, and how.
+const OVERRIDES: [(&str, &str); 2] =
+    [("debian", "RBLD_MIRROR_DEBIAN"), ("debian-security", "RBLD_MIRROR_DEBIAN_SECURITY")];
+
+impl Mirrors {
+    /// The places by settings, environment and the machine's apt.
+    ///
+    /// `RBLD_MIRROR_DEBIAN` (base URLs separated by blanks) replaces all places of `debian`: nothing else is asked.
+    pub fn from_machine(config: &Config) -> Mirrors {
+        let mut mirrors = Mirrors::new(config, &host_bases(Path::new("/etc/apt")));
+        for (archive, variable) in OVERRIDES {
+            if let Ok(value) = std::env::var(variable) {
+                let bases: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+                if !bases.is_empty() {
+                    mirrors = mirrors.only(archive, bases);
+                }
+            }
+        }
+        mirrors
+    }
+
+    /// The places by settings and a list of what apt uses.
+    pub fn new(config: &Config, host: &[String]) -> Mirrors {
+        Mirrors { configured: config.mirrors.clone(), host: host.to_vec(), only: BTreeMap::new() }
+    }
+
+    /// Asks nothing but these places for an archive.
+    #[must_use]
+    pub fn only(mut self, archive: &str, bases: Vec<String>) -> Mirrors {
+        self.only.insert(archive.to_owned(), bases);
+        self
+    }
+
+    /// The places of an archive as of an instant, best first for files whose digest is known.
+    pub fn bases(&self, archive: &ArchiveId) -> Vec<Base> {
+        let mut bases: Vec<Base> = Vec::new();
+        let mut add = |url: &str, origin| {
+            let url =
+                url.replace("{instant}", &date::stamp(archive.instant)).trim_end_matches('/').to_owned();
+            if !bases.iter().any(|base| base.url == url) {
+                bases.push(Base { url, origin });
+            }
+        };
+        if let Some(only) = self.only.get(&archive.name) {
+            only.iter().for_each(|url| add(url, Origin::Configured));
+            return bases;
+        }
+        self.configured.get(&archive.name).into_iter().flatten().for_each(|url| add(url, Origin::Configured));
+        self.host.iter().filter(|url| holds(url, &archive.name)).for_each(|url| add(url, Origin::Host));
+        add(&format!("{SNAPSHOT}/{}/{{instant}}", archive.name), Origin::Snapshot);
+        bases
+    }
+
+    /// The places to ask for a signed index: the snapshot archive, which knows what was current, before the
+    /// mirror of the machine's apt, which knows what is.
+    pub fn index_bases(&self, archive: &ArchiveId) -> Vec<Base> {
+        let mut bases = self.bases(archive);
+        bases.sort_by_key(|base| match base.origin {
+            Origin::Configured => 0,
+            Origin::Snapshot => 1,
+            Origin::Host => 2,
+        });
+        bases
+    }
+
+    /// The URLs of a file of an archive (`pool/main/…`), best first.
+    pub fn urls(&self, archive: &ArchiveId, path: &str) -> Vec<String> {
+        self.bases(archive).into_iter().map(|base| format!("{}/{path}", base.url)).collect()
+    }
+}
+
+/// Whether a text can be a base.
+pub(crate) fn is_base(url: &str) -> bool {
+    ["http://", "https://", "file:///"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme) && url.len() > scheme.len())
+}
+
+/// Whether a base of apt's is one of an archive, by the last part of its path.
+fn holds(url: &str, archive: &str) -> bool {
+    url.trim_end_matches('/').rsplit('/').next() == Some(archive)
+}
+
+/// The bases that apt uses by the files in its folder, in the order apt reads them; none when they can't be read.
+fn host_bases(etc: &Path) -> Vec<String> {
+    let mut files = vec![etc.join("sources.list")];
+    let mut parts: Vec<PathBuf> = std::fs::read_dir(etc.join("sources.list.d"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
+    parts.sort();
+    files.extend(parts);
+    let mut bases: Vec<String> = Vec::new();
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let found = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("list") => one_line(&text),
+            Some("sources") => deb822(&text),
+            _ => continue,
+        };
+        for url in found {
+            if is_base(&url) && !bases.contains(&url) {
+                bases.push(url);
+            }
+        }
+    }
+    bases
+}
+
+/// `deb [options] URI suite component…`, one a line.
+fn one_line(text: &str) -> Vec<String> {
+    let uri = |line: &str| {
+        let line = line.split('#').next().unwrap_or("").trim();
+        let rest = line.strip_prefix("deb-src").or_else(|| line.strip_prefix("deb"))?;
+        let rest = rest.strip_prefix(|c: char| c.is_ascii_whitespace())?.trim_start();
+        let rest = match rest.strip_prefix('[') {
+            Some(options) => options.split_once(']')?.1,
+            None => rest,
+        };
+        rest.split_ascii_whitespace().next().map(str::to_owned)
+    };
+    text.lines().filter_map(uri).collect()
+}
+
+/// Stanzas with `URIs:`.
+fn deb822(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let without_comments: String =
+        text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    for stanza in stanza::stanzas(without_comments.as_bytes()) {
+        let field = |name: &str| stanza.get(name).unwrap_or("").to_owned();
+        if matches!(field("Enabled").to_ascii_lowercase().as_str(), "no" | "false" | "0") {
+            continue;
+        }
+        found.extend(field("URIs").split_ascii_whitespace().map(str::to_owned));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive() -> ArchiveId {
+        ArchiveId { name: "debian".to_owned(), instant: 1_795_305_600 }
+    }
+
+    #[test]
+    fn configured_then_host_then_snapshot() {
+        let config =
+            Config::parse("[mirrors]\ndebian = [\"http://127.0.0.1:1/{instant}/\", \"file:///srv\"]")
+                .unwrap();
+        let mirrors = Mirrors::new(
+            &config,
+            &["http://a.example/debian/".to_owned(), "http://a.example/debian-security".to_owned()],
+        );
+        let urls = mirrors.urls(&archive(), "dists/sid/InRelease");
+        assert_eq!(
+            urls,
+            [
+                "http://127.0.0.1:1/20261122T000000Z/dists/sid/InRelease",
+                "file:///srv/dists/sid/InRelease",
+                "http://a.example/debian/dists/sid/InRelease",
+                "http://snapshot.debian.org/archive/debian/20261122T000000Z/dists/sid/InRelease",
+            ]
+        );
+        let index: Vec<Origin> = mirrors.index_bases(&archive()).iter().map(|base| base.origin).collect();
+        assert_eq!(index, [Origin::Configured, Origin::Configured, Origin::Snapshot, Origin::Host]);
+        assert_eq!(
+            mirrors.only("debian", vec!["file:///m".to_owned()]).urls(&archive(), "x"),
+            ["file:///m/x"]
+        );
+    }
+
+    #[test]
+    fn apt_configuration_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("sources.list.d")).unwrap();
+        write(
+            "sources.list",
+            "# old\ndeb [arch=amd64 trusted=yes] http://one.example/debian sid main # x\ndebug\n",
+        );
+        write(
+            "sources.list.d/b.list",
+            "deb-src https://two.example/debian-security bookworm-security main\n",
+        );
+        write("sources.list.d/c.list.save", "deb http://no.example/debian sid main\n");
+        write(
+            "sources.list.d/a.sources",
+            "Types: deb\n# no\nURIs: http://three.example/debian\n mirror+file:/etc/m\nSuites: sid\n\nEnabled: no\nURIs: http://no.example/debian\n",
+        );
+        assert_eq!(
+            host_bases(folder.path()),
+            [
+                "http://one.example/debian",
+                "http://three.example/debian",
+                "https://two.example/debian-security",
+            ]
+        );
+        assert_eq!(host_bases(Path::new("/nonexistent")), Vec::<String>::new());
+    }
+}
