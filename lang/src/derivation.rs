@@ -384,10 +384,14 @@ impl Build {
         }
         to.close();
         text(to, "workdir", self.workdir.as_deref().unwrap_or(""));
-        text(to, "shell", match self.shell {
-            Shell::Sh => "sh",
-            Shell::Bash => "bash",
-        });
+        text(
+            to,
+            "shell",
+            match self.shell {
+                Shell::Sh => "sh",
+                Shell::Bash => "bash",
+            },
+        );
         text(to, "script", &self.script);
         to.open("vars", self.vars.len());
         for (name, value) in &self.vars {

@@ -1,13 +1,25 @@
 //! The rbld language: text in, a [`plan::Plan`] out.
 //!
 //! Pure: no file, clock, environment variable or process is touched here; whatever comes
-//! from outside comes through `loader::Loader`. The path of data is
-//! `syntax::parse` → `resolve::resolve` → `check::check` → `eval::instantiate`.
+//! from outside comes through [`loader::Loader`]. The path of data is
+//! [`load`] (parses and follows `use`) → [`evaluate`] (resolves, checks, evaluates) →
+//! [`instantiate`] (joins the values with the lock).
 
 pub mod derivation;
 pub mod diagnostic;
 pub mod digest;
+pub mod eval;
+pub mod graph;
+pub mod ir;
+pub mod loader;
 pub mod lock;
+pub mod nearest;
 pub mod plan;
 pub mod span;
 pub mod syntax;
+pub mod types;
+pub mod value;
+
+pub use eval::instantiate::instantiate;
+pub use eval::{Evaluated, Host, evaluate};
+pub use loader::{Loader, Project, load};

@@ -1,0 +1,147 @@
+//! The typed tree: what `check` makes of expressions and the evaluator walks.
+//!
+//! Names are gone (slots, items, indexes of fields), defaults are filled in and conversions
+//! are written out, so the evaluator can't meet a wrong type or an unknown name.
+
+use std::sync::Arc;
+
+use crate::span::Span;
+use crate::syntax::ast::{BinaryOp, UnaryOp};
+use crate::types::{Conversion, Shape};
+use crate::value::Value;
+
+/// An item of any module, by its order in the checker's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ItemId(pub u32);
+
+impl ItemId {
+    /// As an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An expression and where it was written.
+#[derive(Clone, Debug)]
+pub struct Ir {
+    /// Its place.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// The shapes of a checked expression.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// An error was reported here.
+    Poison,
+    /// A value known already.
+    Const(Value),
+    /// A parameter or loop variable of the innermost body.
+    Local(u32),
+    /// The value of a `let`, `input`, `env` or `build`.
+    Item(ItemId),
+    /// The texts of the parts in a row.
+    Text(Vec<Ir>),
+    /// A list.
+    List(Vec<Ir>),
+    /// A record.
+    Record(Arc<Shape>, Vec<Ir>),
+    /// A map, its keys first.
+    Map(Vec<(Ir, Ir)>),
+    /// `[for …: body]`; the variables get the slots that follow those in use.
+    Comprehension(Box<Loop>),
+    /// A field of a record.
+    Field(Box<Ir>, u32),
+    /// An output of a build.
+    Output(Box<Ir>, Arc<str>, Span),
+    /// `.*`.
+    Star(Box<Ir>),
+    /// What is done with one member (in the next free slot), done with each.
+    Each(Box<Ir>, Box<Ir>),
+    /// A cell or slice of a matrix, an element of a list, the value of a map's key.
+    Index(Box<Ir>, Vec<Option<Ir>>),
+    /// A function applied to all of its parameters, in their order.
+    Call(ItemId, Vec<Ir>),
+    /// A recipe applied to all of its parameters, in their order.
+    Apply(ItemId, Vec<Ir>),
+    /// A builtin function or intrinsic.
+    Builtin(Builtin, Vec<Ir>),
+    /// `iterate(count, start, function)`; whether the function also takes the round.
+    Iterate {
+        /// How often.
+        count: Box<Ir>,
+        /// The first element.
+        start: Box<Ir>,
+        /// What makes the next from the last.
+        function: ItemId,
+        /// Whether it takes the number of the round, from one, as its second argument.
+        numbered: bool,
+    },
+    /// A record with some fields replaced.
+    With(Box<Ir>, Vec<(u32, Ir)>),
+    /// `if`.
+    If(Box<Ir>, Box<Ir>, Box<Ir>),
+    /// `not`, `-`.
+    Unary(UnaryOp, Box<Ir>),
+    /// An operator.
+    Binary(BinaryOp, Box<Ir>, Box<Ir>),
+    /// A value made one of another type.
+    Convert(Box<Ir>, Conversion),
+    /// A file or folder of the project, relative to its folder.
+    Path(Arc<str>),
+}
+
+/// Loops and what they repeat.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// What each variable runs over, outermost first.
+    pub over: Vec<Ir>,
+    /// Leaves out what is false.
+    pub filter: Option<Ir>,
+    /// What is repeated.
+    pub body: Ir,
+}
+
+/// Functions that the evaluator knows by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `file(path)`.
+    File,
+    /// `files(pattern)`.
+    Files,
+    /// `length(list)`.
+    Length,
+    /// `join(list, sep)`.
+    Join,
+    /// `text(value)`.
+    Text,
+    /// `default(value, otherwise)`.
+    Default,
+    /// `different(why)`.
+    Different,
+    /// `core.url(url, urls, digest, name)`.
+    Url,
+    /// `core.git(url, commit, tag, branch, submodules)`.
+    Git,
+    /// `core.unpack(from, strip)`.
+    Unpack,
+    /// `core.archive(name, suite, components, at)`.
+    Archive,
+    /// `ARCHIVE.env(arch, packages, build_depends)`.
+    ArchiveEnv,
+    /// `ARCHIVE.source(name, arch)`.
+    ArchiveSource,
+}
+
+impl Ir {
+    /// An expression at a place.
+    pub fn new(span: Span, kind: Kind) -> Ir {
+        Ir { span, kind }
+    }
+
+    /// What stands where an error was reported.
+    pub fn poison(span: Span) -> Ir {
+        Ir { span, kind: Kind::Poison }
+    }
+}

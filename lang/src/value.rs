@@ -1,0 +1,372 @@
+//! Values: what expressions come to. Small, shared and immutable.
+//!
+//! Environments, inputs and builds are descriptions, not yet derivations: what a lock has to
+//! say is added by `eval::instantiate`. An item's value knows the item's name, by which a
+//! matrix has it as a key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::derivation::{OutputSpec, Shell};
+use crate::digest::Digest;
+use crate::lock::{Request, SuiteAt};
+use crate::span::Span;
+use crate::types::{EnumType, Shape};
+
+/// A value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `none`.
+    None,
+    /// Of type `Bool`.
+    Bool(bool),
+    /// Of type `Int`.
+    Int(i64),
+    /// Seconds since 1970.
+    Instant(i64),
+    /// Days since 1970.
+    Date(i64),
+    /// Seconds.
+    Duration(u64),
+    /// Bytes.
+    Size(u64),
+    /// Hundredths of a percent.
+    Percent(u32),
+    /// Of type `String` or `Url`.
+    Text(Arc<str>),
+    /// Of type `Digest`.
+    Digest(Arc<Digest>),
+    /// Of type `Commit`: its digits.
+    Commit(Arc<str>),
+    /// A variant of an enum, by index.
+    Variant(Arc<EnumType>, u32),
+    /// Of type `List[T]`.
+    List(Arc<[Value]>),
+    /// A record.
+    Record(Arc<Record>),
+    /// Of type `Map[K, V]`, in the order written.
+    Map(Arc<IndexMap<Key, Value>>),
+    /// Of type `Archive`.
+    Archive(Arc<Archive>),
+    /// Of type `Env`.
+    Env(Arc<Env>),
+    /// Of type `Input`.
+    Input(Arc<Input>),
+    /// Of type `Build`.
+    Build(Arc<Build>),
+    /// An output of a build, of type `File` or `Files`.
+    Output(Arc<Output>),
+    /// A matrix.
+    Matrix(Arc<Matrix>),
+    /// `file(…)`, `files(…)`.
+    Spec(Arc<OutputSpec>),
+    /// `different(…)`.
+    Different(Arc<str>),
+}
+
+/// A record's names and values.
+#[derive(Debug)]
+pub struct Record {
+    /// The names.
+    pub shape: Arc<Shape>,
+    /// The values, in the order of the names.
+    pub values: Vec<Value>,
+}
+
+impl Record {
+    /// Names and values in pairs.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
+        self.shape.names.iter().zip(&self.values)
+    }
+}
+
+/// A key of a matrix or map.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// An item, by its name.
+    Item(Arc<str>),
+    /// A text.
+    Text(Arc<str>),
+    /// A number.
+    Int(i64),
+    /// A variant of an enum.
+    Variant(Arc<str>),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Item(text) | Key::Text(text) | Key::Variant(text) => f.write_str(text),
+            Key::Int(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// A distribution's archive as of an instant.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    /// Which suite of what, and when.
+    pub at: SuiteAt,
+    /// The item it is the value of.
+    pub name: Option<Arc<str>>,
+}
+
+/// An environment as asked for.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// The request, always [`Request::Environment`].
+    pub request: Arc<Request>,
+    /// Where it was asked for.
+    pub span: Span,
+    /// The item it is the value of.
+    pub name: Option<Arc<str>>,
+}
+
+/// Something that a build reads.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// What it is.
+    pub source: Source,
+    /// Where it was written.
+    pub span: Span,
+    /// The item it is the value of.
+    pub name: Option<Arc<str>>,
+    /// How many inputs and builds lie below it.
+    pub depth: u32,
+}
+
+/// What an input is made from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// `fetch.url`.
+    Url {
+        /// Where it may be had.
+        urls: Vec<String>,
+        /// Its digest.
+        digest: Digest,
+        /// Its file name.
+        name: String,
+    },
+    /// `fetch.git`.
+    Git {
+        /// The repository.
+        url: String,
+        /// The commit.
+        commit: String,
+        /// Its tag or branch.
+        reference: Option<String>,
+        /// Whether submodules are filled in.
+        submodules: bool,
+    },
+    /// `./path`.
+    Local {
+        /// Relative to the project's folder.
+        path: Arc<str>,
+        /// What the loader said of it.
+        local: crate::loader::Local,
+    },
+    /// `archive.source(…)`: the request, always [`Request::Source`].
+    Package(Arc<Request>),
+    /// `fetch.unpack(…)`.
+    Unpack {
+        /// What is unpacked: an [`Value::Input`] or [`Value::Output`].
+        from: Value,
+        /// Leading parts of names left out.
+        strip: u32,
+    },
+}
+
+/// A recipe applied.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The name of the recipe.
+    pub recipe: Arc<str>,
+    /// Its environment.
+    pub env: Arc<Env>,
+    /// What it reads: [`Value::Input`] or [`Value::Output`] by name.
+    pub inputs: Arc<Record>,
+    /// The input where the script starts.
+    pub workdir: Option<Arc<str>>,
+    /// The script.
+    pub script: Arc<str>,
+    /// What runs it.
+    pub shell: Shell,
+    /// The variables given to it, values with a text.
+    pub vars: Arc<Record>,
+    /// The declared outputs: [`Value::Spec`] by name.
+    pub outputs: Arc<Record>,
+    /// Seconds.
+    pub timeout: u64,
+    /// Where it was applied.
+    pub span: Span,
+    /// The cell or item it is the value of.
+    pub name: Option<Cell>,
+    /// How many inputs and builds lie below it.
+    pub depth: u32,
+}
+
+/// The name of a build: an item, and the keys in its matrix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// The item.
+    pub item: Arc<str>,
+    /// Its keys; none for a single build.
+    pub keys: Arc<[Key]>,
+}
+
+impl Cell {
+    /// The keys as a person writes them, without the item: `trisquel11`, `amd64, ucf`; the item for a single build.
+    pub fn key(&self) -> String {
+        if self.keys.is_empty() {
+            return self.item.to_string();
+        }
+        self.keys.iter().map(Key::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.keys.is_empty() {
+            true => f.write_str(&self.item),
+            false => write!(f, "{}[{}]", self.item, self.key()),
+        }
+    }
+}
+
+/// An output of a build.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Whose.
+    pub build: Arc<Build>,
+    /// Which.
+    pub output: Arc<str>,
+}
+
+/// A matrix of builds.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    /// The item.
+    pub name: Arc<str>,
+    /// How many keys each cell has.
+    pub axes: usize,
+    /// The cells, in the order of the axes.
+    pub cells: IndexMap<Arc<[Key]>, Arc<Build>>,
+}
+
+impl Value {
+    /// A text.
+    pub fn text(text: impl AsRef<str>) -> Value {
+        Value::Text(Arc::from(text.as_ref()))
+    }
+
+    /// What a script, a `@{…}` and `text(…)` see of it; `None` for what has no text.
+    pub fn to_text(&self) -> Option<String> {
+        Some(match self {
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Instant(seconds) => instant(*seconds),
+            Value::Date(days) => date(*days),
+            Value::Duration(value) | Value::Size(value) => value.to_string(),
+            Value::Percent(value) => percent(*value),
+            Value::Text(text) | Value::Commit(text) => text.to_string(),
+            Value::Digest(digest) => digest.to_hex(),
+            Value::Variant(of, index) => of.variants.get(*index as usize)?.clone(),
+            _ => return None,
+        })
+    }
+
+    /// The key that this value is in a matrix or map; `None` for what has none, as an environment that isn't an
+    /// item.
+    pub fn key(&self) -> Option<Key> {
+        match self {
+            Value::Int(number) => Some(Key::Int(*number)),
+            Value::Text(text) => Some(Key::Text(text.clone())),
+            Value::Variant(of, index) => {
+                of.variants.get(*index as usize).map(|name| Key::Variant(Arc::from(name.as_str())))
+            }
+            Value::Env(env) => env.name.clone().map(Key::Item),
+            Value::Input(input) => input.name.clone().map(Key::Item),
+            Value::Archive(archive) => archive.name.clone().map(Key::Item),
+            Value::Build(build) => match &build.name {
+                Some(Cell { keys, .. }) if keys.len() == 1 => keys.first().cloned(),
+                Some(cell) => Some(Key::Item(Arc::from(cell.to_string()))),
+                None => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether two values of one comparable type are equal.
+    pub fn same(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::None, Value::None) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b))
+            | (Value::Instant(a), Value::Instant(b))
+            | (Value::Date(a), Value::Date(b)) => a == b,
+            (Value::Duration(a), Value::Duration(b)) | (Value::Size(a), Value::Size(b)) => a == b,
+            (Value::Percent(a), Value::Percent(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) | (Value::Commit(a), Value::Commit(b)) => a == b,
+            (Value::Digest(a), Value::Digest(b)) => a == b,
+            (Value::Variant(_, a), Value::Variant(_, b)) => a == b,
+            (Value::List(a), Value::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same(b))
+            }
+            (Value::Record(a), Value::Record(b)) => {
+                a.values.len() == b.values.len() && a.values.iter().zip(&b.values).all(|(a, b)| a.same(b))
+            }
+            (Value::Map(a), Value::Map(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| a.same(b)))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `2025-11-28T00:00:00Z` of seconds since 1970.
+pub fn instant(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    format!("{}T{:02}:{:02}:{:02}Z", date(days), rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// `2025-11-28` of days since 1970, in the proleptic Gregorian calendar.
+pub fn date(days: i64) -> String {
+    // Days are counted from a March 1 that begins a cycle of 400 years, so the leap day is a year's last.
+    let shifted = days.saturating_add(719_468);
+    let (cycle, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{of_month:02}", year + cycle * 400 + carry)
+}
+
+/// `30%`, `97.5%` of hundredths of a percent.
+pub fn percent(hundredths: u32) -> String {
+    let (whole, part) = (hundredths / 100, hundredths % 100);
+    match (part, part % 10) {
+        (0, _) => format!("{whole}%"),
+        (_, 0) => format!("{whole}.{}%", part / 10),
+        _ => format!("{whole}.{part:02}%"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_and_shares_read_as_they_are_written() {
+        assert_eq!(instant(0), "1970-01-01T00:00:00Z");
+        assert_eq!(instant(1_764_288_000), "2025-11-28T00:00:00Z");
+        assert_eq!(instant(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(instant(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(instant(-1), "1969-12-31T23:59:59Z");
+        assert_eq!(percent(3000), "30%");
+        assert_eq!(percent(9750), "97.5%");
+        assert_eq!(percent(9905), "99.05%");
+    }
+}
