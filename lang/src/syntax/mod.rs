@@ -1,3 +1,199 @@
-//! From text to syntax tree and back. The only place that sees pest.
+//! From text to syntax tree. A file is cut into items first, and each is parsed by itself: one that is
+//! wrong hides no other. pest and its types stay in here; no name is resolved.
 
 pub mod ast;
+mod expression;
+mod literal;
+mod mistake;
+mod parser;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tokens;
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::span::{FileId, Span, Spanned};
+pub use literal::{read_instant, show_date, show_instant};
+use parser::{Builder, Rule};
+use tokens::{Chunk, KEYWORDS};
+
+/// The newest edition of the language that this program reads.
+pub const EDITION: u32 = 1;
+
+/// How large a file may be, in bytes.
+const SIZE: usize = 16 << 20;
+
+/// How deep brackets may nest.
+const BRACKETS: usize = 128;
+
+/// Parses a file. All that is wrong with it is said; the items that can be read are in the tree, and of the others
+/// the name, as [`ast::ExprKind::Error`].
+pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let mut tree = ast::File { edition: None, items: Vec::new() };
+    if let Some(large) = too_large(file, text) {
+        return (tree, vec![large]);
+    }
+    let tokens = tokens::scan(text);
+    let chunks = tokens::chunks(text, &tokens);
+    let mut chunks = chunks.into_iter().peekable();
+    match chunks.next_if(|chunk| first_word(text, chunk) == "rbld") {
+        Some(chunk) => tree.edition = edition(file, text, &chunk, &mut diagnostics),
+        None => diagnostics.push(no_edition(file, chunks.peek())),
+    }
+    for chunk in chunks {
+        let mut found = Vec::new();
+        if let Some(item) = item(file, text, &chunk, &mut found) {
+            tree.items.push(item);
+        }
+        diagnostics.append(&mut found);
+    }
+    (tree, diagnostics)
+}
+
+/// Parses a single expression: `rbld eval`'s argument.
+pub fn parse_expression(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>) {
+    let whole = Span { file, start: 0, end: text.len().min(u32::MAX as usize) as u32 };
+    let broken = ast::Expr { span: whole, kind: ast::ExprKind::Error };
+    if let Some(large) = too_large(file, text) {
+        return (broken, vec![large]);
+    }
+    let tokens = tokens::scan(text);
+    let chunk = Chunk { docs: Vec::new(), start: 0, end: text.len(), tokens };
+    if let Some(deep) = too_deep(file, &chunk) {
+        return (broken, vec![deep]);
+    }
+    let mut diagnostics = Vec::new();
+    let expr = match Builder::pairs(Rule::expression, text) {
+        Ok(pair) => {
+            let mut builder = Builder { file, base: 0, diagnostics: &mut diagnostics };
+            pair.into_inner().next().map(|expr| builder.expr(expr, 0))
+        }
+        Err(error) => {
+            diagnostics.push(mistake::explain(file, text, &chunk, 0, &error));
+            None
+        }
+    };
+    (expr.unwrap_or(broken), diagnostics)
+}
+
+fn too_large(file: FileId, text: &str) -> Option<Diagnostic> {
+    let start = Span { file, start: 0, end: 0 };
+    let megabytes = SIZE >> 20;
+    (text.len() > SIZE).then(|| {
+        let message = format!("the file has {} bytes, more than {megabytes} MiB", text.len());
+        Diagnostic::error(codes::TOO_LARGE, message, start, "too large")
+            .help("split it into files and `use` them; data belongs into a file that is an input: `./data`")
+    })
+}
+
+fn too_deep(file: FileId, chunk: &Chunk) -> Option<Diagnostic> {
+    let (depth, place) = tokens::depth(&chunk.tokens, BRACKETS);
+    (depth > BRACKETS).then(|| {
+        let span = Span { file, start: place as u32, end: place as u32 + 1 };
+        Diagnostic::error(
+            codes::TOO_LARGE,
+            format!("brackets nest more than {BRACKETS} deep"),
+            span,
+            "too deep from here on",
+        )
+        .help("give parts of it names with `let`")
+    })
+}
+
+/// The first word of a piece, empty when it begins with something else.
+fn first_word<'t>(text: &'t str, chunk: &Chunk) -> &'t str {
+    match chunk.tokens.first() {
+        Some(token) if token.kind == tokens::Kind::Word => &text[token.start..token.end],
+        _ => "",
+    }
+}
+
+fn edition(
+    file: FileId,
+    text: &str,
+    chunk: &Chunk,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Spanned<u32>> {
+    let line = &text[chunk.start..chunk.end];
+    let span = Span { file, start: chunk.start as u32, end: chunk.end as u32 };
+    let number = Builder::pairs(Rule::edition, line).ok().and_then(|pair| pair.into_inner().next());
+    let Some(number) = number else {
+        diagnostics.push(
+            Diagnostic::error(
+                codes::EDITION,
+                "the first line doesn't name an edition",
+                span,
+                "expected `rbld 1`",
+            )
+            .help(format!("write `rbld {EDITION}` on a line by itself")),
+        );
+        return None;
+    };
+    let place = parser::span_of(file, chunk.start, &number);
+    let edition = number.as_str().parse::<u32>().unwrap_or(u32::MAX);
+    if edition > EDITION {
+        diagnostics.push(
+            Diagnostic::error(
+                codes::EDITION,
+                format!("edition {} is from the future", number.as_str()),
+                place,
+                format!("this rbld reads edition {EDITION}"),
+            )
+            .help("install a newer rbld; `rbld --version` says which one this is"),
+        );
+    } else if edition == 0 {
+        diagnostics.push(
+            Diagnostic::error(codes::EDITION, "there is no edition 0", place, "no such edition")
+                .help(format!("write `rbld {EDITION}`")),
+        );
+    }
+    Some(Spanned { node: edition, span: place })
+}
+
+fn no_edition(file: FileId, first: Option<&Chunk>) -> Diagnostic {
+    let start = first.map_or(0, |chunk| chunk.start as u32);
+    let end = first.and_then(|chunk| chunk.tokens.first()).map_or(start, |token| token.end as u32);
+    let span = Span { file, start, end };
+    Diagnostic::error(
+        codes::EDITION,
+        "the file doesn't begin with its edition",
+        span,
+        format!("expected `rbld {EDITION}` before this"),
+    )
+    .help(format!("write `rbld {EDITION}` as the first line: it says which language this is, for ever"))
+}
+
+fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnostic>) -> Option<ast::Item> {
+    let piece = &text[chunk.start..chunk.end];
+    let span = Span { file, start: chunk.start as u32, end: chunk.end as u32 };
+    let keyword = first_word(text, chunk);
+    if !KEYWORDS.contains(&keyword) {
+        diagnostics.push(mistake::no_item(file, text, chunk));
+        return None;
+    }
+    let read = match too_deep(file, chunk) {
+        Some(deep) => Err(deep),
+        None => Builder::pairs(Rule::item, piece)
+            .map_err(|error| mistake::explain(file, text, chunk, chunk.start, &error)),
+    };
+    match read {
+        Ok(pair) => Builder { file, base: chunk.start, diagnostics }.item(pair, chunk.docs.clone(), span),
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
+            named(file, text, chunk).map(|name| Builder::broken(keyword, name, span))
+        }
+    }
+}
+
+/// The name of an item of which nothing else may be readable.
+fn named(file: FileId, text: &str, chunk: &Chunk) -> Option<ast::Ident> {
+    let name = chunk.tokens.get(1).filter(|token| token.kind == tokens::Kind::Word)?;
+    let keyword = first_word(text, chunk);
+    if ["use", "assert", "test"].contains(&keyword) {
+        return None;
+    }
+    let span = Span { file, start: name.start as u32, end: name.end as u32 };
+    Some(Spanned { node: text[name.start..name.end].to_owned(), span })
+}
