@@ -1,23 +1,35 @@
-//! `rbld.lock`: what was resolved once, one fact a line. Reads and writes the text; resolves nothing.
+//! `rbld.lock`: what was resolved once, one fact a line. Holds the facts, their text and whether they
+//! still answer what is asked; resolves nothing.
 //!
 //! ```text
 //! rbld-lock 1
 //!
 //! request 5f3c…
-//! environment debian bookworm 2026-11-20T00:00:00Z amd64
-//! index debian bookworm 9d12… 2026-11-15T10:02:11Z 4CB50190207B4758A3F73A796ED0E7B82643E131
+//! environment debian bookworm main 2026-11-20T00:00:00Z amd64
+//! asked git
+//! asked-build-depends ucf
+//! index bookworm 9d12… 2026-11-15T10:02:11Z - 4CB50190207B4758A3F73A796ED0E7B82643E131
 //! package bash 5.2.15-2+b7 amd64 1a2b… 1491312 pool/main/b/bash/bash_5.2.15-2+b7_amd64.deb base-files,debianutils
 //! root bash
 //! tree 77aa…
 //! ```
 //! Blocks are sorted by their request, lines within a block by kind in the order above and then by
 //! text, so two branches that lock different environments merge without a conflict and two that change
-//! the same one conflict in one line.
+//! the same one conflict in one line. spec/07-lock.md lists every line.
 
-use std::collections::BTreeMap;
+mod stale;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::derivation::{Arch, PoolFile};
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher, Manifest};
+use crate::syntax::show_instant;
+
+pub use stale::Stale;
+pub use text::{LockError, parse, print};
 
 /// A whole lock.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,6 +79,78 @@ pub enum Request {
         /// The machine it runs on.
         host: Arch,
     },
+}
+
+impl Request {
+    /// Its name: the digest of its canonical form. The order of names and a name given twice don't matter.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new("rbld-request-1");
+        self.manifest(&mut hasher);
+        hasher.finish()
+    }
+
+    /// It in words, as the second line of its block begins: `environment debian bookworm main … amd64`.
+    pub fn title(&self) -> String {
+        let suite = self.suite();
+        let from = format!(
+            "{} {} {} {}",
+            suite.archive,
+            suite.suite,
+            suite.components.join(","),
+            show_instant(suite.instant)
+        );
+        match self {
+            Request::Environment { arch, .. } => format!("environment {from} {}", arch.name()),
+            Request::Source { name, arch, .. } => format!("source {from} {name} {}", arch.name()),
+            Request::Emulator { host, .. } => format!("emulator {from} {}", host.name()),
+        }
+    }
+
+    /// Where from.
+    pub fn suite(&self) -> &SuiteAt {
+        match self {
+            Request::Environment { suite, .. }
+            | Request::Source { suite, .. }
+            | Request::Emulator { suite, .. } => suite,
+        }
+    }
+
+    /// Walks its fields in one fixed order.
+    pub fn manifest(&self, to: &mut impl Manifest) {
+        let kind = match self {
+            Request::Environment { .. } => "environment",
+            Request::Source { .. } => "source",
+            Request::Emulator { .. } => "emulator",
+        };
+        let suite = self.suite();
+        to.field("kind", kind.as_bytes());
+        to.field("archive", suite.archive.as_bytes());
+        to.field("suite", suite.suite.as_bytes());
+        names(to, "components", &suite.components);
+        to.field("instant", show_instant(suite.instant).as_bytes());
+        match self {
+            Request::Environment { arch, packages, build_depends, .. } => {
+                to.field("arch", arch.name().as_bytes());
+                names(to, "packages", packages);
+                names(to, "build-depends", build_depends);
+            }
+            Request::Source { name, arch, .. } => {
+                to.field("name", name.as_bytes());
+                to.field("arch", arch.name().as_bytes());
+            }
+            Request::Emulator { host, .. } => to.field("host", host.name().as_bytes()),
+        }
+    }
+}
+
+/// A set of names, sorted, each once.
+fn names(to: &mut impl Manifest, field: &str, names: &[String]) {
+    let names: BTreeSet<&String> = names.iter().collect();
+    to.open(field, names.len());
+    for name in names {
+        to.field("name", name.as_bytes());
+    }
+    to.close();
 }
 
 /// A suite of a signed archive as of an instant.
