@@ -1,15 +1,368 @@
-//! Every diagnostic code: what it is called and what it means. `rbld explain CODE` prints a row of this table,
-//! the rest of the crate names its codes by these constants.
+//! Every diagnostic code: what it is called and what it means. `rbld explain CODE` prints a row of this table.
+//!
+//! A code is for ever: its meaning may be told better, but it is never given to something else.
 
 use crate::diagnostic::Code;
 
-/// E0101.
+/// A code and what is to be said of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The code.
+    pub code: Code,
+    /// What is wrong, in a few words.
+    pub title: &'static str,
+    /// What it means, with an example of wrong and right.
+    pub explanation: &'static str,
+}
+
+/// The row of a code, as `E0203`.
+pub fn find(code: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.code.0 == code)
+}
+
+/// E0101: a piece of the file can't be read.
 pub const SYNTAX: Code = Code("E0101");
-/// E0102.
+/// E0102: the edition is missing or not known.
 pub const EDITION: Code = Code("E0102");
-/// E0103.
+/// E0103: a literal that stands for nothing.
 pub const LITERAL: Code = Code("E0103");
-/// E0104.
+/// E0104: a text that isn't written right.
 pub const TEXT: Code = Code("E0104");
-/// E0105.
+/// E0105: a file or an expression beyond the limits.
 pub const TOO_LARGE: Code = Code("E0105");
+/// E0201: an unknown name, field or module.
+pub const UNKNOWN: Code = Code("E0201");
+/// E0202: a value of another type than expected.
+pub const TYPE: Code = Code("E0202");
+/// E0203: an input that isn't pinned.
+pub const UNPINNED: Code = Code("E0203");
+/// E0204: the lock is missing or stale.
+pub const LOCK: Code = Code("E0204");
+/// E0205: items that need each other in a ring.
+pub const CYCLE: Code = Code("E0205");
+/// E0206: a path outside the project.
+pub const OUTSIDE: Code = Code("E0206");
+/// E0207: a call with the wrong arguments.
+pub const ARGUMENTS: Code = Code("E0207");
+/// E0208: a name that is declared twice.
+pub const TWICE: Code = Code("E0208");
+/// E0209: evaluation beyond the limits.
+pub const TOO_DEEP: Code = Code("E0209");
+/// E0301: a comparison of an output that isn't declared.
+pub const UNDECLARED: Code = Code("E0301");
+/// E0302: groups that don't divide the matrix.
+pub const GROUPS: Code = Code("E0302");
+/// E0303: a comparison of fewer than two.
+pub const ALONE: Code = Code("E0303");
+/// E0304: a comparison of one derivation with itself.
+pub const SAME: Code = Code("E0304");
+/// E0305: an architecture that nothing here can run.
+pub const ARCH: Code = Code("E0305");
+/// E0401: a script that reads an unknown variable.
+pub const VARIABLE: Code = Code("E0401");
+/// E0402: a field of a recipe with a value that can't be.
+pub const FIELD: Code = Code("E0402");
+/// W0501: an item that nothing uses.
+pub const UNUSED: Code = Code("W0501");
+/// W0502: a recipe that is never built.
+pub const NEVER_BUILT: Code = Code("W0502");
+/// W0503: an output that nothing compares.
+pub const NOT_COMPARED: Code = Code("W0503");
+
+/// All codes, in order.
+pub const TABLE: &[Row] = &[
+    Row {
+        code: SYNTAX,
+        title: "a piece of the file can't be read",
+        explanation: r#"An item has the form of its kind, and goes on in lines that are indented:
+
+    let name: Type = value          fn name(a: Type, b: Type = value) -> Type = value
+    input name = value              recipe name(e: Env) { … }
+    env name = value                build name for x in list if condition = recipe(x)
+    type Name = a | b               type Name = { field: Type, other: Type? }
+    use std.debian as name          assert "name" comparison        test "name" condition
+
+wrong:  env bookworm debian.snapshot(bookworm, at).env(amd64)
+right:  env bookworm = debian.snapshot(bookworm, at).env(amd64)
+
+Entries in `{ … }` are separated by a newline or a comma, in `( … )` and `[ … ]` always by a comma.
+No line begins with a binary operator: write it at the end of the line before."#,
+    },
+    Row {
+        code: EDITION,
+        title: "the edition is missing or not known",
+        explanation: r#"The first line of a file names the edition of the language that it is written in. Comments and blank
+lines may stand before it. A file of edition 1 means the same to every later rbld.
+
+wrong:  use std.debian
+right:  rbld 1
+        use std.debian
+
+An edition that this program doesn't know needs a newer rbld."#,
+    },
+    Row {
+        code: LITERAL,
+        title: "a literal that stands for nothing",
+        explanation: r#"Literals of the domain are checked when they are read:
+
+    sha256:64 digits    commit:40 digits    2025-11-28T00:00:00Z    2025-11-28
+    90s 5m 1h 2d        500MB 4GiB          30% 97.5%               ./file ./folder/
+
+wrong:  commit:136fc8b                    an abbreviation may mean another commit tomorrow
+right:  commit:136fc8bfe91a64d28b6c54cf8f5930ffe787c16e
+
+`sha256sum FILE` prints the digest of a file, `git rev-parse 'TAG^{commit}'` the full id of a commit."#,
+    },
+    Row {
+        code: TEXT,
+        title: "a text that isn't written right",
+        explanation: r#"A text in `"…"` ends on its line, knows the escapes \n \t \\ \" \@ and fills in `@{value}`. A text of
+several lines stands between `"""` and `"""`: nothing in it needs an escape, nothing is filled in (with
+`@"""` values are), its lines are indented, and what their indentation has in common is taken away.
+
+wrong:  run = """make
+        make check"""
+right:  run = """
+          make
+          make check
+          """"#,
+    },
+    Row {
+        code: TOO_LARGE,
+        title: "a file or an expression beyond the limits",
+        explanation: r#"A file has at most 16 MiB, brackets nest at most 128 deep, and so do operators within reason. Files that
+people write are far from it; one that a program wrote can be given in parts.
+
+wrong:  let x = [[[[[[[[…
+right:  let inner = [a, b]
+        let x = [inner]"#,
+    },
+    Row {
+        code: UNKNOWN,
+        title: "an unknown name, field or module",
+        explanation: r#"A name is found among the file's items, the parameters and loop variables around it, the modules bound
+by `use` and the builtin functions; a field among those of its record, module or type. The nearest known
+name is suggested.
+
+wrong:  use std.debian
+        env stable = debain.snapshot(bookworm, at).env(amd64)
+right:  env stable = debian.snapshot(bookworm, at).env(amd64)"#,
+    },
+    Row {
+        code: TYPE,
+        title: "a value of another type than expected",
+        explanation: r#"Every expression has a type, known before anything runs; nothing is converted silently.
+
+wrong:  recipe r(e: Env) { vars = { JOBS = ["a"] } … }
+right:  recipe r(e: Env) { vars = { JOBS = "a" } … }
+
+A `T?` may be `none`: where a `T` is expected, give a value. The variants of an enum are written bare
+where the enum is expected: `debian.snapshot(bookworm, at)`."#,
+    },
+    Row {
+        code: UNPINNED,
+        title: "an input that isn't pinned",
+        explanation: r#"Whatever enters a build is fixed by a digest, a commit or a snapshot instant, or nothing runs: a branch, a
+tag or a URL alone may give other bytes tomorrow. A digest of sixty-four zeros counts as missing.
+
+wrong:  input src = fetch.git { url = "https://example.org/a.git", tag = "v1.0" }
+right:  input src = fetch.git {
+          url    = "https://example.org/a.git"
+          tag    = "v1.0"
+          commit = commit:136fc8bfe91a64d28b6c54cf8f5930ffe787c16e
+        }"#,
+    },
+    Row {
+        code: LOCK,
+        title: "the lock is missing or stale",
+        explanation: r#"`rbld.lock` holds the exact packages of every environment. It is stale when the file asks for something
+that it has no block for, when it has a block that nothing asks for, or when a block was edited by hand.
+
+    rbld lock       resolves what is new, takes out what nothing asks for, leaves the rest as it is
+
+Commit `rbld.lock` beside the file: with it, every machine installs the same packages for ever."#,
+    },
+    Row {
+        code: CYCLE,
+        title: "items that need each other in a ring",
+        explanation: r#"An item is evaluated from the items that it names; a ring of them has no beginning. The same holds for
+files that `use` each other. The diagnostic shows the ring.
+
+wrong:  let a = b
+        let b = a
+right:  let a = 1
+        let b = a
+
+Stages that build on each other are written with `iterate(n, start, fn)`."#,
+    },
+    Row {
+        code: OUTSIDE,
+        title: "a path outside the project",
+        explanation: r#"`./file` is relative to the file that holds it and stays inside the project's folder: a file from a
+stranger's merge request must not read your home folder. There are no absolute paths.
+
+wrong:  inputs = { data = ../../elsewhere/data }
+right:  inputs = { data = ./data }
+
+What is elsewhere is copied into the project, or fetched by digest with `fetch.url`."#,
+    },
+    Row {
+        code: ARGUMENTS,
+        title: "a call with the wrong arguments",
+        explanation: r#"A call gives every parameter that has no default exactly once, by place or by name, and no other.
+
+wrong:  debian.snapshot(bookworm, at, at = at)
+right:  debian.snapshot(bookworm, at = at)
+
+`f { a = 1 }` is the call `f(a = 1)`."#,
+    },
+    Row {
+        code: TWICE,
+        title: "a name that is declared twice",
+        explanation: r#"The items of a file share one set of names, in any order; so do the parameters of one function, the fields
+of one record and the loops of one matrix.
+
+wrong:  env stable = …
+        build stable = archive(e)
+right:  env stable = …
+        build archive_stable = archive(stable)"#,
+    },
+    Row {
+        code: TOO_DEEP,
+        title: "evaluation beyond the limits",
+        explanation: r#"Evaluation always ends, and within bounds: how deep values and calls nest, and how many steps all of it
+takes, is limited, so that a file from a stranger can't keep a machine busy.
+
+wrong:  a matrix of a thousand by a thousand builds
+right:  a matrix whose axes hold what is compared, filtered with `if`
+
+Give a part that nests deeply a name with `let`."#,
+    },
+    Row {
+        code: UNDECLARED,
+        title: "a comparison of an output that isn't declared",
+        explanation: r#"A comparison names outputs that the recipe declares: an output that nobody makes would compare nothing.
+
+wrong:  recipe archive(e: Env) { … outputs = { tarball = file("hello.tar.gz") } }
+        assert "same" identical(a.*.tarbal)
+right:  assert "same" identical(a.*.tarball)"#,
+    },
+    Row {
+        code: GROUPS,
+        title: "groups that don't divide the matrix",
+        explanation: r#"The groups of `within = { name = [keys], … }` hold every key of the matrix exactly once: a key outside the
+matrix, in two groups or in none would be compared with nothing without anybody noticing.
+
+wrong:  build a for e in [old, stable, newest] = archive(e)
+        assert "git" identical(a.*.tarball, within = { modern = [stable, newest] })
+right:  assert "git" identical(a.*.tarball, within = { old = [old], modern = [stable, newest] }, across = differ)"#,
+    },
+    Row {
+        code: ALONE,
+        title: "a comparison of fewer than two",
+        explanation: r#"One output compared with nothing always agrees. A comparison has two members at least, and so has every
+group, unless `across = differ` compares groups with each other.
+
+wrong:  build a for e in [stable] = archive(e)
+        assert "same" identical(a.*.tarball)
+right:  build a for e in [stable, newest] = archive(e)
+        assert "same" identical(a.*.tarball)
+
+To compare one output with a known digest, write `matches(a[stable].tarball, sha256:…)`."#,
+    },
+    Row {
+        code: SAME,
+        title: "a comparison of one derivation with itself",
+        explanation: r#"Two members that are the same recipe with the same environment and inputs are one build, made once: they
+can't differ, and their agreement says nothing.
+
+wrong:  build one = archive(stable)
+        build two = archive(stable)
+        assert "same" identical([one.tarball, two.tarball])
+right:  build two = archive(newest)
+
+Let the members differ in what is put to the test: the environment, an input, a variable."#,
+    },
+    Row {
+        code: ARCH,
+        title: "an architecture that nothing here can run",
+        explanation: r#"A program of another architecture runs by an emulator that is locked for the machine's own architecture;
+for some there is none.
+
+wrong:  env port = debian.snapshot(bookworm, at).env(riscv64)      suite has no riscv64
+right:  env port = debian.snapshot(trixie, at).env(riscv64)
+
+`rbld doctor` says what this machine can run."#,
+    },
+    Row {
+        code: VARIABLE,
+        title: "a script that reads an unknown variable",
+        explanation: r#"Scripts run under `set -u`: a variable that is not set stops them, after minutes perhaps. A script may read
+`vars`, the names of the inputs and outputs (their paths), what is always set (PATH, HOME, TZ,
+SOURCE_DATE_EPOCH, …) and what it sets itself.
+
+wrong:  vars = { VERSION = "1.0" }, run = """
+          make dist V=$VERISON
+          """
+right:  make dist V=$VERSION
+
+Where a variable may well be unset, write `${NAME:-}`."#,
+    },
+    Row {
+        code: FIELD,
+        title: "a field of a recipe with a value that can't be",
+        explanation: r#"A recipe has the fields env, inputs, workdir, shell, vars, run, outputs and timeout; `env`, `run` and
+`outputs` are required. `workdir` is the name of an input, `shell` is "sh" or "bash", outputs are
+`file("path")` or `files("pattern")` relative to where the script starts, and no name in `vars` is also that
+of an input, an output or a variable that is always set.
+
+wrong:  workdir = "source", inputs = { src }
+right:  workdir = "src", inputs = { src }"#,
+    },
+    Row {
+        code: UNUSED,
+        title: "an item that nothing uses",
+        explanation: r#"Nothing in the file leads from an assertion, a build or a test to this item, so nothing of it is checked when
+the file is. A name that begins with `_` is meant to be unused.
+
+wrong:  env old = debian.snapshot(bullseye, at).env(amd64)         and no build for it
+right:  build a for e in [old, stable] = archive(e)"#,
+    },
+    Row {
+        code: NEVER_BUILT,
+        title: "a recipe that is never built",
+        explanation: r#"A recipe is a function; nothing runs until a `build` applies it.
+
+wrong:  recipe archive(e: Env) { … }
+right:  recipe archive(e: Env) { … }
+        build a = archive(stable)"#,
+    },
+    Row {
+        code: NOT_COMPARED,
+        title: "an output that nothing compares",
+        explanation: r#"An output is declared to be compared or to go into another build. One that does neither is made and thrown
+away, and a difference in it goes unnoticed.
+
+wrong:  outputs = { dist = file("a.tar.gz"), log = file("build.log") }     and only `dist` in assertions
+right:  outputs = { dist = file("a.tar.gz") }"#,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_explained() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for row in TABLE {
+            assert!(
+                row.explanation.contains("right:") || row.explanation.contains("rbld lock"),
+                "{:?}",
+                row.code
+            );
+            assert!(row.explanation.lines().all(|line| line.chars().count() <= 120), "{:?}", row.code);
+            assert_eq!(find(row.code.0).map(|found| found.title), Some(row.title));
+        }
+    }
+}
