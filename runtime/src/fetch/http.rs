@@ -173,6 +173,13 @@ impl Http {
         }))
     }
 
+    /// Bytes of the expected digest, from the first URL that has them. For what fits in memory.
+    pub fn fetch_bytes(&self, urls: &[String], expect: Expected, task: Option<&Task>) -> Result<Vec<u8>> {
+        let mut bytes = Bytes(Vec::new());
+        self.fetch(urls, expect, &mut bytes, task)?;
+        Ok(bytes.0)
+    }
+
     /// Tries one URL as often as patience allows.
     fn try_url(
         &self,

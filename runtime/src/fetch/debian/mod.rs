@@ -1,29 +1,281 @@
 //! Archives of Debian's form: from a signed index at an instant to a block of the lock.
+//!
+//! An environment holds the packages marked `Essential: yes`, those asked for, and what these need: what apt
+//! installs on an empty system without recommended packages. apt itself is there only when asked for.
 
+pub mod archive;
+pub mod index;
+pub mod inrelease;
+pub mod keyring;
+pub mod relation;
+pub mod resolve;
+pub mod source;
 pub mod stanza;
 pub mod version;
 
-use rbld_lang::lock::{Block, Request};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::http::Http;
-use super::mirrors::Mirrors;
+use rbld_lang::derivation::{Arch, Package};
+use rbld_lang::lock::{Block, Facts, LockedPackage, Request, SuiteAt};
+
+pub use archive::Sources;
+use index::{NameId, Offer, OfferId, Universe};
+use resolve::Chosen;
+
+use super::date;
 use crate::failure::{Failure, Result};
-use crate::progress::Progress;
-
-/// What resolving may use.
-pub struct Sources {
-    /// Moves bytes.
-    pub http: Http,
-    /// Knows where to ask.
-    pub mirrors: Mirrors,
-    /// Is told of long work.
-    pub progress: Progress,
-    /// The time taken at start: an instant after it isn't fixed yet.
-    pub now: i64,
-}
 
 /// Resolves a request from signed indexes.
 pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
-    let _ = sources;
-    Err(Failure::bug(format!("requests like {request:?} can't be resolved yet")))
+    let (Request::Environment { suite, .. }
+    | Request::Source { suite, .. }
+    | Request::Emulator { suite, .. }) = request;
+    let release = sources.release(suite)?;
+    let arch = match request {
+        Request::Environment { arch, .. } | Request::Source { arch, .. } => *arch,
+        Request::Emulator { host, .. } => *host,
+    };
+    let packages = sources.packages(suite, &release, arch)?;
+    let facts = match request {
+        Request::Environment { packages: wanted, build_depends, .. } => {
+            let source_indexes =
+                if build_depends.is_empty() { Vec::new() } else { sources.sources(suite, &release)? };
+            environment(suite, arch, wanted, build_depends, &packages, &source_indexes)?
+        }
+        Request::Source { name, .. } => {
+            let indexes = sources.sources(suite, &release)?;
+            let universe = universe(suite, arch, &packages)?;
+            let found = find_source(suite, &indexes, name)?;
+            Facts::Source {
+                version: found.version.to_owned(),
+                files: found.files()?,
+                binaries: found.binaries(&universe)?,
+            }
+        }
+        Request::Emulator { .. } => emulator(suite, &universe(suite, arch, &packages)?)?,
+    };
+    Ok(Block { title: request.clone(), indexes: vec![archive::locked(suite, &release)], facts })
+}
+
+/// What is on offer, by texts that live as long.
+fn universe<'a>(suite: &SuiteAt, arch: Arch, packages: &'a [Arc<Vec<u8>>]) -> Result<Universe<'a>> {
+    let mut universe = Universe::new(arch.name());
+    for text in packages {
+        universe.add(text).map_err(|wrong| {
+            Failure::world(format!("the index of `{}` can't be read", suite.suite)).fact(wrong.to_string())
+        })?;
+    }
+    Ok(universe)
+}
+
+fn environment(
+    suite: &SuiteAt,
+    arch: Arch,
+    wanted: &[String],
+    build_depends: &[String],
+    packages: &[Arc<Vec<u8>>],
+    source_indexes: &[Arc<Vec<u8>>],
+) -> Result<Facts> {
+    let mut universe = universe(suite, arch, packages)?;
+    let mut asked = essential(&universe);
+    for name in wanted {
+        asked.push(wish(&universe, suite, arch, name)?);
+    }
+    if !build_depends.is_empty() {
+        asked.push(wish(&universe, suite, arch, "build-essential")?);
+    }
+    let mut pretended = BTreeSet::new();
+    for name in build_depends {
+        let found = find_source(suite, source_indexes, name)?;
+        let needs = found.build_needs(arch.name())?;
+        let id = universe.add_wish(format!("builddeps:{name}"), &needs.needs, &needs.conflicts);
+        pretended.insert(id);
+        asked.push(id);
+    }
+    let chosen = resolve::choose(&universe, &asked).map_err(|wrong| unsolvable(suite, arch, wrong))?;
+    let mut locked = Vec::new();
+    let mut roots: BTreeSet<String> = BTreeSet::new();
+    for (name, id) in &chosen {
+        let needs = needs(&universe, &chosen, *id);
+        if pretended.contains(name) {
+            roots.extend(needs);
+            continue;
+        }
+        if asked.contains(name) {
+            roots.insert(universe.text(*name).to_owned());
+        }
+        locked.push(LockedPackage { package: package(&universe, universe.offer(*id))?, needs });
+    }
+    locked.sort_by(|a, b| (&a.package.name, &a.package.arch).cmp(&(&b.package.name, &b.package.arch)));
+    Ok(Facts::Environment { packages: locked, roots: roots.into_iter().collect(), tree: None })
+}
+
+/// The packages that every system has, by name.
+fn essential(universe: &Universe<'_>) -> Vec<NameId> {
+    let mut names: Vec<(&str, NameId)> = universe
+        .names()
+        .filter(|(name, _)| universe.named(*name).essential && !universe.named(*name).offers.is_empty())
+        .map(|(name, text)| (text, name))
+        .collect();
+    names.sort();
+    names.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The package that a name asked for means: itself, or the only one that provides it.
+fn wish(universe: &Universe<'_>, suite: &SuiteAt, arch: Arch, name: &str) -> Result<NameId> {
+    let place =
+        format!("{} {} for {} at {}", suite.archive, suite.suite, arch.name(), date::instant(suite.instant));
+    let Some(id) = universe.find(name).filter(|_| !name.contains(':')) else {
+        let failure = Failure::input(format!("no package `{name}` is in {place}"));
+        return Err(
+            match nearest(
+                name,
+                universe.names().filter(|(id, _)| is_real(universe, *id)).map(|(_, text)| text),
+            ) {
+                Some(near) => failure.help(format!("did you mean `{near}`?")),
+                None => failure,
+            },
+        );
+    };
+    if is_real(universe, id) {
+        return Ok(id);
+    }
+    let by: BTreeSet<NameId> =
+        universe.named(id).providers.iter().map(|provider| universe.offer(provider.by).name).collect();
+    let mut names: Vec<&str> = by.iter().map(|name| universe.text(*name)).collect();
+    names.sort_unstable();
+    match by.first() {
+        Some(only) if by.len() == 1 => Ok(*only),
+        Some(_) => {
+            Err(Failure::input(format!("`{name}` isn't a package of {place} but what several provide"))
+                .help(format!("ask for one of them: {}", names.join(", "))))
+        }
+        None => Err(Failure::input(format!("no package `{name}` is in {place}, though others mention it"))),
+    }
+}
+
+fn is_real(universe: &Universe<'_>, name: NameId) -> bool {
+    !universe.named(name).offers.is_empty()
+}
+
+/// The name that differs least, if it differs little.
+fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .filter(|other| other.len().abs_diff(name.len()) <= 2)
+        .map(|other| (strsim::damerau_levenshtein(name, other), other))
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 5)
+        .min()
+        .map(|(_, other)| other)
+}
+
+fn unsolvable(suite: &SuiteAt, arch: Arch, wrong: resolve::Unsolvable) -> Failure {
+    let wish = match wrong.wish.strip_prefix("builddeps:") {
+        Some(source) => format!("what building `{source}` needs"),
+        None => format!("`{}`", wrong.wish),
+    };
+    let mut failure = Failure::input(format!(
+        "{wish} can't be installed from {} {} for {} at {}",
+        suite.archive,
+        suite.suite,
+        arch.name(),
+        date::instant(suite.instant)
+    ));
+    failure.facts = wrong.chain.into_iter().map(|line| line.replace("`builddeps:", "building `")).collect();
+    failure.help("leave one of the packages out, or pin another instant")
+}
+
+/// The names of the chosen packages that a chosen one needs, sorted.
+fn needs(universe: &Universe<'_>, chosen: &Chosen, id: OfferId) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    let mut add = |name: NameId| {
+        let text = universe.text(name);
+        found.insert(text.to_owned());
+    };
+    for group in index::groups(universe.relations(id)).filter(|group| group[0].kind.is_needed()) {
+        let by_name = group.iter().find(|relation| {
+            chosen.get(&relation.target).is_some_and(|offer| {
+                relation.op.holds(Some(universe.offer(*offer).version), relation.version)
+            })
+        });
+        if let Some(relation) = by_name {
+            add(relation.target);
+            continue;
+        }
+        let mut providers = group.iter().flat_map(|relation| {
+            universe.named(relation.target).providers.iter().filter(|provider| {
+                let by = universe.offer(provider.by).name;
+                chosen.get(&by) == Some(&provider.by) && relation.op.holds(provider.version, relation.version)
+            })
+        });
+        if let Some(provider) = providers.next() {
+            add(universe.offer(provider.by).name);
+        }
+    }
+    found.remove(universe.text(universe.offer(id).name));
+    found.into_iter().collect()
+}
+
+/// What the lock keeps of a version on offer.
+fn package(universe: &Universe<'_>, offer: &Offer<'_>) -> Result<Package> {
+    let name = universe.text(offer.name);
+    let wrong = |what: &str| {
+        Failure::world(format!(
+            "the index's entry of `{name}` {} has no {what} that can be used",
+            offer.version
+        ))
+    };
+    let path_fits = !offer.path.is_empty()
+        && !offer.path.starts_with('/')
+        && offer.path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        && !offer.path.contains(|c: char| c.is_ascii_whitespace() || c.is_control());
+    Ok(Package {
+        name: name.to_owned(),
+        arch: offer.arch.to_owned(),
+        version: offer.version.to_owned(),
+        digest: offer.digest.parse().map_err(|_| wrong("SHA256"))?,
+        size: offer.size.parse().map_err(|_| wrong("Size"))?,
+        path: if path_fits { offer.path.to_owned() } else { return Err(wrong("Filename")) },
+    })
+}
+
+fn find_source<'a>(
+    suite: &SuiteAt,
+    indexes: &'a [Arc<Vec<u8>>],
+    name: &str,
+) -> Result<source::SourcePackage<'a>> {
+    let texts: Vec<&[u8]> = indexes.iter().map(|text| text.as_slice()).collect();
+    source::find(&texts, name).ok_or_else(|| {
+        let names =
+            texts.iter().flat_map(|text| stanza::stanzas(text)).filter_map(|stanza| stanza.get("Package"));
+        let failure = Failure::input(format!(
+            "no source package `{name}` is in {} {} at {}",
+            suite.archive,
+            suite.suite,
+            date::instant(suite.instant)
+        ));
+        match nearest(name, names) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None => failure,
+        }
+    })
+}
+
+/// The package whose programs are static: `qemu-user-static`, or `qemu-user` once that took its place.
+fn emulator(suite: &SuiteAt, universe: &Universe<'_>) -> Result<Facts> {
+    let best = |name: &str| universe.find(name).and_then(|name| universe.named(name).offers.first().copied());
+    let found = best("qemu-user-static")
+        .filter(|id| {
+            let user = universe.find("qemu-user");
+            !universe
+                .relations(*id)
+                .iter()
+                .any(|relation| relation.kind.is_needed() && Some(relation.target) == user)
+        })
+        .or_else(|| best("qemu-user"))
+        .ok_or_else(|| Failure::input(format!("`{}` has no static qemu-user", suite.suite)))?;
+    Ok(Facts::Emulator(LockedPackage {
+        package: package(universe, universe.offer(found))?,
+        needs: Vec::new(),
+    }))
 }

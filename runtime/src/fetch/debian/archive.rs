@@ -1,0 +1,282 @@
+//! An archive as of an instant: its signed index and the package indexes that this names, fetched and checked.
+//!
+//! Asks the places that may know the instant, believes none of them: a signature decides about `InRelease`, its
+//! digests about everything below. What was read once is kept for the session, and in the store for the next.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rbld_lang::derivation::{Arch, ArchiveId};
+use rbld_lang::digest::Digest;
+use rbld_lang::lock::{Index, SuiteAt};
+
+use super::inrelease::{self, Release};
+use super::keyring::Keyring;
+use crate::failure::{Failure, Result};
+use crate::fetch::date;
+use crate::fetch::http::{Expected, Http};
+use crate::fetch::mirrors::Mirrors;
+use crate::progress::{Progress, Step};
+
+/// The most that an index may have, unpacked.
+const LARGEST_INDEX: u64 = 1 << 30;
+
+/// What the decoder of an index may use.
+const DECODER_MEMORY: u64 = 512 << 20;
+
+/// What resolving may use, and what it has read already. Several threads may share it.
+pub struct Sources {
+    /// Moves bytes.
+    pub http: Http,
+    /// Knows where to ask.
+    pub mirrors: Mirrors,
+    /// Is told of long work.
+    pub progress: Progress,
+    /// The time taken at start: an instant after it isn't fixed yet.
+    pub now: i64,
+    releases: Mutex<BTreeMap<(ArchiveId, String), Arc<Release>>>,
+    indexes: Mutex<BTreeMap<Digest, Arc<Vec<u8>>>>,
+}
+
+impl Sources {
+    /// Sources that have read nothing yet.
+    pub fn new(http: Http, mirrors: Mirrors, progress: Progress, now: i64) -> Sources {
+        Sources { http, mirrors, progress, now, releases: Mutex::default(), indexes: Mutex::default() }
+    }
+
+    /// The signed index of a suite that was current at its instant.
+    pub fn release(&self, suite: &SuiteAt) -> Result<Arc<Release>> {
+        check_names(suite)?;
+        if suite.instant > self.now {
+            return Err(Failure::input(format!("the pin {} is in the future", date::instant(suite.instant)))
+                .fact("what an archive will hold then isn't known yet")
+                .help(format!("pin {} or earlier", date::instant(self.now))));
+        }
+        let key = (archive_id(suite), suite.suite.clone());
+        if let Some(release) = self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(release.clone());
+        }
+        let keyring = Keyring::of(&suite.archive).ok_or_else(|| {
+            Failure::input(format!("no keys are known for the archive `{}`", suite.archive))
+                .help("the archives known are `debian` and `debian-security`")
+        })?;
+        let release = Arc::new(self.find_release(suite, &keyring)?);
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner).insert(key, release.clone());
+        Ok(release)
+    }
+
+    /// Asks place after place for a signed index that fits the instant.
+    fn find_release(&self, suite: &SuiteAt, keyring: &Keyring) -> Result<Release> {
+        let id = archive_id(suite);
+        let task = self.progress.begin(Step::Resolve, &format!("{} {}", suite.archive, suite.suite));
+        let mut tried = Vec::new();
+        let mut newer: Option<i64> = None;
+        for base in self.mirrors.index_bases(&id) {
+            let url = format!("{}/dists/{}/InRelease", base.url, suite.suite);
+            match self.http.get(&url, inrelease::LONGEST).and_then(|bytes| self.judge(suite, keyring, &bytes))
+            {
+                Ok(Found::Fits(release)) => {
+                    task.done(format!("of {}", date::instant(release.date)));
+                    return Ok(release);
+                }
+                Ok(Found::Newer(date)) => {
+                    tried.push(format!("{url}: is of {}, after the pin", date::instant(date)));
+                    newer = Some(newer.map_or(date, |other| other.min(date)));
+                }
+                Err(failure) if failure.message.starts_with("could not fetch") => {
+                    tried.extend(failure.facts.into_iter().map(|fact| format!("{url}: {fact}")));
+                }
+                Err(failure) => {
+                    tried.push(format!("{url}: {}", failure.message));
+                    tried.extend(failure.facts);
+                }
+            }
+        }
+        let pin = date::instant(suite.instant);
+        let mut failure = match newer {
+            Some(date) => Failure::world(format!(
+                "every index of `{}` within reach is newer than the pin {pin}",
+                suite.suite
+            ))
+            .help(format!(
+                "pin {} or later, or name a mirror of the snapshot archive under `[mirrors]` in config.toml",
+                date::instant(date)
+            )),
+            None => Failure::world(format!("no good index of `{}` as of {pin} is within reach", suite.suite))
+                .help("check the network, or name a mirror under `[mirrors]` in config.toml"),
+        };
+        failure.facts = tried;
+        Err(failure)
+    }
+
+    /// Whether an `InRelease` is the suite's, well signed, and not after the pin.
+    fn judge(&self, suite: &SuiteAt, keyring: &Keyring, bytes: &[u8]) -> Result<Found> {
+        let release = match Release::read(bytes, keyring, suite.instant) {
+            Ok(release) => release,
+            // One made after the pin can't be signed as of the pin; as of now it says how far off it is.
+            Err(failure) => match Release::read(bytes, keyring, self.now) {
+                Ok(release) if release.date > suite.instant => release,
+                _ => return Err(failure),
+            },
+        };
+        if !release.is(&suite.suite) {
+            return Err(Failure::world(format!("is the index of `{}`", release.names.join("`, `"))));
+        }
+        Ok(if release.date > suite.instant { Found::Newer(release.date) } else { Found::Fits(release) })
+    }
+
+    /// An index of a suite by its path without a compression's suffix (`main/binary-amd64/Packages`), unpacked;
+    /// none when the suite doesn't have it.
+    pub fn index(&self, suite: &SuiteAt, release: &Release, path: &str) -> Result<Option<Arc<Vec<u8>>>> {
+        let plain = release.file(path);
+        let packed = [".xz", ".gz", ""].into_iter().find_map(|suffix| {
+            let packed = format!("{path}{suffix}");
+            release.file(&packed).map(|(digest, size)| (packed, digest, size))
+        });
+        let Some((packed, digest, size)) = packed else { return Ok(None) };
+        let key = plain.map_or(digest, |(digest, _)| digest);
+        if let Some(bytes) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Some(bytes.clone()));
+        }
+        let bytes = Arc::new(self.fetch_index(
+            suite,
+            release,
+            &packed,
+            Expected { digest, size: Some(size) },
+            plain,
+        )?);
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bytes.clone());
+        Ok(Some(bytes))
+    }
+
+    fn fetch_index(
+        &self,
+        suite: &SuiteAt,
+        release: &Release,
+        path: &str,
+        expect: Expected,
+        plain: Option<(Digest, u64)>,
+    ) -> Result<Vec<u8>> {
+        let below = format!("dists/{}", suite.suite);
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut urls = Vec::new();
+        for base in self.mirrors.bases(&archive_id(suite)) {
+            if release.by_hash {
+                urls.push(format!("{}/{below}/{folder}/by-hash/SHA256/{}", base.url, expect.digest));
+            }
+            urls.push(format!("{}/{below}/{path}", base.url));
+        }
+        let task = self.progress.begin(Step::Fetch, &format!("{} {} {path}", suite.archive, suite.suite));
+        if let Some(size) = expect.size {
+            task.expect(size);
+        }
+        let bytes = self.http.fetch_bytes(&urls, expect, Some(&task))?;
+        let limit = plain.map_or(LARGEST_INDEX, |(_, size)| size);
+        let unpacked = unpack(path, bytes, limit)?;
+        if let Some((digest, _)) = plain
+            && Digest::of(&unpacked) != digest
+        {
+            return Err(Failure::world(format!(
+                "the index `{path}` unpacks to other bytes than were signed"
+            )));
+        }
+        task.done("");
+        Ok(unpacked)
+    }
+
+    /// The `Packages` of an architecture and `all`, of each component asked for.
+    pub fn packages(&self, suite: &SuiteAt, release: &Release, arch: Arch) -> Result<Vec<Arc<Vec<u8>>>> {
+        if !release.architectures.iter().any(|name| name == arch.name()) {
+            return Err(Failure::input(format!("`{}` has no packages for {}", suite.suite, arch.name()))
+                .help(format!("it has {}", release.architectures.join(", "))));
+        }
+        let mut all = Vec::new();
+        for component in &suite.components {
+            let path = format!("{component}/binary-{}/Packages", arch.name());
+            all.push(
+                self.index(suite, release, &path)?.ok_or_else(|| no_component(suite, release, component))?,
+            );
+            if !release.all_included {
+                all.extend(self.index(suite, release, &format!("{component}/binary-all/Packages"))?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The `Sources` of each component asked for.
+    pub fn sources(&self, suite: &SuiteAt, release: &Release) -> Result<Vec<Arc<Vec<u8>>>> {
+        let one = |component: &String| {
+            let found = self.index(suite, release, &format!("{component}/source/Sources"))?;
+            found.ok_or_else(|| no_component(suite, release, component))
+        };
+        suite.components.iter().map(one).collect()
+    }
+}
+
+/// What a place had.
+enum Found {
+    /// The index that was current at the pin.
+    Fits(Release),
+    /// One of a later date.
+    Newer(i64),
+}
+
+/// The archive of a suite, as of its instant.
+pub fn archive_id(suite: &SuiteAt) -> ArchiveId {
+    ArchiveId { name: suite.archive.clone(), instant: suite.instant }
+}
+
+/// What the lock keeps of a signed index.
+pub fn locked(suite: &SuiteAt, release: &Release) -> Index {
+    Index {
+        suite: suite.suite.clone(),
+        digest: release.digest,
+        date: release.date,
+        valid_until: release.valid_until,
+        signer: release.signer.clone(),
+    }
+}
+
+fn no_component(suite: &SuiteAt, release: &Release, component: &str) -> Failure {
+    Failure::input(format!("`{}` has no component `{component}`", suite.suite))
+        .help(format!("it has {}", release.components.join(", ")))
+}
+
+/// Suites and components become parts of URLs.
+fn check_names(suite: &SuiteAt) -> Result<()> {
+    let fits = |name: &str| {
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-_/".contains(&byte))
+            && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+    };
+    match [&suite.archive, &suite.suite].into_iter().chain(&suite.components).find(|name| !fits(name)) {
+        Some(name) => {
+            Err(Failure::input(format!("`{name}` can't be the name of an archive, a suite or a component")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn unpack(path: &str, bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>> {
+    let mut reader: Box<dyn Read> = if path.ends_with(".xz") {
+        let stream =
+            liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, liblzma::stream::CONCATENATED)
+                .map_err(|error| Failure::world(format!("could not unpack the index `{path}`: {error}")))?;
+        Box::new(liblzma::bufread::XzDecoder::new_stream(&bytes[..], stream))
+    } else if path.ends_with(".gz") {
+        Box::new(flate2::bufread::MultiGzDecoder::new(&bytes[..]))
+    } else {
+        return Ok(bytes);
+    };
+    let mut unpacked = Vec::new();
+    reader
+        .by_ref()
+        .take(limit + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|error| Failure::world(format!("could not unpack the index `{path}`: {error}")))?;
+    if unpacked.len() as u64 > limit {
+        return Err(Failure::world(format!("the index `{path}` unpacks to more than {limit} bytes")));
+    }
+    Ok(unpacked)
+}

@@ -1,0 +1,99 @@
+//! `InRelease`: the signed list of an archive's indexes at a time, and whether it fits what was asked.
+//!
+//! Reads what was signed, nothing around it. Fetches nothing.
+
+use std::collections::BTreeMap;
+
+use rbld_lang::digest::Digest;
+
+use super::keyring::Keyring;
+use super::stanza;
+use crate::failure::{Failure, Result};
+use crate::fetch::date;
+
+/// A signed list of indexes.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The sha256 of the whole `InRelease`.
+    pub digest: Digest,
+    /// Who signed: the fingerprint of the key or subkey.
+    pub signer: String,
+    /// `Date`.
+    pub date: i64,
+    /// `Valid-Until`.
+    pub valid_until: Option<i64>,
+    /// `Suite` and `Codename`, where it has them.
+    pub names: Vec<String>,
+    /// `Components`.
+    pub components: Vec<String>,
+    /// `Architectures`.
+    pub architectures: Vec<String>,
+    /// Indexes can be had by their digest too.
+    pub by_hash: bool,
+    /// `Packages` of an architecture hold those of `all` too.
+    pub all_included: bool,
+    /// The indexes by path: digest and length.
+    files: BTreeMap<String, (Digest, u64)>,
+}
+
+/// The longest `InRelease` that is read.
+pub const LONGEST: u64 = 8 << 20;
+
+impl Release {
+    /// Reads an `InRelease` that was signed by a key of the keyring as of an instant.
+    pub fn read(bytes: &[u8], keyring: &Keyring, instant: i64) -> Result<Release> {
+        let text = str::from_utf8(bytes).map_err(|_| Failure::world("the index isn't text"))?;
+        let signed = keyring.check(text, instant).map_err(|why| {
+            let mut failure = Failure::world("no signature on the index is good");
+            failure.facts = why;
+            failure
+        })?;
+        Release::parse(&signed.text, Digest::of(bytes), signed.signer)
+    }
+
+    fn parse(text: &str, digest: Digest, signer: String) -> Result<Release> {
+        let missing =
+            |name: &str| Failure::world(format!("the signed index has no `{name}` that can be read"));
+        let stanza = stanza::stanzas(text.as_bytes()).next().ok_or_else(|| missing("Date"))?;
+        let words = |name: &str| -> Vec<String> {
+            stanza.get(name).unwrap_or("").split_ascii_whitespace().map(str::to_owned).collect()
+        };
+        let mut files = BTreeMap::new();
+        for line in stanza.get("SHA256").ok_or_else(|| missing("SHA256"))?.lines() {
+            let mut parts = line.split_ascii_whitespace();
+            if let (Some(digest), Some(size), Some(path), None) =
+                (parts.next(), parts.next(), parts.next(), parts.next())
+                && let (Ok(digest), Ok(size)) = (digest.parse(), size.parse())
+            {
+                files.insert(path.to_owned(), (digest, size));
+            }
+        }
+        Ok(Release {
+            digest,
+            signer,
+            date: stanza.get("Date").and_then(date::parse).ok_or_else(|| missing("Date"))?,
+            valid_until: stanza.get("Valid-Until").and_then(date::parse),
+            names: ["Codename", "Suite"]
+                .into_iter()
+                .filter_map(|name| stanza.get(name))
+                .map(str::to_owned)
+                .collect(),
+            components: words("Components"),
+            architectures: words("Architectures"),
+            by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
+            all_included: !words("Architectures").iter().any(|arch| arch == "all")
+                || words("No-Support-for-Architecture-all").iter().any(|kind| kind == "Packages"),
+            files,
+        })
+    }
+
+    /// Digest and length of an index by its path below the suite's folder.
+    pub fn file(&self, path: &str) -> Option<(Digest, u64)> {
+        self.files.get(path).copied()
+    }
+
+    /// Whether it is the suite that was asked for.
+    pub fn is(&self, suite: &str) -> bool {
+        self.names.iter().any(|name| name == suite)
+    }
+}

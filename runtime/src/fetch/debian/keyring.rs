@@ -1,0 +1,237 @@
+//! The keys that may sign an archive's indexes, and whether one of them did.
+//!
+//! Checks what a signature says about itself and what its key says about itself: made before the instant, by a
+//! key that was valid and allowed to sign then. Knows OpenPGP; doesn't know what was signed.
+
+use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey, SignedPublicSubKey};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::crypto::public_key::PublicKeyAlgorithm;
+use pgp::packet::{RevocationCode, Signature, SignatureType};
+use pgp::types::{KeyDetails, Tag, VerifyingKey};
+
+const DEBIAN: &[u8] = include_bytes!("../../../../stdlib/keyrings/debian-archive-keyring.gpg");
+const DEBIAN_REMOVED: &[u8] = include_bytes!("../../../../stdlib/keyrings/debian-archive-removed-keys.gpg");
+
+/// Which keys may sign which archive.
+const KEYRINGS: [(&str, &[&[u8]]); 2] =
+    [("debian", &[DEBIAN, DEBIAN_REMOVED]), ("debian-security", &[DEBIAN, DEBIAN_REMOVED])];
+
+/// The keys of an archive.
+pub struct Keyring {
+    keys: Vec<SignedPublicKey>,
+}
+
+/// What was signed, and by whom.
+#[derive(Debug)]
+pub struct Signed {
+    /// The text, its lines ended by a line feed.
+    pub text: String,
+    /// The fingerprint of the key or subkey that signed, upper-case hexadecimal.
+    pub signer: String,
+}
+
+impl Keyring {
+    /// The keys of an archive; none when the archive isn't known.
+    pub fn of(archive: &str) -> Option<Keyring> {
+        let (_, files) = KEYRINGS.iter().find(|(name, _)| *name == archive)?;
+        let keys = files.iter().flat_map(|file| read(file)).collect();
+        Some(Keyring { keys })
+    }
+
+    /// The keys in a file of the same form as those embedded.
+    pub fn from_bytes(bytes: &[u8]) -> Keyring {
+        Keyring { keys: read(bytes) }
+    }
+
+    /// The text of a clear-signed message when one signature on it is good as of an instant; else why none is.
+    pub fn check(&self, message: &str, instant: i64) -> Result<Signed, Vec<String>> {
+        let (message, _) = CleartextSignedMessage::from_string(message)
+            .map_err(|error| vec![format!("it is no clear-signed text: {error}")])?;
+        let text = message.signed_text();
+        let mut wrong = Vec::new();
+        for signature in message.signatures() {
+            match self.judge(signature, &text, instant) {
+                Ok(signer) => return Ok(Signed { text: text.replace("\r\n", "\n"), signer }),
+                Err(why) => wrong.push(format!("signature by {}: {why}", issuer(signature))),
+            }
+        }
+        if wrong.is_empty() {
+            wrong.push("it has no signature".to_owned());
+        }
+        Err(wrong)
+    }
+
+    fn judge(&self, signature: &Signature, text: &str, instant: i64) -> Result<String, String> {
+        made_well(signature, instant)?;
+        let mut found = Err("no such key is known".to_owned());
+        for key in &self.keys {
+            if signed_by(signature, &key.primary_key) {
+                found = match signature.verify(&key.primary_key, text.as_bytes()) {
+                    Ok(()) => primary_may_sign(key, instant).map(|()| fingerprint(&key.primary_key)),
+                    Err(error) => Err(format!("doesn't fit the text: {error}")),
+                };
+            }
+            for subkey in &key.public_subkeys {
+                if signed_by(signature, &subkey.key) {
+                    found = match signature.verify(&subkey.key, text.as_bytes()) {
+                        Ok(()) => primary_is_valid(key, instant)
+                            .and_then(|()| subkey_may_sign(key, subkey, instant))
+                            .map(|()| fingerprint(&subkey.key)),
+                        Err(error) => Err(format!("doesn't fit the text: {error}")),
+                    };
+                }
+            }
+            if found.is_ok() {
+                return found;
+            }
+        }
+        found
+    }
+}
+
+fn read(bytes: &[u8]) -> Vec<SignedPublicKey> {
+    SignedPublicKey::from_bytes_many(bytes)
+        .map(|keys| keys.filter_map(Result::ok).collect())
+        .unwrap_or_default()
+}
+
+fn fingerprint(key: &impl KeyDetails) -> String {
+    format!("{:X}", key.fingerprint())
+}
+
+fn issuer(signature: &Signature) -> String {
+    let fingerprint = signature.issuer_fingerprint().first().map(|fingerprint| format!("{fingerprint:X}"));
+    fingerprint
+        .or_else(|| signature.issuer_key_id().first().map(|id| id.to_string().to_uppercase()))
+        .unwrap_or_else(|| "nobody".to_owned())
+}
+
+/// Whether a signature says that it is by a key; whether that is true is checked afterwards.
+fn signed_by(signature: &Signature, key: &impl VerifyingKey) -> bool {
+    let prints = signature.issuer_fingerprint();
+    if prints.is_empty() {
+        signature.issuer_key_id().iter().any(|id| **id == key.legacy_key_id())
+    } else {
+        prints.iter().any(|print| **print == key.fingerprint())
+    }
+}
+
+fn created(signature: &Signature) -> Option<i64> {
+    signature.created().map(|created| i64::from(created.as_secs()))
+}
+
+fn strong(signature: &Signature) -> bool {
+    matches!(
+        signature.hash_alg(),
+        Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512)
+    )
+}
+
+/// What a signature on a text must be like, whoever made it.
+fn made_well(signature: &Signature, instant: i64) -> Result<(), String> {
+    if !matches!(signature.typ(), Some(SignatureType::Text | SignatureType::Binary)) {
+        return Err("it isn't a signature on a text".to_owned());
+    }
+    if !strong(signature) {
+        return Err("its hash is too weak".to_owned());
+    }
+    let Some(made) = created(signature) else { return Err("it doesn't say when it was made".to_owned()) };
+    if made > instant {
+        return Err("it was made after the instant".to_owned());
+    }
+    let life = signature.signature_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
+    if life > 0 && made + life <= instant {
+        return Err("it had expired by the instant".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a key that was made at a time and lives so long was valid at an instant.
+fn alive(key: &impl KeyDetails, by: &Signature, instant: i64) -> Result<(), String> {
+    let made = i64::from(key.created_at().as_secs());
+    if made > instant {
+        return Err("its key was made after the instant".to_owned());
+    }
+    let life = by.key_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
+    if life > 0 && made + life <= instant {
+        return Err("its key had expired by the instant".to_owned());
+    }
+    Ok(())
+}
+
+/// A key that was compromised, or revoked without a reason, never counts; one that was replaced or retired
+/// counts before that.
+fn revoked(by: &Signature, instant: i64) -> bool {
+    match by.revocation_reason_code() {
+        Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired) => {
+            created(by).is_none_or(|when| when <= instant)
+        }
+        _ => true,
+    }
+}
+
+fn good_algorithm(key: &impl KeyDetails) -> Result<(), String> {
+    match key.algorithm() {
+        PublicKeyAlgorithm::RSA
+        | PublicKeyAlgorithm::RSASign
+        | PublicKeyAlgorithm::EdDSALegacy
+        | PublicKeyAlgorithm::Ed25519
+        | PublicKeyAlgorithm::Ed448
+        | PublicKeyAlgorithm::ECDSA => Ok(()),
+        _ => Err("its key is of a kind that is too weak".to_owned()),
+    }
+}
+
+/// What a primary key says of itself: the latest of its own signatures on itself or on its names.
+fn self_signature(key: &SignedPublicKey) -> Option<&Signature> {
+    let direct = key.details.direct_signatures.iter().filter(|one| one.verify_key(&key.primary_key).is_ok());
+    let names = key.details.users.iter().flat_map(|user| {
+        user.signatures.iter().filter(|one| {
+            one.is_certification()
+                && one.verify_certification(&key.primary_key, Tag::UserId, &user.id).is_ok()
+        })
+    });
+    direct.chain(names).filter(|one| strong(one)).max_by_key(|one| created(one))
+}
+
+fn primary_is_valid(key: &SignedPublicKey, instant: i64) -> Result<(), String> {
+    good_algorithm(&key.primary_key)?;
+    let Some(own) = self_signature(key) else { return Err("its key doesn't vouch for itself".to_owned()) };
+    alive(&key.primary_key, own, instant)?;
+    let revocations = key.details.revocation_signatures.iter();
+    if revocations.filter(|one| one.verify_key(&key.primary_key).is_ok()).any(|one| revoked(one, instant)) {
+        return Err("its key was revoked".to_owned());
+    }
+    Ok(())
+}
+
+fn primary_may_sign(key: &SignedPublicKey, instant: i64) -> Result<(), String> {
+    primary_is_valid(key, instant)?;
+    match self_signature(key) {
+        Some(own) if own.key_flags().sign() => Ok(()),
+        _ => Err("its key isn't one for signing".to_owned()),
+    }
+}
+
+fn subkey_may_sign(key: &SignedPublicKey, subkey: &SignedPublicSubKey, instant: i64) -> Result<(), String> {
+    good_algorithm(&subkey.key)?;
+    let of = |kind| {
+        subkey.signatures.iter().filter(move |one| {
+            one.typ() == Some(kind) && one.verify_subkey_binding(&key.primary_key, &subkey.key).is_ok()
+        })
+    };
+    let binding = of(SignatureType::SubkeyBinding).filter(|one| strong(one)).max_by_key(|one| created(one));
+    let Some(binding) = binding else { return Err("its subkey isn't bound to a key".to_owned()) };
+    if !binding.key_flags().sign() {
+        return Err("its subkey isn't one for signing".to_owned());
+    }
+    let back = binding.embedded_signature();
+    if !back.is_some_and(|back| back.verify_primary_key_binding(&subkey.key, &key.primary_key).is_ok()) {
+        return Err("its subkey doesn't agree to be bound".to_owned());
+    }
+    alive(&subkey.key, binding, instant)?;
+    if of(SignatureType::SubkeyRevocation).any(|one| revoked(one, instant)) {
+        return Err("its subkey was revoked".to_owned());
+    }
+    Ok(())
+}

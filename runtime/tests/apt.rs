@@ -1,0 +1,175 @@
+//! The resolver against apt: the same indexes, an empty system, no recommended packages, the same set.
+//!
+//! Indexes come from the mirror that this machine's apt uses. `RBLD_TEST_LISTS` asks for more lists.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use rbld::config::Config;
+use rbld::fetch::debian::{self, Sources};
+use rbld::fetch::http::Http;
+use rbld::fetch::mirrors::Mirrors;
+use rbld::progress::Progress;
+use rbld_lang::derivation::Arch;
+use rbld_lang::lock::{Facts, Request, SuiteAt};
+
+fn suite(name: &str, instant: i64) -> SuiteAt {
+    SuiteAt {
+        archive: "debian".to_owned(),
+        suite: name.to_owned(),
+        components: vec!["main".to_owned()],
+        instant,
+    }
+}
+
+fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+fn sources() -> Sources {
+    Sources::new(
+        Http::new(false).unwrap(),
+        Mirrors::from_machine(&Config::default()),
+        Progress::silent(),
+        now(),
+    )
+}
+
+/// apt with folders of its own and one local repository.
+struct Apt {
+    folder: tempfile::TempDir,
+}
+
+impl Apt {
+    fn new(arch: Arch, packages: &[u8]) -> Apt {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["repo", "lists/partial", "cache/archives/partial", "etc", "none"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::fs::write(at("repo/Packages"), packages).unwrap();
+        std::fs::write(at("status"), "").unwrap();
+        let list = format!("deb [trusted=yes] file:{} ./\n", at("repo").display());
+        std::fs::write(at("etc/sources.list"), list).unwrap();
+        let root = folder.path().display();
+        let config = format!(
+            "Dir::State \"{root}\";\nDir::State::lists \"{root}/lists\";\nDir::State::status \"{root}/status\";\n\
+             Dir::Cache \"{root}/cache\";\nDir::Etc::sourcelist \"{root}/etc/sources.list\";\n\
+             Dir::Etc::sourceparts \"{root}/none\";\nDir::Etc::parts \"{root}/none\";\nDir::Etc::main \"{root}/none/x\";\n\
+             Dir::Etc::preferences \"{root}/none/x\";\nDir::Etc::preferencesparts \"{root}/none\";\n\
+             APT::Architecture \"{0}\";\nAPT::Architectures {{ \"{0}\"; }};\nAcquire::Languages \"none\";\n\
+             APT::Install-Recommends \"false\";\nAPT::Sandbox::User \"root\";\n",
+            arch.name()
+        );
+        std::fs::write(at("apt.conf"), config).unwrap();
+        let apt = Apt { folder };
+        let (well, output) = apt.run(&["update"]);
+        assert!(well, "{output}");
+        apt
+    }
+
+    fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let output = Command::new("apt-get")
+            .env("APT_CONFIG", self.folder.path().join("apt.conf"))
+            .env("LC_ALL", "C.UTF-8")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), text)
+    }
+
+    /// What apt would install, as `name version`.
+    fn install(&self, names: &[String]) -> Option<BTreeSet<String>> {
+        let mut arguments = vec!["install", "-s", "-y", "--no-install-recommends"];
+        arguments.extend(names.iter().map(String::as_str));
+        let (well, output) = self.run(&arguments);
+        let line = |line: &str| {
+            let mut words = line.strip_prefix("Inst ")?.split_ascii_whitespace();
+            let name = words.next()?;
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            Some(format!("{name} {}", words.next()?.trim_start_matches('(')))
+        };
+        well.then(|| output.lines().filter_map(line).collect())
+    }
+}
+
+/// The same numbers every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % limit
+    }
+}
+
+fn ours(request: &Request, sources: &Sources) -> Result<BTreeSet<String>, String> {
+    match debian::resolve(request, sources) {
+        Ok(block) => match block.facts {
+            Facts::Environment { packages, .. } => Ok(packages
+                .iter()
+                .map(|one| format!("{} {}", one.package.name, one.package.version))
+                .collect()),
+            _ => Err("not an environment".to_owned()),
+        },
+        Err(failure) => Err(failure.to_string()),
+    }
+}
+
+/// Compares random lists; gives the differences.
+fn compare(name: &str, arch: Arch, lists: usize, sources: &Sources) -> Vec<String> {
+    let suite = suite(name, sources.now);
+    let release = sources.release(&suite).unwrap();
+    let text = sources.packages(&suite, &release, arch).unwrap().remove(0);
+    let all: Vec<(&str, bool)> = debian::stanza::stanzas(&text)
+        .filter_map(|stanza| stanza.get("Package").map(|name| (name, stanza.get("Essential") == Some("yes"))))
+        .collect();
+    let mut essential: Vec<String> =
+        all.iter().filter(|(_, essential)| *essential).map(|(name, _)| (*name).to_owned()).collect();
+    essential.sort();
+    let apt = Apt::new(arch, &text);
+    let mut dice = Dice(lists as u64 + name.len() as u64);
+    let mut wrong = Vec::new();
+    for _ in 0..lists {
+        let count = 1 + dice.below(6);
+        let packages: BTreeSet<String> =
+            (0..count).map(|_| all[dice.below(all.len())].0.to_owned()).collect();
+        let packages: Vec<String> = packages.into_iter().collect();
+        let asked: Vec<String> = essential.iter().chain(&packages).cloned().collect();
+        let theirs = apt.install(&asked);
+        let request = Request::Environment {
+            suite: suite.clone(),
+            arch,
+            packages: packages.clone(),
+            build_depends: Vec::new(),
+        };
+        let ours = ours(&request, sources);
+        match (ours, theirs) {
+            (Ok(ours), Some(theirs)) if ours == theirs => {}
+            (Ok(ours), Some(theirs)) => wrong.push(format!(
+                "{name} {} {packages:?}: only ours {:?}, only apt's {:?}",
+                arch.name(),
+                ours.difference(&theirs).collect::<Vec<_>>(),
+                theirs.difference(&ours).collect::<Vec<_>>()
+            )),
+            (Err(_), None) => {}
+            (Ok(_), None) => wrong.push(format!("{name} {} {packages:?}: apt finds none", arch.name())),
+            (Err(why), Some(_)) => {
+                wrong.push(format!("{name} {} {packages:?}: apt finds one, {why}", arch.name()))
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn apt_installs_the_same_packages() {
+    let lists = std::env::var("RBLD_TEST_LISTS").ok().and_then(|value| value.parse().ok()).unwrap_or(3);
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (name, arch) in [("bookworm", Arch::Amd64), ("trixie", Arch::Arm64)] {
+        wrong.extend(compare(name, arch, lists, &sources));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
