@@ -1,0 +1,55 @@
+//! The same work on many items by a few threads, with the result in the order of the items.
+//!
+//! Hashing and copying are what the store waits for; this spreads them. If several items
+//! fail, the failure is that of the first of them in the list, whatever the threads' luck.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::failure::{Failure, Result};
+
+/// How many threads share the work: at least two, since one waits for the disk while the other hashes.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get()).clamp(2, 8)
+}
+
+/// Applies `work` to each item; stops taking new items after a failure.
+pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    if items.len() < 4 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
+    let failed: Mutex<Option<(usize, Failure)>> = Mutex::new(None);
+    let run = || {
+        let mut mine = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { break };
+            match work(item) {
+                Ok(result) => mine.push((index, result)),
+                Err(failure) => {
+                    stop.store(true, Ordering::Relaxed);
+                    let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    if first.as_ref().is_none_or(|(at, _)| index < *at) {
+                        *first = Some((index, failure));
+                    }
+                }
+            }
+        }
+        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads().min(items.len()) {
+            scope.spawn(run);
+        }
+        run();
+    });
+    if let Some((_, failure)) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(failure);
+    }
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
