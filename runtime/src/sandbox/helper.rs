@@ -1,0 +1,422 @@
+//! The helper process: rbld run as `rbld __sandbox`, with one thread.
+//!
+//! It makes the namespaces and forks the sandbox's first process, which sets everything up from inside, gives
+//! all privileges away, starts the program, collects whatever dies and says how the program ended. The helper
+//! waits outside: if rbld goes away or asks it to, it kills the first process, and the kernel everything
+//! with it. Each process dies with its parent, so no kill at any moment leaves one behind.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::thread::UnshareFlags;
+
+use super::emulation;
+use super::filesystem;
+use super::grade::Feature;
+use super::privileges;
+use super::protocol::{Message, Order, Setup, Stumble, While, Work, read_order, send_message};
+use super::seccomp;
+use super::sys::{self, Fork};
+use super::syscalls::Machine;
+use rbld_lang::derivation::Arch;
+
+/// The argument by which the binary knows that it is the helper.
+pub const ARGUMENT: &str = "__sandbox";
+
+/// Lets `uname -m` tell 32-bit programs of a 32-bit machine: `PER_LINUX32` of `linux/personality.h`.
+const PERSONA_LINUX32: i32 = 8;
+
+/// How many scripts may name one another as interpreters; the kernel's own bound.
+const INTERPRETERS: usize = 5;
+
+/// What the helper does; never returns.
+pub fn main() -> ! {
+    sys::exit(match follow() {
+        Ok(()) => 0,
+        Err(sentence) => {
+            let _ = writeln!(std::io::stderr(), "rbld: {sentence}");
+            2
+        }
+    })
+}
+
+fn follow() -> Result<(), String> {
+    let not_ours = || format!("`{ARGUMENT}` is what rbld calls itself with; there is nothing to type here");
+    die_with_parent().map_err(|_| not_ours())?;
+    sys::close_from(3).map_err(|errno| format!("could not close what rbld had open: {errno}"))?;
+    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|_| not_ours())?;
+    let mut control = UnixStream::from(control);
+    let order: Order = read_order(&mut control).map_err(|_| not_ours())?;
+    // The parent may have died before this process asked to die with it.
+    if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(order.parent) {
+        return Err("rbld is gone".to_owned());
+    }
+    let null = File::open("/dev/null").map_err(|error| format!("could not open /dev/null: {error}"))?;
+    rustix::stdio::dup2_stdin(&null).map_err(|errno| format!("could not close standard input: {errno}"))?;
+    match order.work {
+        Work::Run(setup) => run(control, &setup),
+        Work::Probe(scratch) => try_all(control, scratch),
+    }
+    Ok(())
+}
+
+fn die_with_parent() -> Result<(), Errno> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+}
+
+/// Messages are for a parent that may be gone; then there is nobody to tell.
+fn say(control: &mut UnixStream, message: &Message) {
+    let _ = send_message(control, message);
+}
+
+fn run(mut control: UnixStream, setup: &Setup) {
+    match begin(&mut control, setup) {
+        Ok(first) => wait_outside(&control, first),
+        Err(stumble) => say(&mut control, &Message::Failed(stumble)),
+    }
+}
+
+/// Makes the namespaces and forks the first process of the new ones.
+fn begin(control: &mut UnixStream, setup: &Setup) -> Result<Pid, Stumble> {
+    enter_user(setup.id)?;
+    let mut missing = Vec::new();
+    let hard = [
+        (UnshareFlags::NEWNS, Feature::Mount),
+        (UnshareFlags::NEWPID, Feature::Pid),
+        (UnshareFlags::NEWNET, Feature::Net),
+        (UnshareFlags::NEWIPC, Feature::Ipc),
+    ];
+    let all = hard.iter().fold(UnshareFlags::empty(), |all, (flag, _)| all | *flag);
+    let cosmetic = [(UnshareFlags::NEWUTS, Feature::Hostname), (UnshareFlags::NEWCGROUP, Feature::Cgroup)];
+    let everything = cosmetic.iter().fold(all, |all, (flag, _)| all | *flag);
+    if sys::unshare(everything).is_err() {
+        // One at a time, to know which.
+        for (flag, feature) in hard {
+            enter_namespace(flag, feature)?;
+        }
+        missing
+            .extend(cosmetic.into_iter().filter_map(|(flag, feature)| enter_namespace(flag, feature).err()));
+    }
+    let (lifeline, held) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).during(Feature::Pid, "make a pipe")?;
+    match sys::fork().during(Feature::Pid, "start the first process")? {
+        Fork::Parent(first) => {
+            // Held open until this process ends: the first process looks whether it still is.
+            std::mem::forget(held);
+            Ok(first)
+        }
+        Fork::Child => {
+            drop(held);
+            first_process(control, setup, &lifeline, missing)
+        }
+    }
+}
+
+fn enter_namespace(flag: UnshareFlags, feature: Feature) -> Result<(), Stumble> {
+    sys::unshare(flag).during(feature, &format!("make a {}", feature.name()))
+}
+
+/// Enters a user namespace in which there is one uid and gid.
+fn enter_user(id: u32) -> Result<(), Stumble> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    enter_namespace(UnshareFlags::NEWUSER, Feature::User)?;
+    let maps = [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("{id} {uid} 1\n")),
+        ("gid_map", format!("{id} {gid} 1\n")),
+    ];
+    for (name, text) in maps {
+        let path = format!("/proc/self/{name}");
+        let written = rustix::fs::open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .and_then(|file| rustix::io::write(&file, text.as_bytes()));
+        written.during(Feature::User, &format!("write `{}` to {path}", text.trim_end()))?;
+    }
+    // Taking new credentials undid it.
+    die_with_parent().during(Feature::User, "ask to end with rbld")
+}
+
+/// Waits until the first process is gone, and kills it when rbld hangs up.
+fn wait_outside(control: &UnixStream, first: Pid) {
+    // The log ends when the build does, not when this process does.
+    let null = File::open("/dev/null");
+    if let Ok(null) = &null {
+        let _ = rustix::stdio::dup2_stdout(null);
+        let _ = rustix::stdio::dup2_stderr(null);
+    }
+    let watched = rustix::process::pidfd_open(first, rustix::process::PidfdFlags::empty()).ok();
+    loop {
+        let ready = sys::poll([Some(control.as_fd()), watched.as_ref().map(AsFd::as_fd)], None);
+        match ready {
+            Err(Errno::INTR) => {}
+            Ok([false, true]) => break,
+            // rbld never says more than its order: this is its end of the socket closing.
+            Ok([true, _]) | Err(_) => {
+                let _ = rustix::process::kill_process(first, Signal::KILL);
+                break;
+            }
+            Ok([false, false]) => {}
+        }
+    }
+    // Returns when every process of the sandbox is gone.
+    while let Err(Errno::INTR) = rustix::process::waitpid(Some(first), WaitOptions::empty()) {}
+}
+
+/// The first process of the sandbox, from its first instruction to its last.
+fn first_process(control: &mut UnixStream, setup: &Setup, lifeline: &OwnedFd, missing: Vec<Stumble>) -> ! {
+    let ended = match prepare(setup, lifeline, missing) {
+        Ok((missing, _formats)) => {
+            say(control, &Message::Ready(missing));
+            start(control, setup).map_or_else(Message::Failed, |program| reap(program))
+        }
+        Err(stumble) => Message::Failed(stumble),
+    };
+    say(control, &ended);
+    sys::exit(0)
+}
+
+/// Everything between a bare process and one that may start the program. The binfmt_misc that comes back must
+/// be kept open.
+fn prepare(
+    setup: &Setup,
+    lifeline: &OwnedFd,
+    mut missing: Vec<Stumble>,
+) -> Result<(Vec<Stumble>, Option<OwnedFd>), Stumble> {
+    die_with_parent().during(Feature::Pid, "ask to end with rbld")?;
+    if sys::poll([Some(lifeline.as_fd())], Some(std::time::Duration::ZERO)) != Ok([false]) {
+        sys::exit(1);
+    }
+    rustix::process::setsid().during(Feature::Pid, "make a session")?;
+    sys::loopback_up().during(Feature::Net, "bring the loopback interface up")?;
+    if !missing.iter().any(|stumble| stumble.feature == Feature::Hostname) {
+        missing.extend(name_host().err());
+    }
+    let formats = formats(setup, &mut missing)?;
+    filesystem::enter(setup)?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    privileges::limit()?;
+    let machine = if native_32(setup.arch) { PERSONA_LINUX32 } else { 0 };
+    let persona = libc::ADDR_NO_RANDOMIZE | machine;
+    missing.extend(sys::set_personality(persona).during(Feature::Personality, "fix addresses").err());
+    privileges::drop_all()?;
+    die_with_parent().during(Feature::Pid, "ask to end with rbld")?;
+    let machines = Machine::of_host();
+    if machines.is_empty() {
+        return Err(Stumble::new(Feature::Seccomp, "filter system calls on this architecture", Errno::NOSYS));
+    }
+    let program = seccomp::program(machines, setup.answers, setup.arch == Arch::I386);
+    sys::install_filter(&program).during(Feature::Seccomp, "filter system calls")?;
+    Ok((missing, formats))
+}
+
+fn native_32(arch: Arch) -> bool {
+    matches!(arch, Arch::I386 | Arch::Armhf) && emulation::native(arch)
+}
+
+fn name_host() -> Result<(), Stumble> {
+    rustix::system::sethostname(b"localhost")
+        .and_then(|()| rustix::system::setdomainname(b"(none)"))
+        .during(Feature::Hostname, "set the host name")
+}
+
+/// A binfmt_misc of the sandbox's own, with the emulator in it if there is one.
+fn formats(setup: &Setup, missing: &mut Vec<Stumble>) -> Result<Option<OwnedFd>, Stumble> {
+    match emulation::own_formats().during(Feature::Formats, "mount a binfmt_misc") {
+        Ok(formats) => {
+            if let Some(emulator) = &setup.emulator {
+                let doing = format!("register `{}` for {}", emulator.display(), setup.arch.name());
+                emulation::register(&formats, setup.arch, emulator).during(Feature::Formats, &doing)?;
+            }
+            Ok(Some(formats))
+        }
+        Err(stumble) => {
+            missing.push(stumble);
+            Ok(None)
+        }
+    }
+}
+
+/// Starts the program and waits until it ends; meanwhile collects every other process that dies.
+fn start(control: &mut UnixStream, setup: &Setup) -> Result<Pid, Stumble> {
+    match sys::fork().during(Feature::Pid, "start the program")? {
+        Fork::Parent(program) => Ok(program),
+        Fork::Child => {
+            let (program, errno) = become_program(setup);
+            say(control, &Message::NotStarted { program, errno: errno.raw_os_error() });
+            sys::exit(127)
+        }
+    }
+}
+
+fn reap(program: Pid) -> Message {
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == program => {
+                return match (status.exit_status(), status.terminating_signal()) {
+                    (Some(code), _) => Message::Exited(code),
+                    (None, signal) => Message::Killed(signal.unwrap_or(0)),
+                };
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Message::Failed(Stumble::new(Feature::Pid, "wait for the program", errno)),
+        }
+    }
+}
+
+/// Becomes the program; returns what could not be started and why.
+fn become_program(setup: &Setup) -> (String, Errno) {
+    let name = setup.argv.first().cloned().unwrap_or_default();
+    let begun = rustix::process::setsid()
+        .and_then(|_| rustix::process::chdir(setup.cwd.as_str()))
+        .and_then(|()| rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))
+        .and_then(|null| rustix::stdio::dup2_stdin(&null));
+    if let Err(errno) = begun {
+        return (setup.cwd.clone(), errno);
+    }
+    let texts = |texts: &[String]| -> Option<Vec<CString>> {
+        texts.iter().map(|text| CString::new(text.as_str()).ok()).collect()
+    };
+    let (Some(argv), Some(env)) = (texts(&setup.argv), texts(&setup.env)) else {
+        return (name, Errno::INVAL);
+    };
+    sys::reset_signals();
+    let mut last = Errno::NOENT;
+    for path in candidates(&name, &setup.env) {
+        let started = not_ourselves(&path).map(|()| CString::new(path));
+        last = match started {
+            Ok(Ok(path)) => sys::execute(&path, &argv, &env),
+            Ok(Err(_)) => Errno::INVAL,
+            Err(errno) => errno,
+        };
+        if last != Errno::NOENT {
+            break;
+        }
+    }
+    (name, last)
+}
+
+fn candidates(name: &str, env: &[String]) -> Vec<String> {
+    if name.contains('/') {
+        return vec![name.to_owned()];
+    }
+    let path = env.iter().find_map(|pair| pair.strip_prefix("PATH=")).unwrap_or("/usr/bin:/bin");
+    path.split(':')
+        .filter(|folder| folder.starts_with('/'))
+        .map(|folder| format!("{folder}/{name}"))
+        .collect()
+}
+
+/// Refuses a program, or an interpreter of a script, that is a link of /proc to the rbld binary: a process
+/// running that could open the host's file. Nothing else runs in the sandbox yet, so nothing can change.
+fn not_ourselves(path: &str) -> Result<(), Errno> {
+    let mut path = path.to_owned();
+    for _ in 0..INTERPRETERS {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat2(
+            rustix::fs::CWD,
+            path.as_str(),
+            flags,
+            Mode::empty(),
+            ResolveFlags::NO_MAGICLINKS,
+        );
+        let file = match file {
+            Ok(file) => file,
+            // A program that can only be executed isn't a script that can be read.
+            Err(Errno::ACCESS) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        let mut head = [0; 256];
+        let length = rustix::io::read(&file, &mut head)?;
+        let Some(line) = head[..length].strip_prefix(b"#!") else { return Ok(()) };
+        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let text = String::from_utf8_lossy(line);
+        match text.split_ascii_whitespace().next() {
+            Some(interpreter) => interpreter.clone_into(&mut path),
+            None => return Ok(()),
+        }
+    }
+    Err(Errno::LOOP)
+}
+
+/// Tries each feature in a process of its own.
+fn try_all(mut control: UnixStream, scratch: Option<PathBuf>) {
+    for feature in Feature::PROBED {
+        match sys::fork() {
+            Ok(Fork::Child) => {
+                let outcome = try_one(feature, scratch.as_deref()).err();
+                say(&mut control, &Message::Tried(feature, outcome));
+                sys::exit(0)
+            }
+            Ok(Fork::Parent(child)) => {
+                while let Err(Errno::INTR) = rustix::process::waitpid(Some(child), WaitOptions::empty()) {}
+            }
+            Err(errno) => {
+                let stumble = Stumble::new(feature, "start a process", errno);
+                say(&mut control, &Message::Tried(feature, Some(stumble)));
+            }
+        }
+    }
+}
+
+fn try_one(feature: Feature, scratch: Option<&std::path::Path>) -> Result<(), Stumble> {
+    match feature {
+        Feature::Personality => {
+            return sys::set_personality(libc::ADDR_NO_RANDOMIZE).during(feature, "fix addresses");
+        }
+        Feature::Seccomp => {
+            let program = seccomp::program(Machine::of_host(), seccomp::Answers::Root, false);
+            rustix::thread::set_no_new_privs(true).during(feature, "refuse new privileges")?;
+            return sys::install_filter(&program).during(feature, "filter system calls");
+        }
+        _ => enter_user(1000)?,
+    }
+    match feature {
+        Feature::Mount => enter_namespace(UnshareFlags::NEWNS, feature),
+        Feature::Pid => enter_namespace(UnshareFlags::NEWPID, feature),
+        Feature::Net => {
+            enter_namespace(UnshareFlags::NEWNET, feature)?;
+            sys::loopback_up().during(feature, "bring the loopback interface up")
+        }
+        Feature::Ipc => enter_namespace(UnshareFlags::NEWIPC, feature),
+        Feature::Cgroup => enter_namespace(UnshareFlags::NEWCGROUP, feature),
+        Feature::Hostname => {
+            enter_namespace(UnshareFlags::NEWUTS, feature)?;
+            name_host()
+        }
+        Feature::Overlay => {
+            enter_namespace(UnshareFlags::NEWNS, Feature::Mount)?;
+            let scratch =
+                scratch.ok_or_else(|| Stumble::new(feature, "make a scratch folder", Errno::NOENT))?;
+            filesystem::try_overlay(scratch)
+        }
+        Feature::Formats => {
+            enter_namespace(UnshareFlags::NEWNS, Feature::Mount)?;
+            emulation::own_formats().map(drop).during(feature, "mount a binfmt_misc")
+        }
+        Feature::Proc => {
+            enter_namespace(UnshareFlags::NEWNS | UnshareFlags::NEWPID, Feature::Mount)?;
+            match sys::fork().during(feature, "start a process")? {
+                Fork::Child => sys::exit(filesystem::try_proc().err().map_or(0, |stumble| stumble.errno)),
+                Fork::Parent(child) => {
+                    let ended = rustix::process::waitpid(Some(child), WaitOptions::empty())
+                        .during(feature, "wait for a process")?;
+                    match ended.and_then(|(_, status)| status.exit_status()) {
+                        Some(0) => Ok(()),
+                        code => Err(Stumble::new(
+                            feature,
+                            "mount a fresh /proc",
+                            Errno::from_raw_os_error(code.unwrap_or(libc::EIO)),
+                        )),
+                    }
+                }
+            }
+        }
+        _ => Ok(()),
+    }
+}
