@@ -1,6 +1,8 @@
 //! The embedded executor against the real kernel, as whoever runs the tests and, if that is root, as an
 //! ordinary user too. The root filesystem is a static busybox.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

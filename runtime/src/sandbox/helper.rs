@@ -173,7 +173,7 @@ fn first_process(control: &mut UnixStream, setup: &Setup, lifeline: &OwnedFd, mi
     let ended = match prepare(setup, lifeline, missing) {
         Ok((missing, _formats)) => {
             say(control, &Message::Ready(missing));
-            start(control, setup).map_or_else(Message::Failed, |program| reap(program))
+            start(control, setup).map_or_else(Message::Failed, reap)
         }
         Err(stumble) => Message::Failed(stumble),
     };
