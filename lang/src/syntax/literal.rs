@@ -38,6 +38,7 @@ pub(crate) fn commit(text: &str) -> Result<Literal, Wrong> {
 
 fn hexadecimal(what: &str, digits: &str, lengths: &[usize]) -> Result<(), Wrong> {
     let count = digits.chars().count();
+    let prefix = what.trim_start_matches("a ");
     let expected = lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
     let command = if lengths == [64] { "`sha256sum FILE`" } else { "`git rev-parse TAG^{commit}`" };
     if let Some(odd) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
@@ -58,16 +59,14 @@ fn hexadecimal(what: &str, digits: &str, lengths: &[usize]) -> Result<(), Wrong>
         return Err(wrong(
             format!("{what} has {expected} digits, this one has {count}"),
             how,
-            format!(
-                "paste the full id that {command} prints; a shortened one may mean something else tomorrow"
-            ),
+            format!("paste all of the digits that {command} prints"),
         ));
     }
     if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
         return Err(wrong(
             format!("the digits of {what} are written in lower case"),
             "upper-case letters in here",
-            format!("write `{}`", digits.to_ascii_lowercase()),
+            format!("write `{prefix}:{}`", digits.to_ascii_lowercase()),
         ));
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! What a person most likely did wrong in a piece that pest refuses. Knows tokens and where pest gave up;
 //! makes no tree.
 
+mod form;
+mod unexpected;
+
 use pest::error::{Error, ErrorVariant, InputLocation};
 
 use super::parser::Rule;
@@ -9,18 +12,45 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span};
 
+/// The lines that a merge left in a text, if any, by their first bytes.
+pub(crate) fn conflicts(text: &str) -> Vec<(usize, usize)> {
+    let mut marks = Vec::new();
+    let mut start = 0;
+    for line in text.split('\n') {
+        let bare = line.trim_end();
+        let mark =
+            ["<<<<<<<", "|||||||", "=======", ">>>>>>>"].into_iter().find(|mark| bare.starts_with(mark));
+        if mark.is_some_and(|mark| bare.len() == mark.len() || bare[mark.len()..].starts_with(' ')) {
+            marks.push((start, start + bare.len()));
+        }
+        start += line.len() + 1;
+    }
+    let opened = marks.iter().any(|(start, _)| text[*start..].starts_with('<'));
+    if opened { marks } else { Vec::new() }
+}
+
+/// What is said of them: once a conflict.
+pub(crate) fn conflict(file: FileId, text: &str, marks: &[(usize, usize)]) -> Vec<Diagnostic> {
+    let opening = marks.iter().filter(|(start, _)| text[*start..].starts_with('<'));
+    let span = |(start, end): (usize, usize)| Span { file, start: start as u32, end: end as u32 };
+    opening
+        .map(|mark| {
+            let end = marks.iter().find(|other| other.0 > mark.0 && text[other.0..].starts_with('>'));
+            let diagnostic = wrong("a merge conflict that isn't settled", span(*mark), "begins here");
+            let diagnostic = end.iter().fold(diagnostic, |all, end| all.label(span(**end), "ends here"));
+            diagnostic.help("keep what is right of both sides and take the lines with the marks out")
+        })
+        .collect()
+}
+
 /// A piece that begins with no item keyword.
 pub(crate) fn no_item(file: FileId, text: &str, chunk: &Chunk) -> Diagnostic {
     let Some(first) = chunk.tokens.first() else {
-        return Diagnostic::error(codes::SYNTAX, "nothing here", Span { file, start: 0, end: 0 }, "here");
+        return wrong("nothing here", Span { file, start: 0, end: 0 }, "here");
     };
     let span = Span { file, start: first.start as u32, end: first.end as u32 };
     let written = &text[first.start..first.end];
     let kinds = format!("an item begins with one of: {}", KEYWORDS.join(" "));
-    if written.starts_with(['<', '>', '=']) && text[first.start..].starts_with(&written[..1].repeat(7)) {
-        return Diagnostic::error(codes::SYNTAX, "the mark of a merge conflict", span, "left by a merge")
-            .help("settle the conflict and take the marks out");
-    }
     if written == "rbld" {
         return Diagnostic::error(
             codes::EDITION,
@@ -30,8 +60,7 @@ pub(crate) fn no_item(file: FileId, text: &str, chunk: &Chunk) -> Diagnostic {
         )
         .help("keep one `rbld 1`, as the first line of the file");
     }
-    let diagnostic =
-        Diagnostic::error(codes::SYNTAX, format!("no item begins with `{written}`"), span, "in column 0");
+    let diagnostic = wrong(format!("no item begins with `{written}`"), span, "in column 0");
     match nearest(written) {
         Some(keyword) => diagnostic.help(format!("did you mean `{keyword}`? {kinds}")),
         None if first.kind == Kind::Word && KEYWORDS.contains(&written) => {
@@ -61,15 +90,29 @@ fn nearest(word: &str) -> Option<&'static str> {
     })
 }
 
-/// One diagnostic for what pest refused. `base`: where the text that pest saw begins in `text`.
+/// What a piece was to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An item, or its head.
+    Item,
+    /// An entry in braces.
+    Entry,
+    /// A field in the braces of a type.
+    Field,
+    /// An expression by itself.
+    Expression,
+}
+
+/// One diagnostic for what pest refused: a text or bracket that isn't closed, else the first place where the form
+/// of the item isn't kept, else what stands where pest gave up. `base`: where the text that pest saw begins in `text`.
 pub(crate) fn explain(
     file: FileId,
     text: &str,
     chunk: &Chunk,
-    base: usize,
+    (form, base): (Form, usize),
     error: &Error<Rule>,
 ) -> Diagnostic {
-    let cause = Cause { file, text, chunk };
+    let cause = Cause { file, text, chunk, form };
     if let Some(diagnostic) = cause.texts().or_else(|| cause.brackets()) {
         return diagnostic;
     }
@@ -83,33 +126,53 @@ pub(crate) fn explain(
         return Diagnostic::error(codes::TOO_LARGE, format!("this can't be read: {message}"), span, "here")
             .help("give parts of it names with `let`");
     }
-    cause.words(at, error)
+    cause.kept().unwrap_or_else(|| cause.unexpected(at, error))
 }
 
+/// A piece and the file that it is of.
 struct Cause<'a> {
     file: FileId,
     text: &'a str,
     chunk: &'a Chunk,
+    form: Form,
+}
+
+/// An error of the syntax.
+fn wrong(message: impl Into<String>, span: Span, label: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(codes::SYNTAX, message, span, label)
 }
 
 impl Cause<'_> {
+    /// A place in the file.
     fn span(&self, start: usize, end: usize) -> Span {
         Span { file: self.file, start: start as u32, end: end.min(self.text.len()) as u32 }
     }
 
+    /// The place of a token.
     fn of(&self, token: &Token) -> Span {
         self.span(token.start, token.end)
     }
 
+    /// A token as written.
     fn str(&self, token: &Token) -> &str {
         &self.text[token.start..token.end]
+    }
+
+    /// The tokens that count.
+    fn tokens(&self) -> impl DoubleEndedIterator<Item = &Token> {
+        self.chunk.tokens.iter().filter(|token| token.counts())
     }
 
     /// A text whose quotes are never closed.
     fn texts(&self) -> Option<Diagnostic> {
         for token in &self.chunk.tokens {
             match token.kind {
-                Kind::String { closed: false, .. } => return Some(self.unclosed_string(token)),
+                Kind::String { closed: false, .. } => {
+                    let before = self.tokens().rfind(|before| before.start < token.start);
+                    return Some(
+                        self.glued_text(token, before).unwrap_or_else(|| self.unclosed_string(token)),
+                    );
+                }
                 Kind::Text { closed: false } => {
                     let at = usize::from(self.str(token).starts_with('@'));
                     let count = tokens::quotes(self.text.as_bytes(), token.start + at);
@@ -160,7 +223,7 @@ impl Cause<'_> {
                 None => {
                     let message = format!("`{close}` closes nothing");
                     return Some(
-                        Diagnostic::error(codes::SYNTAX, message, self.of(token), "nothing is open here")
+                        wrong(message, self.of(token), "nothing is open here")
                             .help("take it out, or put the opening bracket where it belongs"),
                     );
                 }
@@ -186,139 +249,17 @@ impl Cause<'_> {
         let message = format!("`{left}` is never closed");
         let end = self.chunk.end;
         Some(
-            Diagnostic::error(codes::SYNTAX, message, self.of(opener), "opened here")
+            wrong(message, self.of(opener), "opened here")
                 .label(self.span(end, end), format!("expected `{right}` up to here"))
                 .help(format!("write `{right}` where what `{left}` opens is to end")),
         )
     }
-
-    /// The token at or after a place, and the one before it.
-    fn around(&self, at: usize) -> (Option<&Token>, Option<&Token>) {
-        let counting = || self.chunk.tokens.iter().filter(|token| token.counts());
-        let here = counting().find(|token| token.end > at);
-        let before = counting().rfind(|token| here.is_none_or(|here| token.start < here.start));
-        (here, before)
-    }
-
-    /// What stands where pest gave up, against what could have stood there.
-    fn words(&self, at: usize, error: &Error<Rule>) -> Diagnostic {
-        let (here, before) = self.around(at);
-        let Some(here) = here else {
-            let end = self.chunk.end;
-            let start = before.map_or(self.chunk.start, |token| token.start);
-            return Diagnostic::error(
-                codes::SYNTAX,
-                "the item ends too early",
-                self.span(start, end),
-                format!("after this, expected {}", expected(error)),
-            )
-            .help("write the rest of it; lines that go on with an item are indented");
-        };
-        let word = self.str(here);
-        let span = self.of(here);
-        let new_line = before.is_some_and(|before| self.text[before.end..here.start].contains('\n'));
-        if new_line && BINARY.contains(&word) {
-            return Diagnostic::error(
-                codes::SYNTAX,
-                format!("a line begins with the operator `{word}`"),
-                span,
-                "at the beginning of a line",
-            )
-            .help(format!("write `{word}` at the end of the line before: a line that could end there does"));
-        }
-        if word == "=" {
-            return Diagnostic::error(
-                codes::SYNTAX,
-                "`=` stands where no value is given",
-                span,
-                "not expected here",
-            )
-            .help(
-                "two values are compared with `==`; entries of `{ … }` are separated by a newline or a comma",
-            );
-        }
-        let message = format!("unexpected {}", self.name(here));
-        Diagnostic::error(codes::SYNTAX, message, span, format!("expected {}", expected(error)))
-            .help("`rbld explain E0101` shows the forms of each item")
-    }
-
-    fn name(&self, token: &Token) -> String {
-        match token.kind {
-            Kind::String { .. } | Kind::Text { .. } => "text".to_owned(),
-            _ => format!("`{}`", self.str(token)),
-        }
-    }
 }
-
-/// The operators between two operands, as they are written.
-const BINARY: [&str; 12] = ["or", "and", "==", "!=", "<=", "<", ">=", ">", "++", "+", "-", "*"];
 
 fn closer(open: &str) -> char {
     match open {
         "(" => ')',
         "[" => ']',
         _ => '}',
-    }
-}
-
-/// What pest could have taken, in words, each once.
-fn expected(error: &Error<Rule>) -> String {
-    let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
-        return "something else".to_owned();
-    };
-    let mut words: Vec<&str> = Vec::new();
-    for rule in positives {
-        let word = symbol(*rule);
-        if !word.is_empty() && !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    match words.split_last() {
-        None => "something else".to_owned(),
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-    }
-}
-
-/// A rule in words; empty for those that say nothing to a person.
-fn symbol(rule: Rule) -> &'static str {
-    match rule {
-        Rule::EOI => "the end of the item",
-        Rule::edition_number => "the number of an edition",
-        Rule::name => "a name",
-        Rule::module => "a module such as `std.fetch`",
-        Rule::path => "a path such as `./file`",
-        Rule::params => "parameters in `(…)`",
-        Rule::param => "a parameter `name: Type`",
-        Rule::axes => "`for`",
-        Rule::axis => "`name in …`",
-        Rule::filter => "`if`",
-        Rule::type_expr | Rule::type_name | Rule::record_type | Rule::enum_type => "a type",
-        Rule::type_args => "`[`",
-        Rule::option_mark => "`?`",
-        Rule::field_type => "a field `name: Type`",
-        Rule::block | Rule::record => "`{ … }`",
-        Rule::entry => "an entry `name = value`",
-        Rule::arg => "an argument",
-        Rule::call | Rule::index | Rule::block_call | Rule::star | Rule::field => "",
-        Rule::with => "`with`",
-        Rule::string | Rule::raw_text | Rule::text | Rule::quotes => "a text in quotes",
-        Rule::expr | Rule::operand | Rule::if_then | Rule::group | Rule::list | Rule::comprehension => {
-            "a value"
-        }
-        Rule::digest
-        | Rule::commit
-        | Rule::instant
-        | Rule::date
-        | Rule::number
-        | Rule::boolean
-        | Rule::nothing => "a value",
-        Rule::not | Rule::negate => "a value",
-        Rule::any_key => "`_`",
-        Rule::or | Rule::and | Rule::equal | Rule::not_equal | Rule::less | Rule::less_equal => "an operator",
-        Rule::greater | Rule::greater_equal | Rule::concat | Rule::add | Rule::subtract | Rule::multiply => {
-            "an operator"
-        }
-        _ => "",
     }
 }

@@ -2,10 +2,13 @@
 //! wrong hides no other. pest and its types stay in here; no name is resolved.
 
 pub mod ast;
+#[cfg(test)]
+mod broken;
 mod expression;
 mod literal;
 mod mistake;
 mod parser;
+mod recover;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -42,12 +45,14 @@ pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
         Some(chunk) => tree.edition = edition(file, text, &chunk, &mut diagnostics),
         None => diagnostics.push(no_edition(file, chunks.peek())),
     }
+    let marks = mistake::conflicts(text);
+    diagnostics.extend(mistake::conflict(file, text, &marks));
     for chunk in chunks {
         let mut found = Vec::new();
-        if let Some(item) = item(file, text, &chunk, &mut found) {
-            tree.items.push(item);
+        tree.items.extend(item(file, text, &chunk, &mut found));
+        if !marks.iter().any(|(at, _)| (chunk.start..chunk.end).contains(at)) {
+            diagnostics.append(&mut found);
         }
-        diagnostics.append(&mut found);
     }
     (tree, diagnostics)
 }
@@ -60,7 +65,7 @@ pub fn parse_expression(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>
         return (broken, vec![large]);
     }
     let tokens = tokens::scan(text);
-    let chunk = Chunk { docs: Vec::new(), start: 0, end: text.len(), tokens };
+    let chunk = Chunk { end: text.len(), start: 0, ..Chunk::new(Vec::new(), tokens) };
     if let Some(deep) = too_deep(file, &chunk) {
         return (broken, vec![deep]);
     }
@@ -71,7 +76,7 @@ pub fn parse_expression(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>
             pair.into_inner().next().map(|expr| builder.expr(expr, 0))
         }
         Err(error) => {
-            diagnostics.push(mistake::explain(file, text, &chunk, 0, &error));
+            diagnostics.push(mistake::explain(file, text, &chunk, (mistake::Form::Expression, 0), &error));
             None
         }
     };
@@ -173,17 +178,27 @@ fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnosti
         diagnostics.push(mistake::no_item(file, text, chunk));
         return None;
     }
-    let read = match too_deep(file, chunk) {
-        Some(deep) => Err(deep),
-        None => Builder::pairs(Rule::item, piece)
-            .map_err(|error| mistake::explain(file, text, chunk, chunk.start, &error)),
-    };
-    match read {
+    if let Some(token) = chunk.outdented {
+        let place = Span { file, start: token.start as u32, end: token.end as u32 };
+        diagnostics.push(
+            Diagnostic::error(
+                codes::SYNTAX,
+                "a line inside of brackets begins in column 0",
+                place,
+                "not indented",
+            )
+            .label(Span { end: span.start + keyword.len() as u32, ..span }, "goes on with this item")
+            .help("indent it: only items and closing brackets begin in column 0"),
+        );
+    }
+    if let Some(deep) = too_deep(file, chunk) {
+        diagnostics.push(deep);
+        return named(file, text, chunk).map(|name| Builder::broken(keyword, name, span));
+    }
+    match Builder::pairs(Rule::item, piece) {
         Ok(pair) => Builder { file, base: chunk.start, diagnostics }.item(pair, chunk.docs.clone(), span),
-        Err(diagnostic) => {
-            diagnostics.push(diagnostic);
-            named(file, text, chunk).map(|name| Builder::broken(keyword, name, span))
-        }
+        Err(error) => recover::item(file, text, chunk, &error, diagnostics)
+            .or_else(|| named(file, text, chunk).map(|name| Builder::broken(keyword, name, span))),
     }
 }
 

@@ -173,7 +173,24 @@ impl Builder<'_> {
         let target = parts.next()?;
         let target = match target.as_rule() {
             Rule::path => UseTarget::File(self.ident(&target)),
-            _ => UseTarget::Module(inner(target).map(|name| self.ident(&name)).collect()),
+            _ => {
+                let span = self.span(&target);
+                let names: Vec<Ident> = inner(target).map(|name| self.ident(&name)).collect();
+                if names.len() > 1 && names.last().is_some_and(|last| last.node == "rbld") {
+                    let path = names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>().join(".");
+                    self.report(
+                        Diagnostic::error(
+                            codes::SYNTAX,
+                            "a file that is used begins with `./`",
+                            span,
+                            "read as a module",
+                        )
+                        .help(format!("write `use ./{path}`")),
+                    );
+                    return None;
+                }
+                UseTarget::Module(names)
+            }
         };
         let alias = parts.next().map(|name| self.value_name(&name));
         Some(ItemKind::Use { target, alias })

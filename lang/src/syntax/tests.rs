@@ -163,3 +163,177 @@ fn a_hundred_thousand_brackets_are_an_error() {
     let (_, diagnostics) = parse(FileId(0), &format!("rbld 1\nlet x: {}Int = 1\n", "List[".repeat(100_000)));
     assert!(!diagnostics.is_empty());
 }
+
+#[test]
+fn a_broken_item_hides_no_other() {
+    let text = "rbld 1\nlet a = [1\nfn f(x) -> Int = 1\nrecipe r(e: Env) {\n  env   e\n  run = \"x\"\n  outputs = { o = file(\"o\" \"p\") }\n}\ntype T = {\nlet b = a\n";
+    let (file, diagnostics) = parse(FileId(0), text);
+    assert_eq!(diagnostics.len(), 5, "{diagnostics:#?}");
+    let names: Vec<String> = file.items.iter().map(|item| format!("{:?}", item.kind)).collect();
+    assert_eq!(file.items.len(), 5, "{names:#?}");
+    assert!(matches!(&file.items[0].kind, ItemKind::Let { name, value, .. }
+        if name.node == "a" && value.kind == ExprKind::Error));
+    assert!(matches!(&file.items[1].kind, ItemKind::Let { name, .. } if name.node == "f"));
+    let ItemKind::Recipe { body, params, .. } = &file.items[2].kind else { panic!("{names:#?}") };
+    assert_eq!(params.len(), 1);
+    let entries: Vec<String> = body.iter().map(|e| format!("{} = {}", e.name.node, show(&e.value))).collect();
+    assert_eq!(entries, ["env = ERROR", "run = \"x\"", "outputs = {o = ERROR}"]);
+    assert!(matches!(&file.items[3].kind, ItemKind::Type { body: TypeBody::Alias(ty), .. }
+        if ty.kind == TypeExprKind::Error));
+    assert!(matches!(&file.items[4].kind, ItemKind::Let { name, .. } if name.node == "b"));
+}
+
+#[test]
+fn places_cover_what_they_name_and_nothing_more() {
+    let text = "rbld 1\n## One.\n##\n## Two.\nlet a: List[Int]? =   f ( b ) . c   # why\n\nlet d = 1\n";
+    let file = good(text);
+    let slice = |span: Span| &text[span.start as usize..span.end as usize];
+    assert_eq!(file.items[0].docs, ["One.", "", "Two."]);
+    assert_eq!(slice(file.items[0].span), "let a: List[Int]? =   f ( b ) . c");
+    let ItemKind::Let { name, ty: Some(ty), value } = &file.items[0].kind else { panic!() };
+    assert_eq!((slice(name.span), slice(ty.span), slice(value.span)), ("a", "List[Int]?", "f ( b ) . c"));
+    let ExprKind::Field(call, _) = &value.kind else { panic!() };
+    assert_eq!(slice(call.span), "f ( b )");
+}
+
+#[test]
+fn every_kind_of_item_has_its_forms() {
+    let file = good(
+        "# A comment.\n\nrbld 1 # the edition\n\nuse ./common.rbld as c\nuse std.debian\ntype Suite = a |\n  b\ntype R = { name: String, size: Size?\n  shell: String = \"sh\" }\ntype M = Map[debian.Suite, List[R]]\nlet m: M = {\n  \"x y\" = [ ]\n}\nfn f(\n  a: Int,\n  b: String = \"x\",\n) -> Env =\n  g(a)\nbuild t for e in [a, b],\n    n in names\n  if f(e) = r(e, n)\nbuild one = r(a)\ntest \"t\" one == two\nassert \"a\"\n  identical(t.*.x)\n",
+    );
+    let kinds: Vec<&str> = file
+        .items
+        .iter()
+        .map(|item| match &item.kind {
+            ItemKind::Use { .. } => "use",
+            ItemKind::Type { .. } => "type",
+            ItemKind::Let { .. } => "let",
+            ItemKind::Fn { .. } => "fn",
+            ItemKind::Input { .. } => "input",
+            ItemKind::Env { .. } => "env",
+            ItemKind::Recipe { .. } => "recipe",
+            ItemKind::Build { .. } => "build",
+            ItemKind::Assert { .. } => "assert",
+            ItemKind::Test { .. } => "test",
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        ["use", "use", "type", "type", "type", "let", "fn", "build", "build", "test", "assert"]
+    );
+    let ItemKind::Use { target: UseTarget::File(path), alias } = &file.items[0].kind else { panic!() };
+    assert_eq!((path.node.as_str(), alias.as_ref().map(|a| a.node.as_str())), ("./common.rbld", Some("c")));
+    let ItemKind::Build { axes, filter, .. } = &file.items[7].kind else { panic!() };
+    assert_eq!((axes.len(), filter.is_some()), (2, true));
+}
+
+#[test]
+fn words_of_items_are_names_elsewhere() {
+    assert_eq!(shape("f { env = env, input = test }"), "f(env = env, input = test)");
+    assert_eq!(shape("build.type"), "build.type");
+    good("rbld 1\nlet test = 1\nlet use = test\n");
+}
+
+#[test]
+fn a_file_of_windows_or_with_a_mark_at_its_start_is_read() {
+    let unix = good("rbld 1\nlet a = \"\"\"\n  x\n  y\n  \"\"\"\n");
+    let windows = good("\u{feff}rbld 1\r\nlet a = \"\"\"\r\n  x\r\n  y\r\n  \"\"\"\r\n");
+    let value = |file: &File| match &file.items[0].kind {
+        ItemKind::Let { value, .. } => show(value),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(value(&unix), value(&windows));
+}
+
+mod never_panics {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = include_str!("guile-gnutls.rbld");
+
+    /// Pieces that files are made of, good and bad.
+    const PIECES: [&str; 46] = [
+        "rbld 1",
+        "\n",
+        "\n",
+        "\n  ",
+        " ",
+        "let ",
+        "fn ",
+        "recipe ",
+        "build ",
+        "type ",
+        "assert ",
+        "use ",
+        "a",
+        "B",
+        "if ",
+        "then ",
+        "else ",
+        "for ",
+        "in ",
+        "with ",
+        "not ",
+        "=",
+        "==",
+        "->",
+        ":",
+        ",",
+        ".",
+        ".*",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        "\"\"\"",
+        "@{",
+        "@\"\"\"",
+        "\\",
+        "#",
+        "1",
+        "30%",
+        "sha256:ab",
+        "./x",
+        "é",
+        "|",
+    ];
+
+    /// Parses, and checks what must hold of anything that comes back.
+    fn check(text: &str) -> Result<(), TestCaseError> {
+        let (_, mut diagnostics) = parse(FileId(0), text);
+        diagnostics.extend(parse_expression(FileId(0), text).1);
+        for diagnostic in diagnostics {
+            prop_assert!(diagnostic.help.is_some(), "{:?}", diagnostic);
+            for label in diagnostic.labels {
+                let (start, end) = (label.span.start as usize, label.span.end as usize);
+                prop_assert!(text.get(start..end).is_some(), "{:?} {:?}", text, label);
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn on_any_text(text in any::<String>()) {
+            check(&text)?;
+        }
+
+        #[test]
+        fn on_pieces(pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..60)) {
+            check(&pieces.concat())?;
+        }
+
+        #[test]
+        fn on_a_good_file_changed(at in 0..GOOD.len(), cut in 0..30_usize, piece in proptest::sample::select(PIECES.to_vec())) {
+            let mut text = GOOD.to_owned();
+            text.replace_range(at..(at + cut).min(text.len()), piece);
+            check(&text)?;
+        }
+    }
+}

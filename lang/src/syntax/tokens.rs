@@ -218,44 +218,70 @@ pub(crate) struct Chunk {
     pub(crate) end: usize,
     /// Its tokens, with the newlines and comments between them.
     pub(crate) tokens: Vec<Token>,
+    /// A token in column 0 that goes on with the piece, since brackets are open there.
+    pub(crate) outdented: Option<Token>,
 }
 
-/// Cuts a file at the tokens in column 0 that begin something: all but closing brackets and comments.
+impl Chunk {
+    /// A piece of these tokens, without what is only around it.
+    pub(crate) fn new(docs: Vec<String>, mut tokens: Vec<Token>) -> Chunk {
+        let end = tokens.iter().rfind(|token| token.counts()).map_or(0, |token| token.end);
+        let start = tokens.iter().find(|token| token.counts()).map_or(end, |token| token.start);
+        tokens.retain(|token| token.start >= start && token.end <= end);
+        Chunk { docs, start, end, tokens, outdented: None }
+    }
+}
+
+/// Cuts a file at the tokens in column 0 that begin something: all but comments, closing brackets, and, where
+/// brackets are open, what isn't the keyword of an item.
 pub(crate) fn chunks(text: &str, tokens: &[Token]) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut docs = Vec::new();
-    for token in tokens {
-        let column0 = token.start == 0
-            || text.as_bytes()[token.start - 1] == b'\n'
-            || text[..token.start] == *"\u{feff}";
+    let (mut piece, mut piece_docs, mut outdented): (Vec<Token>, Vec<String>, Option<Token>) =
+        Default::default();
+    let mut open = 0usize;
+    for (index, token) in tokens.iter().enumerate() {
+        let column0 = token.start == 0 || text.as_bytes()[token.start - 1] == b'\n';
         if column0 && token.kind == Kind::Comment {
             if let Some(doc) = text[token.start..token.end].strip_prefix("##") {
                 docs.push(doc.strip_prefix(' ').unwrap_or(doc).trim_end().to_owned());
             }
         }
-        let begins =
-            token.counts() && (chunks.is_empty() || column0 && !matches!(token.kind, Kind::Close(_)));
-        if begins {
-            chunks.push(Chunk {
-                docs: std::mem::take(&mut docs),
-                start: token.start,
-                end: token.end,
-                tokens: Vec::new(),
-            });
+        match token.kind {
+            Kind::Open(_) => open += 1,
+            Kind::Close(_) => open = open.saturating_sub(1),
+            _ => {}
         }
-        if let Some(chunk) = chunks.last_mut() {
-            chunk.tokens.push(*token);
-            if token.counts() {
-                chunk.end = token.end;
+        let goes_on = open > 0 && !begins_item(text, &tokens[index..]);
+        if token.counts() && column0 && !matches!(token.kind, Kind::Close(_)) {
+            if goes_on && !piece.is_empty() {
+                outdented = outdented.or(Some(*token));
+            } else {
+                let docs = std::mem::replace(&mut piece_docs, std::mem::take(&mut docs));
+                chunks.extend(finish(docs, std::mem::take(&mut piece), outdented.take()));
+                open = usize::from(matches!(token.kind, Kind::Open(_)));
             }
         }
+        piece.push(*token);
     }
-    for chunk in &mut chunks {
-        while chunk.tokens.last().is_some_and(|token| token.start >= chunk.end) {
-            chunk.tokens.pop();
-        }
-    }
+    chunks.extend(finish(piece_docs, piece, outdented));
     chunks
+}
+
+/// A piece, unless nothing in it counts.
+fn finish(docs: Vec<String>, tokens: Vec<Token>, outdented: Option<Token>) -> Option<Chunk> {
+    let chunk = Chunk::new(docs, tokens);
+    (!chunk.tokens.is_empty()).then_some(Chunk { outdented, ..chunk })
+}
+
+/// Whether tokens begin with the keyword of an item, and not with an entry or a name that is spelled like one.
+fn begins_item(text: &str, tokens: &[Token]) -> bool {
+    let mut counting = tokens.iter().filter(|token| token.kind != Kind::Comment);
+    let word = counting.next().map_or("", |token| &text[token.start..token.end]);
+    let next = counting.next();
+    KEYWORDS.contains(&word)
+        && next.is_some_and(|next| matches!(next.kind, Kind::Word | Kind::String { .. } | Kind::Sign))
+        && next.is_none_or(|next| !["=", ":", ".", ".*"].contains(&&text[next.start..next.end]))
 }
 
 /// How deep the brackets of a piece nest, those in texts included, and where they first pass `limit`.
