@@ -102,7 +102,13 @@ impl Batch {
     }
 
     /// Adds a file that was opened.
-    pub(super) fn take(&self, mut file: File, executable: bool, take: Take, source: &Source<'_>) -> Result<Blob> {
+    pub(super) fn take(
+        &self,
+        mut file: File,
+        executable: bool,
+        take: Take,
+        source: &Source<'_>,
+    ) -> Result<Blob> {
         match take {
             Take::Copy => self.0.copy(&mut file, executable, source),
             Take::Adopt => self.0.adopt(file, executable, source),
@@ -111,7 +117,12 @@ impl Batch {
 
     /// A writer for bytes whose number isn't known yet.
     pub fn writer(&self) -> Result<BlobWriter> {
-        Ok(BlobWriter { shared: self.0.clone(), hasher: Sha256::new(), size: 0, sink: Sink::Memory(Vec::new()) })
+        Ok(BlobWriter {
+            shared: self.0.clone(),
+            hasher: Sha256::new(),
+            size: 0,
+            sink: Sink::Memory(Vec::new()),
+        })
     }
 
     /// Names everything: files get their names, their bytes are made to last, then one transaction records the
@@ -130,7 +141,8 @@ impl Batch {
             }
         }
         result?;
-        let named: Vec<(Digest, u64)> = blobs.iter().map(|(digest, temporary)| (*digest, temporary.size)).collect();
+        let named: Vec<(Digest, u64)> =
+            blobs.iter().map(|(digest, temporary)| (*digest, temporary.size)).collect();
         match shared.store.0.database.commit(&named, realisations)? {
             None => Ok(()),
             Some((key, output)) => {
@@ -183,7 +195,8 @@ impl Shared {
     fn write(&self, executable: bool, fill: impl FnOnce(&mut File) -> Result<Blob>) -> Result<Blob> {
         let (mut file, name) = self.create()?;
         let written = fill(&mut file).and_then(|blob| {
-            finish(file.as_fd(), executable).doing(|| format!("write {}", self.session.path.join(&name).display()))?;
+            finish(file.as_fd(), executable)
+                .doing(|| format!("write {}", self.session.path.join(&name).display()))?;
             Ok(blob)
         });
         match written {
@@ -228,7 +241,8 @@ impl Shared {
 
     fn copy(&self, file: &mut File, executable: bool, source: &Source<'_>) -> Result<Blob> {
         let doing = || format!("copy `{}` into the store", source.shown());
-        let mut head = Vec::with_capacity(usize::try_from(source.stat.st_size).unwrap_or(0).min(SMALL as usize) + 1);
+        let mut head =
+            Vec::with_capacity(usize::try_from(source.stat.st_size).unwrap_or(0).min(SMALL as usize) + 1);
         if source.stat.st_size <= SMALL as i64 {
             file.take(SMALL + 1).read_to_end(&mut head).doing(doing)?;
             if head.len() as u64 <= SMALL {

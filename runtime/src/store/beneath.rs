@@ -107,7 +107,8 @@ pub(super) fn attributes(file: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
         }
         Err(error) => return Err(error.into()),
     };
-    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && *name != b"security.selinux");
+    let names =
+        names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && *name != b"security.selinux");
     Ok(names.map(<[u8]>::to_vec).collect())
 }
 
@@ -194,7 +195,8 @@ fn unique(dir: BorrowedFd<'_>) -> io::Result<CString> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = CString::new(format!("aside-{}-{number}", std::process::id())).map_err(io::Error::other)?;
+        let name =
+            CString::new(format!("aside-{}-{number}", std::process::id())).map_err(io::Error::other)?;
         match stat(dir, name.as_c_str()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
             Err(error) => return Err(error),

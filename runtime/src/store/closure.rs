@@ -25,7 +25,8 @@ impl Store {
         let mut clean = BTreeSet::new();
         let mut keys = Vec::new();
         for (key, objects) in self.0.database.outputs()? {
-            if objects.iter().any(|object| self.reaches(object, lost, &mut clean)) {
+            let is_lost = |digest| lost.contains(&digest);
+            if objects.iter().any(|object| self.reaches(object, &is_lost, &mut clean).is_some()) {
                 keys.push(key);
             }
         }
@@ -41,46 +42,51 @@ impl Store {
         Ok(keys)
     }
 
-    fn reaches(&self, object: &Object, lost: &BTreeSet<Digest>, clean: &mut BTreeSet<Digest>) -> bool {
-        match object {
-            Object::File { digest, .. } => lost.contains(digest),
-            Object::Tree { digest, .. } => self.folder_reaches(*digest, lost, clean),
-        }
-    }
-
-    /// Whether a folder reaches a lost blob. `clean` holds folders known not to: they aren't read again.
-    fn folder_reaches(&self, tree: Digest, lost: &BTreeSet<Digest>, clean: &mut BTreeSet<Digest>) -> bool {
+    /// The first lost blob that an object reaches. `clean` holds folders known to reach none: they aren't read
+    /// again.
+    pub(super) fn reaches(
+        &self,
+        object: &Object,
+        is_lost: &dyn Fn(Digest) -> bool,
+        clean: &mut BTreeSet<Digest>,
+    ) -> Option<Digest> {
+        let tree = match object {
+            Object::File { digest, .. } => return Some(*digest).filter(|digest| is_lost(*digest)),
+            Object::Tree { digest, .. } => *digest,
+        };
         let mut seen = BTreeSet::new();
         let mut open = vec![tree];
         // A digest can't contain itself, so this ends.
         while let Some(folder) = open.pop() {
-            if lost.contains(&folder) {
-                return true;
+            if is_lost(folder) {
+                return Some(folder);
             }
             if clean.contains(&folder) || !seen.insert(folder) {
                 continue;
             }
-            let Some(entries) = self.entries(folder) else { return true };
+            let Some(entries) = self.entries(folder) else { return Some(folder) };
             for entry in entries.values() {
                 match entry {
-                    Entry::File { digest, .. } if lost.contains(digest) => return true,
+                    Entry::File { digest, .. } if is_lost(*digest) => return Some(*digest),
                     Entry::Folder { digest, .. } => open.push(*digest),
                     _ => {}
                 }
             }
         }
         clean.append(&mut seen);
-        false
+        None
     }
 
     /// The entries of a `Directory` message; `None` if it is missing or damaged.
     pub(super) fn entries(&self, folder: Digest) -> Option<BTreeMap<String, Entry>> {
+        tree::decode(&self.message(folder)?).ok()
+    }
+
+    /// The bytes of a `Directory` message, straight from its file; `None` if it is missing or damaged.
+    pub(super) fn message(&self, folder: Digest) -> Option<Vec<u8>> {
         let file = std::fs::File::from(self.open_object(folder).ok()?);
         let mut bytes = Vec::new();
         file.take(tree::MESSAGE_LIMIT).read_to_end(&mut bytes).ok()?;
-        if Digest::of(&bytes) != folder {
-            return None;
-        }
-        tree::decode(&bytes).ok()
+        (Digest::of(&bytes) == folder).then_some(bytes)
     }
 }

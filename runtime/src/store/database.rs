@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rbld_lang::derivation::DerivationId;
 use rbld_lang::digest::Digest;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
 use super::{Object, Realisation};
 use crate::failure::{Failure, Result};
@@ -52,7 +54,9 @@ impl ToSql for Key {
 impl FromSql for Key {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Key> {
         let bytes = value.as_blob()?;
-        let bytes = bytes.try_into().map_err(|_| FromSqlError::InvalidBlobSize { expected_size: 32, blob_size: bytes.len() })?;
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| FromSqlError::InvalidBlobSize { expected_size: 32, blob_size: bytes.len() })?;
         Ok(Key(Digest::from_bytes(bytes)))
     }
 }
@@ -71,7 +75,8 @@ struct Size(u64);
 
 impl ToSql for Size {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let size = i64::try_from(self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let size =
+            i64::try_from(self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         Ok(ToSqlOutput::Owned(size.into()))
     }
 }
@@ -91,7 +96,9 @@ pub(super) struct Database {
 
 /// Seconds since 1970 by the machine's clock; only ages are computed from it.
 pub(super) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl Database {
@@ -302,13 +309,57 @@ impl Database {
         self.write(|transaction| {
             for (table, set) in sets {
                 let (column, name) = table.names();
-                let mut update = transaction.prepare(&format!("UPDATE {name} SET used = ?2 WHERE {column} = ?1"))?;
+                let mut update =
+                    transaction.prepare(&format!("UPDATE {name} SET used = ?2 WHERE {column} = ?1"))?;
                 for digest in set {
                     update.execute(params![Key(digest), now])?;
                 }
             }
             Ok(())
         })
+    }
+
+    /// What wasn't used since the cutoff (seconds since 1970).
+    pub(super) fn unused_since(&self, cutoff: i64) -> Result<Unused> {
+        let of = |table: Table| {
+            let (column, name) = table.names();
+            self.read(|connection| {
+                connection
+                    .prepare(&format!("SELECT {column} FROM {name} WHERE used < ?1 ORDER BY {column}"))?
+                    .query_map([cutoff], |row| Ok(row.get::<_, Key>(0)?.0))?
+                    .collect()
+            })
+        };
+        Ok(Unused {
+            blobs: of(Table::Blobs)?,
+            keys: of(Table::Realisations)?,
+            ids: of(Table::Derivations)?,
+            ready: of(Table::Ready)?,
+        })
+    }
+
+    /// Deletes rows, all or nothing.
+    pub(super) fn delete(&self, unused: &Unused) -> Result<()> {
+        self.write(|transaction| {
+            let sets = [
+                (Table::Blobs, &unused.blobs),
+                (Table::Derivations, &unused.ids),
+                (Table::Ready, &unused.ready),
+            ];
+            for (table, digests) in sets {
+                let (column, name) = table.names();
+                let mut delete = transaction.prepare(&format!("DELETE FROM {name} WHERE {column} = ?1"))?;
+                for digest in digests {
+                    delete.execute([Key(*digest)])?;
+                }
+            }
+            unused.keys.iter().try_for_each(|key| delete_realisation(transaction, *key))
+        })
+    }
+
+    /// Gives the room of deleted rows back.
+    pub(super) fn compact(&self) -> Result<()> {
+        self.read(|connection| connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
     }
 
     /// What sqlite itself finds wrong with the file.
@@ -318,6 +369,15 @@ impl Database {
         })?;
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
+}
+
+/// Rows by table: what nobody used for a while.
+#[derive(Debug, Default)]
+pub(super) struct Unused {
+    pub(super) blobs: Vec<Digest>,
+    pub(super) keys: Vec<Digest>,
+    pub(super) ids: Vec<Digest>,
+    pub(super) ready: Vec<Digest>,
 }
 
 /// The tables whose rows are digests that get used.
@@ -379,9 +439,7 @@ fn insert_realisation(
 ) -> rusqlite::Result<Option<String>> {
     delete_realisation(transaction, realisation.key)?;
     let key = Key(realisation.key);
-    transaction
-        .prepare_cached("INSERT INTO realisations VALUES (?1, ?2)")?
-        .execute(params![key, now()])?;
+    transaction.prepare_cached("INSERT INTO realisations VALUES (?1, ?2)")?.execute(params![key, now()])?;
     for (name, object) in &realisation.outputs {
         let known = transaction
             .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")?
@@ -389,9 +447,13 @@ fn insert_realisation(
         if !known {
             return Ok(Some(name.clone()));
         }
-        transaction
-            .prepare_cached("INSERT INTO outputs VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![key, name, kind_of(object), Key(object.digest()), Size(object.size())])?;
+        transaction.prepare_cached("INSERT INTO outputs VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            key,
+            name,
+            kind_of(object),
+            Key(object.digest()),
+            Size(object.size())
+        ])?;
     }
     for (name, value) in &realisation.facts {
         transaction

@@ -134,7 +134,8 @@ fn walk(
     enter: impl Fn(File, bool, &Source<'_>) -> Result<Blob> + Sync,
 ) -> Result<Imported> {
     let root = beneath::open_folder(dir).doing(|| format!("read the folder `{}`", dir.display()))?;
-    let mut walk = Walk { root, take, keep, found: Vec::new(), dropped: Dropped::default(), granted: Vec::new() };
+    let mut walk =
+        Walk { root, take, keep, found: Vec::new(), dropped: Dropped::default(), granted: Vec::new() };
     let result = walk.names().and_then(|()| walk.files(&enter));
     let restored = walk.restore();
     let imported = result.map_err(|failure| failure.fact(format!("in {}", dir.display())))?;
@@ -252,7 +253,10 @@ impl Walk<'_> {
             return Ok(());
         }
         // Deepest first: those above must stay searchable until then.
-        granted.iter().rev().try_for_each(|(path, mode)| beneath::set_mode(self.root.as_fd(), path.as_bytes(), *mode))
+        granted
+            .iter()
+            .rev()
+            .try_for_each(|(path, mode)| beneath::set_mode(self.root.as_fd(), path.as_bytes(), *mode))
     }
 
     /// Notes what a tree won't keep of a file or folder.
@@ -264,9 +268,16 @@ impl Walk<'_> {
     }
 
     /// Enters the files, and puts everything found into one tree.
-    fn files(&mut self, enter: &(impl Fn(File, bool, &Source<'_>) -> Result<Blob> + Sync)) -> Result<Imported> {
-        let files: Vec<&str> =
-            self.found.iter().filter(|(_, found)| matches!(found, Found::File)).map(|(path, _)| path.as_str()).collect();
+    fn files(
+        &mut self,
+        enter: &(impl Fn(File, bool, &Source<'_>) -> Result<Blob> + Sync),
+    ) -> Result<Imported> {
+        let files: Vec<&str> = self
+            .found
+            .iter()
+            .filter(|(_, found)| matches!(found, Found::File))
+            .map(|(path, _)| path.as_str())
+            .collect();
         let entered = parallel::each(&files, |path| self.file(path, enter))?;
         let mut nodes = Vec::with_capacity(self.found.len());
         let mut entered = entered.into_iter();
@@ -351,7 +362,9 @@ fn losses(stat: &Stat, fd: &OwnedFd) -> std::io::Result<Vec<Loss>> {
     }
     // Overlay's own notes aren't the file's.
     let other = |name: &[u8]| {
-        name != b"security.capability" && !name.starts_with(b"user.overlay.") && !name.starts_with(b"trusted.overlay.")
+        name != b"security.capability"
+            && !name.starts_with(b"user.overlay.")
+            && !name.starts_with(b"trusted.overlay.")
     };
     if attributes.iter().any(|name| other(name)) {
         losses.push(Loss::Attributes);

@@ -48,7 +48,8 @@ fn lock(root: &Path, locks: &Arc<OwnedFd>, name: &str, how: FlockOperation) -> R
     let name = CString::new(name).map_err(std::io::Error::from).doing(doing)?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     loop {
-        let file = rustix::fs::openat(locks, name.as_c_str(), flags, Mode::from_raw_mode(0o644)).doing(doing)?;
+        let file =
+            rustix::fs::openat(locks, name.as_c_str(), flags, Mode::from_raw_mode(0o644)).doing(doing)?;
         match rustix::fs::flock(&file, how) {
             Ok(()) => {}
             Err(Errno::INTR) => continue,

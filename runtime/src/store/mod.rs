@@ -10,6 +10,7 @@ mod beneath;
 mod blob;
 mod closure;
 mod database;
+mod gc;
 mod import;
 mod lock;
 mod parallel;
@@ -18,6 +19,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -31,8 +33,10 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use batch::{Batch, BlobWriter, Take};
+pub use gc::{Amount, Collect, Removed, Usage};
 pub use lock::KeyLock;
 pub use scratch::Scratch;
+pub use verify::{Damage, Verified, Watch};
 
 use crate::failure::{Doing, Failure, Result};
 
@@ -126,7 +130,8 @@ impl Store {
         let scratch = Arc::new(folder(c"scratch")?);
         folder(c"logs")?;
         let presence = presence(&dir).doing(doing)?;
-        let database = database::Database::open(&root.join("database"), || lock::hold(&root, &locks, "schema"))?;
+        let database =
+            database::Database::open(&root.join("database"), || lock::hold(&root, &locks, "schema"))?;
         let session = Mutex::new(None);
         let inner = Inner { root, objects, roots, locks, scratch, session, database, presence };
         scratch::remove_dead(&inner)?;
@@ -135,7 +140,9 @@ impl Store {
 
     /// Where the user's store is: `$RBLD_STORE`, else `rbld` in the user's cache folder.
     pub fn default_root() -> Result<PathBuf> {
-        let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+        let named = |name: &str| {
+            std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
+        };
         if let Some(root) = named("RBLD_STORE") {
             return Ok(root);
         }

@@ -39,7 +39,8 @@ impl Store {
             let target = CString::new(tree.to_hex()).map_err(std::io::Error::from).doing(doing)?;
             // What is there was never finished.
             beneath::remove(self.0.roots.as_fd(), &target).doing(doing)?;
-            rustix::fs::renameat(&session.dir, temporary.as_c_str(), &self.0.roots, target.as_c_str()).doing(doing)?;
+            rustix::fs::renameat(&session.dir, temporary.as_c_str(), &self.0.roots, target.as_c_str())
+                .doing(doing)?;
             rustix::fs::syncfs(&self.0.roots).doing(doing)
         });
         if let Err(failure) = result {
@@ -100,7 +101,8 @@ impl Store {
     fn build(&self, dir: &OwnedFd, name: &str, folder: &Folder) -> Result<()> {
         let doing = || "make a ready folder".to_owned();
         make_folder(dir, name).doing(doing)?;
-        let root = beneath::open(dir.as_fd(), name.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY).doing(doing)?;
+        let root =
+            beneath::open(dir.as_fd(), name.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY).doing(doing)?;
         let mut pieces = vec![Piece { path: String::new(), files: Vec::new(), links: Vec::new() }];
         let mut seen = BTreeSet::new();
         plan(folder, 0, &mut pieces, &mut seen);
@@ -121,7 +123,8 @@ impl Store {
         for (name, target) in &piece.links {
             let doing = || format!("make the link `{}/{name}`", piece.path);
             rustix::fs::symlinkat(*target, &dir, *name).doing(doing)?;
-            rustix::fs::utimensat(&dir, *name, &beneath::fixed_times(), AtFlags::SYMLINK_NOFOLLOW).doing(doing)?;
+            rustix::fs::utimensat(&dir, *name, &beneath::fixed_times(), AtFlags::SYMLINK_NOFOLLOW)
+                .doing(doing)?;
         }
         rustix::fs::futimens(&dir, &beneath::fixed_times()).doing(doing)
     }
@@ -135,7 +138,8 @@ impl Store {
             Err(error) if blob::is_absent(&error) => return Err(self.lost(file.digest)),
             Err(error) => return Err(error).doing(doing),
         };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size as u64 != file.size {
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size as u64 != file.size
+        {
             return Err(self.lost(file.digest));
         }
         let fits = stat.st_mode & 0o7777 == beneath::mode_of(file.executable).bits()
@@ -201,7 +205,13 @@ fn plan<'a>(folder: &'a Folder, at: usize, pieces: &mut Vec<Piece<'a>>, seen: &m
         match node {
             Node::File { digest, size, executable } => {
                 let first = seen.insert(*digest);
-                pieces[at].files.push(Planned { name, digest: *digest, size: *size, executable: *executable, first });
+                pieces[at].files.push(Planned {
+                    name,
+                    digest: *digest,
+                    size: *size,
+                    executable: *executable,
+                    first,
+                });
             }
             Node::Link { target } => pieces[at].links.push((name, target)),
             Node::Folder(inner) => {

@@ -65,7 +65,8 @@ impl Drop for Session {
 
 /// Opens and locks a session's folder; `None` if it is gone or somebody's.
 fn open_held(inner: &Inner, name: &CString) -> std::io::Result<Option<OwnedFd>> {
-    let dir = match beneath::open(inner.scratch.as_fd(), name.to_bytes(), OFlags::RDONLY | OFlags::DIRECTORY) {
+    let dir = match beneath::open(inner.scratch.as_fd(), name.to_bytes(), OFlags::RDONLY | OFlags::DIRECTORY)
+    {
         Ok(dir) => dir,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

@@ -7,7 +7,7 @@ use std::path::Path;
 use rbld_lang::derivation::DerivationId;
 use rbld_lang::digest::Digest;
 
-use super::tree::{self, Folder, Loss, Node};
+use super::tree::{self, Folder, Node};
 use super::*;
 
 pub(super) struct Place {
@@ -111,7 +111,8 @@ fn a_tree_survives_the_round_trip() {
     let other = Place::new();
     let (adopted, _) = import_and_commit(&other.store(), &place.path("again"), Take::Adopt);
     assert_eq!(adopted, digest);
-    let left: Vec<String> = tree::scan(&place.path("again"), &all).unwrap().files().map(|(path, _)| path).collect();
+    let left: Vec<String> =
+        tree::scan(&place.path("again"), &all).unwrap().files().map(|(path, _)| path).collect();
     // Only what was there twice, and links, stayed behind.
     assert!(!left.contains(&"large".to_owned()), "{left:?}");
 }
@@ -149,7 +150,8 @@ fn a_ready_folder_has_fixed_modes_times_and_inodes() {
             Node::File { executable, digest, .. } => {
                 assert_eq!(stat.mode() & 0o7777, if *executable { 0o755 } else { 0o644 }, "{path}");
                 assert!(inodes.insert(stat.ino()), "`{path}` is a second name of an inode");
-                linked += usize::from(std::fs::metadata(store.blob_path(*digest)).unwrap().ino() == stat.ino());
+                linked +=
+                    usize::from(std::fs::metadata(store.blob_path(*digest)).unwrap().ino() == stat.ino());
             }
             Node::Folder(_) => assert_eq!(stat.mode() & 0o7777, 0o755, "{path}"),
             Node::Link { target } => {
@@ -157,7 +159,8 @@ fn a_ready_folder_has_fixed_modes_times_and_inodes() {
             }
         }
     }
-    let distinct: BTreeSet<Digest> = imported.folder.files().filter_map(|(_, node)| digest_of(node)).collect();
+    let distinct: BTreeSet<Digest> =
+        imported.folder.files().filter_map(|(_, node)| digest_of(node)).collect();
     assert!(linked >= distinct.len() - 1, "{linked} of {} blobs are linked", distinct.len());
     let stat = std::fs::metadata(&ready).unwrap();
     assert_eq!((stat.mode() & 0o7777, stat.mtime()), (0o755, beneath::MTIME));

@@ -73,7 +73,8 @@ impl Folder {
         let Some(last) = names.pop() else { return Err(wrong("the path is empty")) };
         let mut folder = self;
         for name in names {
-            let next = folder.entries.entry(name.to_owned()).or_insert_with(|| Node::Folder(Folder::default()));
+            let next =
+                folder.entries.entry(name.to_owned()).or_insert_with(|| Node::Folder(Folder::default()));
             match next {
                 Node::Folder(inner) => folder = inner,
                 _ => return Err(wrong(&format!("`{name}` is no folder"))),
@@ -135,9 +136,11 @@ impl Folder {
                 (Some(Node::Folder(mine)), Node::Folder(theirs)) => mine.merge_at(theirs, &path)?,
                 (Some(mine), theirs) if *mine == theirs => {}
                 (Some(mine), theirs) => {
-                    return Err(Failure::input(format!("`{path}` is in both of two trees that are laid together"))
-                        .fact(format!("in one it is {}", mine.describe()))
-                        .fact(format!("in the other {}", theirs.describe())));
+                    return Err(Failure::input(format!(
+                        "`{path}` is in both of two trees that are laid together"
+                    ))
+                    .fact(format!("in one it is {}", mine.describe()))
+                    .fact(format!("in the other {}", theirs.describe())));
                 }
             }
         }
@@ -203,7 +206,9 @@ impl Node {
     pub fn describe(&self) -> String {
         match self {
             Node::File { digest, executable: false, .. } => format!("a file with sha256 {}", digest.short()),
-            Node::File { digest, executable: true, .. } => format!("an executable with sha256 {}", digest.short()),
+            Node::File { digest, executable: true, .. } => {
+                format!("an executable with sha256 {}", digest.short())
+            }
             Node::Link { target } => format!("a link to `{target}`"),
             Node::Folder(_) => "a folder".to_owned(),
         }
@@ -249,14 +254,22 @@ pub fn write(batch: &Batch, folder: &Folder) -> Result<Object> {
 /// Reads a whole tree. A message that is damaged, malformed or not canonical is a failure; the files
 /// themselves aren't looked at.
 pub fn read(store: &Store, tree: Digest) -> Result<Folder> {
-    let mut fetch = |digest, _size| store.read_blob(digest, MESSAGE_LIMIT);
-    let mut reader = Reader { fetch: &mut fetch, entries: 0, path: String::new() };
-    reader.folder(tree, None, 0)
+    read_with(tree, &|digest| store.read_blob(digest, MESSAGE_LIMIT))
+}
+
+/// Like [`read`], but notices nothing: no record is changed by what is missing.
+pub(super) fn read_raw(store: &Store, tree: Digest) -> Result<Folder> {
+    read_with(tree, &|digest| store.message(digest).ok_or_else(|| store.absent(digest)))
+}
+
+fn read_with(tree: Digest, fetch: &dyn Fn(Digest) -> Result<Vec<u8>>) -> Result<Folder> {
+    Reader { fetch, entries: 0, path: String::new() }.folder(tree, None, 0)
 }
 
 /// One message as a list of entries, checked by itself: folders stay digests.
 pub(super) fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
-    let message = reapi::Directory::decode(bytes).map_err(|error| format!("it is no Directory message: {error}"))?;
+    let message =
+        reapi::Directory::decode(bytes).map_err(|error| format!("it is no Directory message: {error}"))?;
     if message.node_properties.is_some() {
         return Err("it has node properties".to_owned());
     }
@@ -317,20 +330,24 @@ fn digest_of(digest: Option<reapi::Digest>) -> Result<(Digest, u64), String> {
 }
 
 struct Reader<'a> {
-    fetch: &'a mut dyn FnMut(Digest, Option<u64>) -> Result<Vec<u8>>,
+    fetch: &'a dyn Fn(Digest) -> Result<Vec<u8>>,
     entries: usize,
     path: String,
 }
 
 impl Reader<'_> {
     fn folder(&mut self, tree: Digest, size: Option<u64>, depth: usize) -> Result<Folder> {
-        let bytes = (self.fetch)(tree, size)?;
+        let bytes = (self.fetch)(tree)?;
         let wrong = |path: &str, why: String| {
             let place = if path.is_empty() { "the tree".to_owned() } else { format!("`{path}` in the tree") };
-            Failure::world(format!("{place} can't be used: {why}")).fact(format!("its Directory message is {tree}"))
+            Failure::world(format!("{place} can't be used: {why}"))
+                .fact(format!("its Directory message is {tree}"))
         };
         if size.is_some_and(|size| size != bytes.len() as u64) {
-            return Err(wrong(&self.path, "its message has another size than the folder above says".to_owned()));
+            return Err(wrong(
+                &self.path,
+                "its message has another size than the folder above says".to_owned(),
+            ));
         }
         let entries = decode(&bytes).map_err(|why| wrong(&self.path, why))?;
         self.entries += entries.len();
