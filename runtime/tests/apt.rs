@@ -106,6 +106,7 @@ impl Dice {
 
 fn ours(request: &Request, sources: &Sources) -> Result<BTreeSet<String>, String> {
     match debian::resolve(request, sources) {
+        Ok(block) if !block.stale().is_empty() => Err(format!("stale from the start: {:?}", block.stale())),
         Ok(block) => match block.facts {
             Facts::Environment { packages, .. } => Ok(packages
                 .iter()
@@ -161,6 +162,98 @@ fn compare(name: &str, arch: Arch, lists: usize, sources: &Sources) -> Vec<Strin
         }
     }
     wrong
+}
+
+/// Build dependencies: apt is given a package that depends on what the resolver reads from `Sources`.
+fn compare_builds(name: &str, arch: Arch, count: usize, sources: &Sources) -> Vec<String> {
+    let suite = suite(name, sources.now);
+    let release = sources.release(&suite).unwrap();
+    let packages = sources.packages(&suite, &release, arch).unwrap().remove(0);
+    let text = sources.sources(&suite, &release).unwrap().remove(0);
+    let all: Vec<debian::stanza::Stanza<'_>> =
+        debian::stanza::stanzas(&text).filter(|stanza| stanza.get("Extra-Source-Only").is_none()).collect();
+    let mut dice = Dice(7 * count as u64 + name.len() as u64);
+    let chosen: Vec<_> = (0..count).map(|_| all[dice.below(all.len())]).collect();
+    let mut repository = packages.to_vec();
+    for (at, stanza) in chosen.iter().enumerate() {
+        let deps = |names: [&str; 3]| {
+            let fields: Vec<&str> = names.into_iter().filter_map(|name| stanza.get(name)).collect();
+            let joined = fields.join(",").replace('\n', " ");
+            let out = Command::new("perl")
+                .args(["-MDpkg::Deps", "-e", DEPS, &joined, arch.name()])
+                .output()
+                .unwrap();
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            String::from_utf8(out.stdout).unwrap().replace(":native", "")
+        };
+        let needs = deps(["Build-Depends", "Build-Depends-Arch", "Build-Depends-Indep"]);
+        let conflicts = deps(["Build-Conflicts", "Build-Conflicts-Arch", "Build-Conflicts-Indep"]);
+        repository.extend_from_slice(
+            format!(
+                "\nPackage: wish{at}\nVersion: 1\nArchitecture: {}\nFilename: ./w.deb\nSize: 1\nDepends: {needs}\n{}\n",
+                arch.name(),
+                if conflicts.is_empty() { String::new() } else { format!("Conflicts: {conflicts}\n") }
+            )
+            .as_bytes(),
+        );
+    }
+    let apt = Apt::new(arch, &repository);
+    let mut essential: Vec<String> = debian::stanza::stanzas(&packages)
+        .filter(|stanza| stanza.get("Essential") == Some("yes"))
+        .filter_map(|stanza| stanza.get("Package").map(str::to_owned))
+        .collect();
+    essential.sort();
+    essential.push("build-essential".to_owned());
+    let mut wrong = Vec::new();
+    for (at, stanza) in chosen.iter().enumerate() {
+        let source = stanza.get("Package").unwrap().to_owned();
+        let mut asked = essential.clone();
+        asked.push(format!("wish{at}"));
+        let theirs = apt.install(&asked).map(|mut set| {
+            set.retain(|one| !one.starts_with("wish"));
+            set
+        });
+        let request = Request::Environment {
+            suite: suite.clone(),
+            arch,
+            packages: Vec::new(),
+            build_depends: vec![source.clone()],
+        };
+        match (ours(&request, sources), theirs) {
+            (Ok(ours), Some(theirs)) if ours == theirs => {}
+            (Err(_), None) => {}
+            (ours, theirs) => {
+                let ours = ours.map_err(|why| wrong.push(why)).unwrap_or_default();
+                let found = theirs.is_some();
+                let theirs = theirs.unwrap_or_default();
+                wrong.push(format!(
+                    "{name} {} build-dep {source}: apt finds one: {found}, only ours {:?}, only apt's {:?}",
+                    arch.name(),
+                    ours.difference(&theirs).collect::<Vec<_>>(),
+                    theirs.difference(&ours).collect::<Vec<_>>()
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Reduces build dependencies as dpkg's own library does.
+const DEPS: &str = r#"
+    my $deps = deps_parse($ARGV[0], build_dep => 1, reduce_restrictions => 1, build_profiles => [],
+        reduce_arch => 1, host_arch => $ARGV[1], build_arch => $ARGV[1]);
+    print $deps->output();
+"#;
+
+#[test]
+fn apt_installs_the_same_build_dependencies() {
+    let count = std::env::var("RBLD_TEST_LISTS").ok().and_then(|value| value.parse().ok()).unwrap_or(2);
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (name, arch) in [("bookworm", Arch::Amd64), ("trixie", Arch::Arm64)] {
+        wrong.extend(compare_builds(name, arch, count, &sources));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

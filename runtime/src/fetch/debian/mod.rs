@@ -13,14 +13,14 @@ pub mod source;
 pub mod stanza;
 pub mod version;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rbld_lang::derivation::{Arch, Package};
 use rbld_lang::lock::{Block, Facts, LockedPackage, Request, SuiteAt};
 
 pub use archive::Sources;
-use index::{NameId, Offer, OfferId, Universe};
+use index::{NameId, Offer, Universe};
 use resolve::Chosen;
 
 use super::date;
@@ -94,10 +94,11 @@ fn environment(
         asked.push(id);
     }
     let chosen = resolve::choose(&universe, &asked).map_err(|wrong| unsolvable(suite, arch, wrong))?;
+    let needs = needs(&universe, &chosen, &asked);
     let mut locked = Vec::new();
     let mut roots: BTreeSet<String> = BTreeSet::new();
     for (name, id) in &chosen {
-        let needs = needs(&universe, &chosen, *id);
+        let needs = needs.get(name).into_iter().flatten().map(|need| universe.text(*need).to_owned());
         if pretended.contains(name) {
             roots.extend(needs);
             continue;
@@ -105,6 +106,8 @@ fn environment(
         if asked.contains(name) {
             roots.insert(universe.text(*name).to_owned());
         }
+        let mut needs: Vec<String> = needs.collect();
+        needs.sort();
         locked.push(LockedPackage { package: package(&universe, universe.offer(*id))?, needs });
     }
     locked.sort_by(|a, b| (&a.package.name, &a.package.arch).cmp(&(&b.package.name, &b.package.arch)));
@@ -185,35 +188,45 @@ fn unsolvable(suite: &SuiteAt, arch: Arch, wrong: resolve::Unsolvable) -> Failur
     failure.help("leave one of the packages out, or pin another instant")
 }
 
-/// The names of the chosen packages that a chosen one needs, sorted.
-fn needs(universe: &Universe<'_>, chosen: &Chosen, id: OfferId) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    let mut add = |name: NameId| {
-        let text = universe.text(name);
-        found.insert(text.to_owned());
+/// The chosen packages that each chosen one needs: all that meet any of its relations.
+///
+/// apt also keeps what it came across and something else recommends or suggests; such a package counts as
+/// needed by the first that does, so that from the roots every package is reached.
+fn needs(universe: &Universe<'_>, chosen: &Chosen, asked: &[NameId]) -> BTreeMap<NameId, BTreeSet<NameId>> {
+    let meets = |relation: &index::Relation<'_>| -> Vec<NameId> {
+        let own = chosen
+            .get(&relation.target)
+            .filter(|offer| relation.op.holds(Some(universe.offer(**offer).version), relation.version))
+            .map(|_| relation.target);
+        let providers = universe.named(relation.target).providers.iter().filter(|provider| {
+            chosen.get(&universe.offer(provider.by).name) == Some(&provider.by)
+                && relation.op.holds(provider.version, relation.version)
+        });
+        own.into_iter().chain(providers.map(|provider| universe.offer(provider.by).name)).collect()
     };
-    for group in index::groups(universe.relations(id)).filter(|group| group[0].kind.is_needed()) {
-        let by_name = group.iter().find(|relation| {
-            chosen.get(&relation.target).is_some_and(|offer| {
-                relation.op.holds(Some(universe.offer(*offer).version), relation.version)
-            })
-        });
-        if let Some(relation) = by_name {
-            add(relation.target);
-            continue;
-        }
-        let mut providers = group.iter().flat_map(|relation| {
-            universe.named(relation.target).providers.iter().filter(|provider| {
-                let by = universe.offer(provider.by).name;
-                chosen.get(&by) == Some(&provider.by) && relation.op.holds(provider.version, relation.version)
-            })
-        });
-        if let Some(provider) = providers.next() {
-            add(universe.offer(provider.by).name);
-        }
+    let mut needs: BTreeMap<NameId, BTreeSet<NameId>> = BTreeMap::new();
+    for (name, id) in chosen {
+        let relations = universe.relations(*id).iter().filter(|relation| relation.kind.is_needed());
+        let mut met: BTreeSet<NameId> = relations.flat_map(meets).collect();
+        met.remove(name);
+        needs.insert(*name, met);
     }
-    found.remove(universe.text(universe.offer(id).name));
-    found.into_iter().collect()
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<NameId> = asked.to_vec();
+    loop {
+        while let Some(name) = open.pop() {
+            if reached.insert(name) {
+                open.extend(needs.get(&name).into_iter().flatten());
+            }
+        }
+        let link = chosen.iter().filter(|(name, _)| reached.contains(*name)).find_map(|(name, id)| {
+            let weak = universe.relations(*id).iter().filter(|relation| !relation.kind.is_negative());
+            weak.flat_map(meets).find(|other| !reached.contains(other)).map(|other| (*name, other))
+        });
+        let Some((from, to)) = link else { return needs };
+        needs.entry(from).or_default().insert(to);
+        open.push(to);
+    }
 }
 
 /// What the lock keeps of a version on offer.
