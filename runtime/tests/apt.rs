@@ -10,6 +10,7 @@ use rbld::fetch::debian::{self, Sources};
 use rbld::fetch::http::Http;
 use rbld::fetch::mirrors::Mirrors;
 use rbld::progress::Progress;
+use rbld::store::Store;
 use rbld_lang::derivation::Arch;
 use rbld_lang::lock::{Facts, Request, SuiteAt};
 
@@ -27,12 +28,11 @@ fn now() -> i64 {
 }
 
 fn sources() -> Sources {
-    Sources::new(
-        Http::new(false).unwrap(),
-        Mirrors::from_machine(&Config::default()),
-        Progress::silent(),
-        now(),
-    )
+    // Beside the build's other files, so that a second run asks the mirror for little.
+    let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("index-cache");
+    let store = Store::open(&folder).unwrap();
+    let mirrors = Mirrors::from_machine(&Config::default());
+    Sources::new(Http::new(false).unwrap(), mirrors, store, Progress::silent(), now())
 }
 
 /// apt with folders of its own and one local repository.

@@ -6,6 +6,8 @@ mod snapshot;
 use std::time::Duration;
 
 use rbld::fetch::http::{Expected, Http, Patience};
+use rbld::progress::{Progress, Step};
+use rbld::store::Store;
 use rbld_lang::digest::Digest;
 use snapshot::{Fault, Snapshot};
 
@@ -70,6 +72,21 @@ fn the_rest_comes_from_another_place() {
     place.server.fault("/a", Fault::Cut(300_000), 0);
     assert!(place.fetch(&["a", "b"]).unwrap() == place.bytes);
     assert!(place.server.requests().last().unwrap().contains("/b from "));
+}
+
+#[test]
+fn a_download_ends_in_the_store_only_when_it_is_right() {
+    let place = Place::new();
+    let store = Store::open(&place.folder.path().join("store")).unwrap();
+    let task = Progress::silent().begin(Step::Fetch, "a");
+    place.server.fault("/a", Fault::Tampered, 1);
+    let batch = store.batch().unwrap();
+    assert!(hasty().download(&place.urls(&["a"]), place.expect(), &batch, &task).is_err());
+    place.server.fault("/a", Fault::Cut(300_000), 1);
+    let blob = hasty().download(&place.urls(&["a"]), place.expect(), &batch, &task).unwrap();
+    batch.commit(&[]).unwrap();
+    assert_eq!(blob.digest, place.expect().digest);
+    assert!(store.read_blob(blob.digest, blob.size).unwrap() == place.bytes);
 }
 
 #[test]

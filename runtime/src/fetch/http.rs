@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::transfer::{self, Trouble};
 use crate::failure::{Doing, Failure, Result};
 use crate::progress::Task;
+use crate::store::{Batch, Blob, BlobWriter};
 
 /// How long to wait for a server and how often to ask again.
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +172,15 @@ impl Http {
         } else {
             "check the network, or name a mirror that has it under `[mirrors]` in config.toml"
         }))
+    }
+
+    /// Puts the bytes of the expected digest into a batch, from the first URL that has them.
+    ///
+    /// `task` is told of the bytes that arrive; how many there will be is its owner's to say.
+    pub fn download(&self, urls: &[String], expect: Expected, batch: &Batch, task: &Task) -> Result<Blob> {
+        let mut sink = ToBatch { batch, writer: batch.writer()? };
+        self.fetch(urls, expect, &mut sink, Some(task))?;
+        sink.writer.finish(false)
     }
 
     /// Bytes of the expected digest, from the first URL that has them. For what fits in memory.
@@ -339,27 +349,18 @@ impl Sink for Bytes {
     }
 }
 
-/// A sink that writes to a file made anew on each start.
-pub struct ToFile<'a> {
-    path: &'a std::path::Path,
-    file: std::fs::File,
+struct ToBatch<'a> {
+    batch: &'a Batch,
+    writer: BlobWriter,
 }
 
-impl<'a> ToFile<'a> {
-    /// Makes the file.
-    pub fn create(path: &'a std::path::Path) -> Result<ToFile<'a>> {
-        let file = std::fs::File::create(path).doing(|| format!("write `{}`", path.display()))?;
-        Ok(ToFile { path, file })
-    }
-}
-
-impl Sink for ToFile<'_> {
+impl Sink for ToBatch<'_> {
     fn restart(&mut self) -> Result<()> {
-        self.file = std::fs::File::create(self.path).doing(|| format!("write `{}`", self.path.display()))?;
+        self.writer = self.batch.writer()?;
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).doing(|| format!("write `{}`", self.path.display()))
+        self.writer.write_all(bytes).doing(|| "write into the store")
     }
 }

@@ -18,6 +18,7 @@ use crate::fetch::date;
 use crate::fetch::http::{Expected, Http};
 use crate::fetch::mirrors::Mirrors;
 use crate::progress::{Progress, Step};
+use crate::store::Store;
 
 /// The most that an index may have, unpacked.
 const LARGEST_INDEX: u64 = 1 << 30;
@@ -31,6 +32,8 @@ pub struct Sources {
     pub http: Http,
     /// Knows where to ask.
     pub mirrors: Mirrors,
+    /// Keeps indexes from one run to the next.
+    pub store: Store,
     /// Is told of long work.
     pub progress: Progress,
     /// The time taken at start: an instant after it isn't fixed yet.
@@ -41,8 +44,8 @@ pub struct Sources {
 
 impl Sources {
     /// Sources that have read nothing yet.
-    pub fn new(http: Http, mirrors: Mirrors, progress: Progress, now: i64) -> Sources {
-        Sources { http, mirrors, progress, now, releases: Mutex::default(), indexes: Mutex::default() }
+    pub fn new(http: Http, mirrors: Mirrors, store: Store, progress: Progress, now: i64) -> Sources {
+        Sources { http, mirrors, store, progress, now, releases: Mutex::default(), indexes: Mutex::default() }
     }
 
     /// The signed index of a suite that was current at its instant.

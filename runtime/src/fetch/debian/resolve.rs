@@ -576,8 +576,8 @@ mod tests {
     #[test]
     fn rings_and_depth_end() {
         assert_eq!(chosen(&index("a: b\nb: a"), &["b"]).unwrap(), ["a", "b"]);
-        let long: String = (0..5000).map(|at| format!("p{at}: p{}\n", at + 1)).collect();
-        assert!(chosen(&index(&(long + "p5000:")), &["p0"]).is_err());
+        let long: String = (0..8000).map(|at| format!("p{at}: p{}\n", at + 1)).collect();
+        assert!(chosen(&index(&long), &["p0"]).is_err());
         let long: String = (0..2500).map(|at| format!("p{at}: p{}\n", at + 1)).collect();
         assert_eq!(chosen(&index(&(long + "p2500:")), &["p0"]).unwrap().len(), 2501);
     }
