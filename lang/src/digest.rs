@@ -175,3 +175,74 @@ impl Manifest for Explainer {
         self.path.pop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_that_are_hashed_are_those_of_the_specification() {
+        let mut hasher = Hasher::new("domain");
+        hasher.field("name", b"value");
+        hasher.open("list", 1);
+        hasher.field("", b"");
+        hasher.close();
+        let length = |n: u64| n.to_le_bytes().to_vec();
+        let bytes = [
+            length(6),
+            b"domain".to_vec(),
+            b"f".to_vec(),
+            length(4),
+            b"name".to_vec(),
+            length(5),
+            b"value".to_vec(),
+            b"(".to_vec(),
+            length(4),
+            b"list".to_vec(),
+            length(1),
+            b"f".to_vec(),
+            length(0),
+            length(0),
+            b")".to_vec(),
+        ]
+        .concat();
+        assert_eq!(hasher.finish(), Digest::of(&bytes));
+    }
+
+    #[test]
+    fn no_two_values_share_bytes() {
+        let digest = |feed: &dyn Fn(&mut Hasher)| {
+            let mut hasher = Hasher::new("d");
+            feed(&mut hasher);
+            hasher.finish()
+        };
+        let all = [
+            digest(&|_| {}),
+            digest(&|h| h.field("ab", b"c")),
+            digest(&|h| h.field("a", b"bc")),
+            digest(&|h| {
+                h.field("a", b"b");
+                h.field("c", b"");
+            }),
+            digest(&|h| {
+                h.open("a", 0);
+                h.close();
+            }),
+            digest(&|h| h.open("a", 0)),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = Digest::of(b"");
+        assert_eq!(digest.to_hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(digest.to_hex().parse(), Ok(digest));
+        assert_eq!(format!("{digest:?}").parse(), Ok(digest));
+        assert_eq!("e3b0".parse::<Digest>(), Err(DigestError(4)));
+        assert_eq!("+".repeat(64).parse::<Digest>(), Err(DigestError(64)));
+        assert_eq!("é".repeat(32).parse::<Digest>(), Err(DigestError(32)));
+        assert!(Digest::from_bytes([0; 32]).is_zero() && !digest.is_zero());
+    }
+}

@@ -2,6 +2,7 @@
 //! makes no tree.
 
 mod form;
+mod misplaced;
 mod unexpected;
 
 use pest::error::{Error, ErrorVariant, InputLocation};

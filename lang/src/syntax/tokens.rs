@@ -242,10 +242,11 @@ pub(crate) fn chunks(text: &str, tokens: &[Token]) -> Vec<Chunk> {
     let mut open = 0usize;
     for (index, token) in tokens.iter().enumerate() {
         let column0 = token.start == 0 || text.as_bytes()[token.start - 1] == b'\n';
-        if column0 && token.kind == Kind::Comment {
-            if let Some(doc) = text[token.start..token.end].strip_prefix("##") {
-                docs.push(doc.strip_prefix(' ').unwrap_or(doc).trim_end().to_owned());
-            }
+        if column0
+            && token.kind == Kind::Comment
+            && let Some(doc) = text[token.start..token.end].strip_prefix("##")
+        {
+            docs.push(doc.strip_prefix(' ').unwrap_or(doc).trim_end().to_owned());
         }
         match token.kind {
             Kind::Open(_) => open += 1,

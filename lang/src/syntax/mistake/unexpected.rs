@@ -10,7 +10,7 @@ use crate::syntax::parser::Rule;
 use crate::syntax::tokens::{KEYWORDS, Kind, Token};
 
 /// The operators between two operands, as they are written.
-const BINARY: [&str; 12] = ["or", "and", "==", "!=", "<=", "<", ">=", ">", "++", "+", "-", "*"];
+pub(super) const BINARY: [&str; 12] = ["or", "and", "==", "!=", "<=", "<", ">=", ">", "++", "+", "-", "*"];
 
 impl Cause<'_> {
     /// One diagnostic for the token at a place that no rule takes.
@@ -300,121 +300,8 @@ impl Cause<'_> {
         Some(wrong(message, self.of(here), "nothing joins it to what is before").help(help))
     }
 
-    /// What is known of the token but not of its place.
-    fn misplaced(&self, here: &Token, before: Option<&Token>) -> Option<Diagnostic> {
-        let word = self.str(here);
-        let enclosing = self.enclosing(here).map_or("", |open| self.str(open));
-        let previous = before.map_or("", |before| self.str(before));
-        if previous == "as" {
-            return self.usable(here);
-        }
-        if word == "=" && previous == ":" {
-            return Some(
-                wrong("no type stands after `:`", self.of(here), "expected a type before this")
-                    .help("write `let name: String = …`, or leave the `:` out"),
-            );
-        }
-        if word == "=" && ["in", "if", ","].contains(&previous) {
-            return Some(
-                wrong(
-                    format!("nothing is given after `{previous}`"),
-                    self.of(here),
-                    "expected a value before this",
-                )
-                .help("write `build name for e in [a, b] if condition = recipe(e)`"),
-            );
-        }
-        if word == ":" && ["sha1", "sha224", "sha384", "sha512", "md5", "blake3", "sha3"].contains(&previous)
-        {
-            return Some(
-                wrong(
-                    format!("a digest is a sha256, not a {previous}"),
-                    self.of(here),
-                    "not a digest that pins anything",
-                )
-                .help("write `sha256:` and the digits that `sha256sum FILE` prints"),
-            );
-        }
-        if word == "=" {
-            let name = before.map_or("", |before| self.str(before));
-            let help = match enclosing {
-                "{" => {
-                    "entries are `name = value`, one to a line or separated by commas; values are compared with `==`"
-                }
-                "(" => "an argument is `name = value`; values are compared with `==`",
-                _ => "values are compared with `==`; an item gives one name one value",
-            };
-            let message = if RESERVED.contains(&name) {
-                format!("`{name}` is a word of the language, not a name")
-            } else {
-                "`=` where no name is given a value".to_owned()
-            };
-            return Some(wrong(message, self.of(here), "not expected here").help(help));
-        }
-        if before.is_some_and(|before| self.str(before) == "with") {
-            return Some(
-                wrong("`with` is followed by fields in braces", self.of(here), "expected `{`")
-                    .help("write `value with { field = other }`"),
-            );
-        }
-        if word == "," && before.is_some_and(|before| matches!(before.kind, Kind::Comma | Kind::Open(_))) {
-            return Some(
-                wrong("nothing stands before this comma", self.of(here), "one comma too many")
-                    .help("take it out"),
-            );
-        }
-        if before.is_some_and(|before| self.str(before) == ":") && enclosing != "[" && word != "=" {
-            return Some(wrong(format!("`{word}` is not a type"), self.of(here), "expected a type").help(
-                match word {
-                    "[" => "the type of a list is written `List[Int]`, that of a map `Map[String, Int]`",
-                    _ => "types begin with a capital: `String`, `List[Env]`, `Int?`",
-                },
-            ));
-        }
-        if word == ":" {
-            let help = match enclosing {
-                "{" | "(" => "a value is given with `=`: `name = value`",
-                _ => "only `let` and parameters have a type written: `let name: Type = value`",
-            };
-            return Some(
-                wrong("`:` where no type is written", self.of(here), "not expected here").help(help),
-            );
-        }
-        if matches!(here.kind, Kind::Close(_))
-            && before.is_some_and(|before| BINARY.contains(&self.str(before)) || self.str(before) == "=")
-        {
-            let sign = before.map_or("", |before| self.str(before));
-            return Some(
-                wrong(
-                    format!("nothing is given after `{sign}`"),
-                    self.of(here),
-                    "expected a value before this",
-                )
-                .help("write the value, or take the sign out"),
-            );
-        }
-        if here.kind == Kind::Word && RESERVED.contains(&word) {
-            return Some(
-                wrong(format!("`{word}` can't stand here"), self.of(here), "a word of the language").help(
-                    match word {
-                        "else" | "then" => {
-                            "write `if c then a else b`; an `if` in a value that goes on is written in `(…)`"
-                        }
-                        "with" => "write `value with { field = other }`",
-                        "in" | "for" => {
-                            "write `[for name in list: value]`, or `build name for e in list = recipe(e)`"
-                        }
-                        "as" => "write `use std.debian as name`",
-                        _ => "such a word can't be a name",
-                    },
-                ),
-            );
-        }
-        None
-    }
-
     /// The bracket around a token that is still open there.
-    fn enclosing(&self, here: &Token) -> Option<&Token> {
+    pub(super) fn enclosing(&self, here: &Token) -> Option<&Token> {
         let mut open = Vec::new();
         for token in self.tokens().take_while(|token| token.start < here.start) {
             match token.kind {
