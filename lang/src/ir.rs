@@ -54,7 +54,7 @@ pub enum Kind {
     /// A field of a record.
     Field(Box<Ir>, u32),
     /// An output of a build.
-    Output(Box<Ir>, Arc<str>, Span),
+    Output(Box<Ir>, Arc<str>),
     /// `.*`.
     Star(Box<Ir>),
     /// What is done with one member (in the next free slot), done with each.
@@ -88,6 +88,8 @@ pub enum Kind {
     Binary(BinaryOp, Box<Ir>, Box<Ir>),
     /// A value made one of another type.
     Convert(Box<Ir>, Conversion),
+    /// An expression without local names, evaluated apart from those around it: a default.
+    Closed(Arc<Ir>),
     /// A file or folder of the project, relative to its folder.
     Path(Arc<str>),
 }

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::graph;
 use crate::span::{FileId, Sources, Span};
-use crate::syntax::ast;
+use crate::syntax::{self, ast};
 
 /// What the language may know of the world.
 pub trait Loader {
@@ -122,7 +123,7 @@ pub fn load(root: &str, loader: &dyn Loader) -> Project {
             let id = loading.add(root.to_owned(), root.to_owned(), String::new(), false);
             let span = Span { file: loading.project.modules[id.index()].file, start: 0, end: 0 };
             loading.project.diagnostics = vec![Diagnostic::error(
-                Code("E0201"),
+                codes::UNKNOWN,
                 format!("can't read `{root}`: {error}"),
                 span,
                 "not there",
@@ -160,7 +161,7 @@ impl Loading<'_> {
     fn add(&mut self, path: String, shown: String, text: String, std: bool) -> ModuleId {
         let id = ModuleId(self.project.modules.len() as u32);
         let file = self.project.sources.add(shown, text);
-        let (ast, diagnostics) = parse(file, &self.project.sources.get(file).text);
+        let (ast, diagnostics) = syntax::parse(file, &self.project.sources.get(file).text);
         self.project.diagnostics.extend(diagnostics);
         self.known.insert(path.clone(), id);
         self.project.modules.push(Module { file, path, std, ast, uses: BTreeMap::new() });
@@ -214,13 +215,13 @@ impl Loading<'_> {
             ),
         };
         let wrong =
-            Diagnostic::error(Code("E0201"), format!("there is no module `{dotted}`"), span, "not known");
+            Diagnostic::error(codes::UNKNOWN, format!("there is no module `{dotted}`"), span, "not known");
         self.project.diagnostics.push(wrong.help(help));
         Used::Broken
     }
 
     fn file(&mut self, from: ModuleId, written: &str, span: Span) -> Used {
-        let wrong = |message: String, label: &str| Diagnostic::error(Code("E0201"), message, span, label);
+        let wrong = |message: String, label: &str| Diagnostic::error(codes::UNKNOWN, message, span, label);
         let path = match join(&self.project.modules[from.index()].path, written) {
             Ok(path) => path,
             Err(outside) => {
@@ -266,7 +267,7 @@ impl Loading<'_> {
                 let label = format!("`{}` uses `{to}`", self.project.modules[*from].path);
                 wrong = Some(match wrong {
                     None => Diagnostic::error(
-                        Code("E0205"),
+                        codes::CYCLE,
                         format!("files use each other in a ring: {shown}"),
                         *span,
                         label,
@@ -312,7 +313,7 @@ impl PathError {
             }
             PathError::Odd => (format!("`{written}` isn't a path of a project"), "has an empty or odd part"),
         };
-        Diagnostic::error(Code("E0206"), message, span, label).help(
+        Diagnostic::error(codes::OUTSIDE, message, span, label).help(
             "a file may be checked by anyone, so it reads only its own project: copy what it needs into the \
              project's folder, or fetch it by digest with `fetch.url`",
         )
@@ -373,8 +374,4 @@ impl Loader for MemoryLoader {
         let digest = Digest::of(format!("{held:?}").as_bytes());
         Ok(Local { digest, folder: true, executable: false })
     }
-}
-
-fn parse(_file: FileId, _text: &str) -> (ast::File, Vec<Diagnostic>) {
-    (ast::File { edition: None, items: Vec::new() }, Vec::new())
 }

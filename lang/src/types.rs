@@ -322,7 +322,7 @@ impl Type {
             (Type::Plain(Plain::File | Plain::Files), Type::Plain(Plain::Input)) => Some(Conversion::Same),
             (Type::Plain(a), Type::Plain(b)) => (a == b).then_some(Conversion::Same),
             (Type::Enum(a), Type::Enum(b)) => Arc::ptr_eq(a, b).then_some(Conversion::Same),
-            (Type::Option(a), Type::Option(b)) => a.convert(b).map(Conversion::each),
+            (Type::Option(a), Type::Option(b)) => a.convert(b),
             (a, Type::Option(b)) => a.convert(b),
             (Type::List(a) | Type::Members(a), Type::List(b)) | (Type::Members(a), Type::Members(b)) => {
                 a.convert(b).map(Conversion::each)
@@ -386,12 +386,12 @@ fn convert_record(from: &Arc<RecordType>, to: &Arc<RecordType>) -> Option<Conver
     Some(if same { Conversion::Same } else { Conversion::Record(to.shape.clone(), sources) })
 }
 
-/// How a value of one type becomes one of another.
+/// How a value of one type becomes one of another. `none` stays what it is.
 #[derive(Clone, Debug)]
 pub enum Conversion {
     /// It is one.
     Same,
-    /// Each element, value or what is there is converted.
+    /// Each element of a list, or value of a map, is converted.
     Each(Arc<Conversion>),
     /// The fields of a record are put in another order and filled up.
     Record(Arc<Shape>, Vec<Source>),

@@ -1,11 +1,384 @@
 //! From values and a lock to a plan.
 
-use crate::diagnostic::Diagnostic;
-use crate::eval::{Evaluated, Host};
-use crate::lock::Lock;
-use crate::plan::Plan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The plan of what was evaluated, with what the lock knows; and what is missing from the lock or stale in it.
-pub fn instantiate(_evaluated: &Evaluated, _lock: Option<&Lock>, _host: &Host) -> (Plan, Vec<Diagnostic>) {
-    (Plan::default(), Vec::new())
+use indexmap::IndexMap;
+
+use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
+use crate::codes;
+use crate::derivation::{
+    self, ArchiveId, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef, PoolFile,
+};
+use crate::diagnostic::Diagnostic;
+use crate::lock::{Facts, Lock, Request, SuiteAt};
+use crate::plan::{self, Equality, Group, Named, Plan};
+use crate::span::Span;
+use crate::syntax::show_instant;
+use crate::value::{Build, Env, Input, Output, Source, Value};
+
+/// The plan of what was evaluated, with what the lock knows; and what is missing from the lock or stale in it. What
+/// can't be instantiated, for want of a lock or because it is broken, is left out of the plan.
+pub fn instantiate(evaluated: &Evaluated, lock: Option<&Lock>, host: &Host) -> (Plan, Vec<Diagnostic>) {
+    let mut diagnostics = locked::judge(evaluated, lock);
+    let mut plan = Instantiation {
+        lock,
+        host: *host,
+        evaluated,
+        plan: Plan::default(),
+        environments: BTreeMap::new(),
+        known: BTreeMap::new(),
+        published: BTreeMap::new(),
+        diagnostics: Vec::new(),
+    };
+    for (kind, name, span) in &evaluated.named {
+        if let Some(value) = evaluated.values.get(name) {
+            plan.item(*kind, name, *span, value);
+        }
+    }
+    for comparison in &evaluated.comparisons {
+        if let Some(comparison) = plan.comparison(comparison) {
+            plan.plan.comparisons.push(comparison);
+        }
+    }
+    diagnostics.append(&mut plan.diagnostics);
+    super::order(&mut diagnostics);
+    (plan.plan, diagnostics)
+}
+
+struct Instantiation<'a> {
+    lock: Option<&'a Lock>,
+    host: Host,
+    evaluated: &'a Evaluated,
+    plan: Plan,
+    environments: BTreeMap<&'a Request, Option<DerivationId>>,
+    /// The derivations of inputs and builds, by the address of the value.
+    known: BTreeMap<usize, Option<DerivationId>>,
+    /// What an archive publishes, for the source packages asked for.
+    published: BTreeMap<SuiteAt, Vec<PoolFile>>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Instantiation<'a> {
+    fn item(&mut self, kind: plan::ItemKind, name: &Arc<str>, span: Span, value: &'a Value) {
+        let found: Vec<(String, Option<DerivationId>)> = match value {
+            Value::Input(input) => vec![(name.to_string(), self.input(input))],
+            Value::Output(output) => vec![(name.to_string(), self.build(&output.build))],
+            Value::Env(env) => vec![(name.to_string(), self.environment(env))],
+            Value::Build(build) => vec![(name.to_string(), self.build(build))],
+            Value::Matrix(matrix) => matrix
+                .cells
+                .values()
+                .map(|build| {
+                    let shown = build.name.as_ref().map_or_else(|| name.to_string(), |cell| cell.to_string());
+                    (shown, self.build(build))
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let named = found.into_iter().filter_map(|(name, id)| id.map(|id| Named { name, kind, id, span }));
+        self.plan.names.extend(named);
+    }
+
+    /// Puts a derivation into the plan, once.
+    fn add(&mut self, derivation: Derivation) -> DerivationId {
+        let id = derivation.id();
+        self.plan.derivations.entry(id).or_insert(derivation);
+        id
+    }
+
+    fn environment(&mut self, env: &'a Env) -> Option<DerivationId> {
+        let request: &'a Request = &env.request;
+        if let Some(known) = self.environments.get(request) {
+            return *known;
+        }
+        let id = self.locked_environment(request);
+        self.environments.insert(request, id);
+        id
+    }
+
+    fn locked_environment(&mut self, request: &Request) -> Option<DerivationId> {
+        let Request::Environment { suite, arch, .. } = request else { return None };
+        let block = self.lock?.get(request)?;
+        let Facts::Environment { packages, tree, .. } = &block.facts else { return None };
+        let mut packages: Vec<_> = packages.iter().map(|locked| locked.package.clone()).collect();
+        packages.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
+        let emulator = match self.host.runs(*arch) {
+            true => None,
+            false => Some(self.emulator(suite)?),
+        };
+        Some(self.add(Derivation::Environment(Environment {
+            arch: *arch,
+            archive: archive_id(suite),
+            packages,
+            rules: ENVIRONMENT_RULES,
+            emulator,
+            expected: *tree,
+            request: request.digest(),
+        })))
+    }
+
+    fn emulator(&self, suite: &SuiteAt) -> Option<Emulator> {
+        let suite = super::builtin::archive::emulator_suite(suite);
+        let archive = archive_id(&suite);
+        let request = Request::Emulator { suite, host: self.host.arch };
+        match &self.lock?.get(&request)?.facts {
+            Facts::Emulator(locked) => {
+                Some(Emulator { host: self.host.arch, package: locked.package.clone(), archive })
+            }
+            _ => None,
+        }
+    }
+
+    /// What a build reads: an input, or an output of another build.
+    fn read(&mut self, value: &'a Value) -> Option<InputRef> {
+        match value {
+            Value::Input(input) => Some(InputRef { derivation: self.input(input)?, output: "out".to_owned() }),
+            Value::Output(output) => self.output(output),
+            _ => None,
+        }
+    }
+
+    fn output(&mut self, output: &'a Output) -> Option<InputRef> {
+        Some(InputRef { derivation: self.build(&output.build)?, output: output.output.to_string() })
+    }
+
+    fn input(&mut self, input: &'a Arc<Input>) -> Option<DerivationId> {
+        let address = Arc::as_ptr(input) as usize;
+        if let Some(known) = self.known.get(&address) {
+            return *known;
+        }
+        let id = self.fetch(&input.source).map(|fetch| self.add(Derivation::Fetch(fetch)));
+        self.known.insert(address, id);
+        id
+    }
+
+    fn fetch(&mut self, source: &'a Source) -> Option<Fetch> {
+        Some(match source {
+            Source::Url { urls, digest, name } => {
+                Fetch::Url { urls: urls.clone(), digest: *digest, name: name.clone() }
+            }
+            Source::Git { url, commit, reference, submodules } => Fetch::Git {
+                url: url.clone(),
+                commit: commit.clone(),
+                reference: reference.clone(),
+                submodules: *submodules,
+            },
+            Source::Local { path, local } => Fetch::Local {
+                path: path.to_string(),
+                digest: local.digest,
+                folder: local.folder,
+                executable: local.executable,
+            },
+            Source::Unpack { from, strip } => Fetch::Unpack { from: self.read(from)?, strip: *strip },
+            Source::Package(request) => {
+                let Request::Source { suite, name, .. } = &**request else { return None };
+                let Facts::Source { version, files, .. } = &self.lock?.get(request)?.facts else { return None };
+                Fetch::Pool { archive: archive_id(suite), name: format!("{name} {version}"), files: files.clone() }
+            }
+        })
+    }
+
+    fn build(&mut self, build: &'a Arc<Build>) -> Option<DerivationId> {
+        let address = Arc::as_ptr(build) as usize;
+        if let Some(known) = self.known.get(&address) {
+            return *known;
+        }
+        let id = self.build_derivation(build).map(|build| self.add(build));
+        self.known.insert(address, id);
+        id
+    }
+
+    fn build_derivation(&mut self, build: &'a Build) -> Option<Derivation> {
+        let env = self.environment(&build.env)?;
+        let mut inputs = BTreeMap::new();
+        let mut whole = true;
+        for (name, value) in build.inputs.iter() {
+            // Every input is looked at, so that all that is missing from a lock is known at once.
+            match self.read(value) {
+                Some(input) => drop(inputs.insert(name.to_string(), input)),
+                None => whole = false,
+            }
+        }
+        if !whole {
+            return None;
+        }
+        let Request::Environment { arch, suite, .. } = &*build.env.request else { return None };
+        let emulator = match self.host.runs(*arch) {
+            true => None,
+            false => Some(self.emulator(suite)?),
+        };
+        let vars = build.vars.iter().map(|(name, value)| Some((name.to_string(), value.to_text()?)));
+        let outputs = build.outputs.iter().map(|(name, value)| match value {
+            Value::Spec(spec) => Some((name.to_string(), (**spec).clone())),
+            _ => None,
+        });
+        Some(Derivation::Build(derivation::Build {
+            arch: *arch,
+            env: InputRef { derivation: env, output: "out".to_owned() },
+            inputs,
+            workdir: build.workdir.as_deref().map(str::to_owned),
+            script: build.script.to_string(),
+            shell: build.shell,
+            vars: vars.collect::<Option<_>>()?,
+            outputs: outputs.collect::<Option<_>>()?,
+            timeout: build.timeout,
+            emulator,
+        }))
+    }
+
+    fn comparison(&mut self, comparison: &'a Comparison) -> Option<plan::Comparison> {
+        let span = comparison.span;
+        let form = match &comparison.form {
+            Form::Identical { members, groups, across, place } => {
+                let members = self.members(members)?;
+                let groups: Vec<Group> = groups
+                    .iter()
+                    .map(|(name, held, span)| Group { name: name.clone(), members: held.clone(), span: *span })
+                    .collect();
+                self.distinct(&members, &groups, *across, *place);
+                plan::Form::Identical { members, groups, across: *across }
+            }
+            Form::Matches { members, expected, place } => {
+                let known = self.members(members)?;
+                let mut wanted = Vec::with_capacity(expected.len());
+                for (member, expected) in members.iter().zip(expected) {
+                    wanted.push(self.expected(member, expected)?);
+                }
+                for (member, expected) in known.iter().zip(&wanted) {
+                    if let plan::Expected::Output(other) = expected
+                        && other.derivation == member.output.derivation
+                    {
+                        self.with_itself(&member.key, *place);
+                    }
+                }
+                plan::Form::Matches { members: known, expected: wanted }
+            }
+            Form::Differ { a, b } => {
+                let a = self.members(std::slice::from_ref(a))?.pop()?;
+                let b = self.members(std::slice::from_ref(b))?.pop()?;
+                if a.output.derivation == b.output.derivation {
+                    self.with_itself(&a.key, span);
+                }
+                plan::Form::Differ { a, b }
+            }
+        };
+        Some(plan::Comparison {
+            name: comparison.name.to_string(),
+            span,
+            form,
+            equality: Equality::Bytes,
+            at_least: comparison.at_least,
+            expect_different: comparison.expect.as_deref().map(str::to_owned),
+        })
+    }
+
+    fn members(&mut self, members: &'a [Member]) -> Option<Vec<plan::Member>> {
+        members
+            .iter()
+            .map(|member| Some(plan::Member { key: member.key.clone(), output: self.output(&member.output)? }))
+            .collect()
+    }
+
+    /// Reports groups whose members are one derivation, and groups that share one although they must differ.
+    fn distinct(&mut self, members: &[plan::Member], groups: &[Group], across: plan::Across, place: Span) {
+        let whole = Group { name: String::new(), members: (0..members.len()).collect(), span: place };
+        let compared = if groups.is_empty() { std::slice::from_ref(&whole) } else { groups };
+        for group in compared {
+            let mut first: BTreeMap<DerivationId, usize> = BTreeMap::new();
+            for index in &group.members {
+                first.entry(members[*index].output.derivation).or_insert(*index);
+            }
+            if group.members.len() > 1 && first.len() == 1 {
+                let keys = crate::nearest::listed(group.members.iter().map(|index| members[*index].key.as_str()));
+                self.same(format!("{keys} are one build: it would be compared with itself"), group.span);
+            }
+        }
+        if across == plan::Across::Differ {
+            let mut first: IndexMap<DerivationId, usize> = IndexMap::new();
+            for (index, group) in groups.iter().enumerate() {
+                for member in &group.members {
+                    let id = members[*member].output.derivation;
+                    let other = *first.entry(id).or_insert(index);
+                    if other != index {
+                        let message = format!(
+                            "`{}` is one build with a member of group `{}`: the groups can't differ",
+                            members[*member].key, groups[other].name
+                        );
+                        self.same(message, group.span);
+                    }
+                }
+            }
+        }
+    }
+
+    fn with_itself(&mut self, key: &str, span: Span) {
+        self.same(format!("`{key}` would be compared with itself: both are one build"), span);
+    }
+
+    fn same(&mut self, message: String, span: Span) {
+        let help = "what is compared is built apart: in another environment, from another input, or by another script";
+        self.diagnostics.push(Diagnostic::error(codes::SAME, message, span, "one derivation").help(help));
+    }
+
+    fn expected(&mut self, member: &'a Member, expected: &'a Expected) -> Option<plan::Expected> {
+        Some(match expected {
+            Expected::Digest(digest, span) => plan::Expected::Digest { digest: *digest, span: *span },
+            Expected::Output(output) => plan::Expected::Output(self.output(output)?),
+            Expected::Published(at) => {
+                let mut files: Vec<PoolFile> = Vec::new();
+                for request in sources_of(&member.output.build, at) {
+                    files.extend(self.binaries(request)?);
+                }
+                if files.is_empty() {
+                    files = self.published_by(at)?;
+                }
+                files.sort();
+                files.dedup();
+                let by = format!("{} {} {}", at.archive, at.suite, show_instant(at.instant));
+                plan::Expected::Published { by, files, archive: archive_id(at) }
+            }
+        })
+    }
+
+    fn binaries(&self, request: &Request) -> Option<Vec<PoolFile>> {
+        match &self.lock?.get(request)?.facts {
+            Facts::Source { binaries, .. } => Some(binaries.clone()),
+            _ => None,
+        }
+    }
+
+    /// What an archive publishes for all source packages that the file takes from it.
+    fn published_by(&mut self, at: &SuiteAt) -> Option<Vec<PoolFile>> {
+        if let Some(known) = self.published.get(at) {
+            return Some(known.clone());
+        }
+        let mut files = Vec::new();
+        for (request, _) in &self.evaluated.requests {
+            if matches!(request, Request::Source { suite, .. } if suite == at) {
+                files.extend(self.binaries(request)?);
+            }
+        }
+        self.published.insert(at.clone(), files.clone());
+        Some(files)
+    }
+}
+
+/// The source packages of an archive that a build reads itself.
+fn sources_of<'v>(build: &'v Build, at: &SuiteAt) -> Vec<&'v Request> {
+    let mut open: Vec<&Value> = build.inputs.values.iter().collect();
+    let mut found = Vec::new();
+    while let Some(value) = open.pop() {
+        let Value::Input(input) = value else { continue };
+        match &input.source {
+            Source::Package(request) if request.suite() == at => found.push(&**request),
+            Source::Unpack { from, .. } => open.push(from),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn archive_id(suite: &SuiteAt) -> ArchiveId {
+    ArchiveId { name: suite.archive.clone(), instant: suite.instant }
 }

@@ -1,12 +1,35 @@
-//! From checked modules to values, and from values to a plan.
+//! Evaluation: from checked modules to values. Strict, total and bounded.
+//!
+//! Every item of the root is evaluated, once, after those it needs; items of other modules when
+//! something needs them. An error stops the item it is in and, silently, those that need it;
+//! all others go on, so that a run says all that is wrong. Nothing of a lock is known here.
 
+mod build;
+mod builtin;
+mod comparison;
+mod expression;
 pub mod instantiate;
+mod locked;
+#[cfg(test)]
+mod tests;
+mod uncompared;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::check::{self, Body, Program};
+use crate::codes;
 use crate::derivation::Arch;
-use crate::diagnostic::Diagnostic;
-use crate::loader::{Loader, Project};
-use crate::lock::Request;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::ir::ItemId;
+use crate::loader::{Loader, Local, ModuleId, Project};
+use crate::lock::{Request, SuiteAt};
+use crate::plan::ItemKind;
 use crate::span::Span;
+use crate::value::{Cell, Value};
+pub(crate) use comparison::{Comparison, Expected, Form};
 
 /// What the language is told of the machine it runs on.
 #[derive(Clone, Copy, Debug)]
@@ -15,16 +38,322 @@ pub struct Host {
     pub arch: Arch,
 }
 
+impl Host {
+    /// Whether the machine's own processor runs programs of an architecture.
+    pub fn runs(&self, arch: Arch) -> bool {
+        runs(self.arch, arch)
+    }
+}
+
+fn runs(host: Arch, arch: Arch) -> bool {
+    host == arch || host == Arch::Amd64 && arch == Arch::I386
+}
+
 /// What a project came to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Evaluated {
-    /// What must be locked, each once, with the place that first asks for it.
+    /// What must be locked, each once, with the place that first asks for it. The emulators that this host needs
+    /// are among them.
     pub requests: Vec<(Request, Span)>,
     /// Everything found wrong: of loading, checking and evaluating.
     pub diagnostics: Vec<Diagnostic>,
+    /// The values of the root's `let`, `input`, `env` and `build` items, by name.
+    pub values: IndexMap<Arc<str>, Value>,
+    /// The root's `test` items: their text, whether they hold and where they are.
+    pub tests: Vec<(Arc<str>, bool, Span)>,
+    /// The root's items that name derivations, in the file's order.
+    named: Vec<(ItemKind, Arc<str>, Span)>,
+    comparisons: Vec<Comparison>,
+    /// The first line of the root, for what has no better place.
+    top: Span,
 }
 
-/// Checks and evaluates a project. Nothing of the lock is needed yet.
-pub fn evaluate(project: &Project, _loader: &dyn Loader, _host: &Host) -> Evaluated {
-    Evaluated { requests: Vec::new(), diagnostics: project.diagnostics.clone() }
+impl Evaluated {
+    /// Whether any error was found.
+    pub fn is_broken(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Whether a lock's block is wanted: a request leads to it, or it holds the emulator that a machine of another
+    /// architecture needs for the same file.
+    pub fn wants(&self, title: &Request) -> bool {
+        if let Request::Emulator { suite, host } = title {
+            return self.requests.iter().any(|(request, _)| match request {
+                Request::Environment { suite: of, arch, .. } => {
+                    !runs(*host, *arch) && *suite == builtin::archive::emulator_suite(of)
+                }
+                _ => false,
+            });
+        }
+        self.requests.iter().any(|(request, _)| request == title)
+    }
+}
+
+/// Checks and evaluates a project.
+pub fn evaluate(project: &Project, loader: &dyn Loader, host: &Host) -> Evaluated {
+    let program = check::check(project);
+    let mut evaluator = Evaluator::new(project, &program, loader);
+    evaluator.run();
+    evaluator.finish(host)
+}
+
+/// An error was reported; whatever was being evaluated has no value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop;
+
+type Eval<T> = Result<T, Stop>;
+
+/// How many steps an evaluation may take.
+const STEPS: u64 = 10_000_000;
+
+/// How deep evaluation may nest: expressions in functions in functions.
+const DEPTH: u32 = 600;
+
+/// How many builds and inputs may stand on each other.
+const TOWER: u32 = 300;
+
+struct Evaluator<'a> {
+    project: &'a Project,
+    program: &'a Program,
+    loader: &'a dyn Loader,
+    /// Whether each text is one of the standard library.
+    std: Vec<bool>,
+    values: Vec<Option<Eval<Value>>>,
+    /// The local values of all calls that are open; those of the innermost from `base` on.
+    stack: Vec<Value>,
+    base: usize,
+    /// Where the open calls were written.
+    calls: Vec<Span>,
+    depth: u32,
+    steps: u64,
+    requests: BTreeMap<Arc<Request>, Span>,
+    /// The requests in the order made.
+    order: Vec<Arc<Request>>,
+    locals: BTreeMap<Arc<str>, Option<Local>>,
+    tests: Vec<(Arc<str>, bool, Span)>,
+    comparisons: Vec<Comparison>,
+    reported: BTreeSet<(Code, Span, String)>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(project: &'a Project, program: &'a Program, loader: &'a dyn Loader) -> Evaluator<'a> {
+        Evaluator {
+            project,
+            program,
+            loader,
+            std: project.sources.iter().map(|(_, source)| source.name.starts_with("<std>/")).collect(),
+            values: vec![None; program.items.len()],
+            stack: Vec::new(),
+            base: 0,
+            calls: Vec::new(),
+            depth: 0,
+            steps: 0,
+            requests: BTreeMap::new(),
+            order: Vec::new(),
+            locals: BTreeMap::new(),
+            tests: Vec::new(),
+            comparisons: Vec::new(),
+            reported: BTreeSet::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Evaluates every item of the root and what they need, in an order that doesn't nest.
+    fn run(&mut self) {
+        let mut wanted = vec![false; self.program.items.len()];
+        let of_root = |id: &ItemId| self.program.items[id.index()].module == ModuleId::ROOT;
+        let mut open: Vec<ItemId> = (0..self.program.items.len() as u32).map(ItemId).filter(of_root).collect();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut wanted[id.index()], true) {
+                open.extend(&self.program.items[id.index()].needs);
+            }
+        }
+        for id in &self.program.order {
+            if wanted[id.index()] {
+                // What went wrong was reported, and those that need it stop too.
+                let _ = self.item(*id);
+            }
+        }
+        for id in (0..self.program.items.len() as u32).map(ItemId) {
+            if self.program.items[id.index()].module == ModuleId::ROOT {
+                let _ = self.claim(id);
+            }
+        }
+    }
+
+    /// The value of an item.
+    fn item(&mut self, id: ItemId) -> Eval<Value> {
+        if let Some(value) = &self.values[id.index()] {
+            return value.clone();
+        }
+        let item = &self.program.items[id.index()];
+        let stack = std::mem::take(&mut self.stack);
+        let calls = std::mem::take(&mut self.calls);
+        let base = std::mem::replace(&mut self.base, 0);
+        let value = match &item.body {
+            Body::Let(ir) => self.eval(ir).map(|value| tagged(value, &item.name, false)),
+            Body::Input(ir) | Body::Env(ir) => self.eval(ir).map(|value| tagged(value, &item.name, true)),
+            Body::Build(build) => self.build_item(build, &item.name),
+            _ => Err(Stop),
+        };
+        self.stack = stack;
+        self.calls = calls;
+        self.base = base;
+        self.values[id.index()] = Some(value.clone());
+        value
+    }
+
+    /// Evaluates an `assert` or `test` of the root.
+    fn claim(&mut self, id: ItemId) -> Eval<()> {
+        let item = &self.program.items[id.index()];
+        match &item.body {
+            Body::Assert(comparison) => {
+                let comparison = self.comparison(comparison, &item.name)?;
+                self.comparisons.push(comparison);
+            }
+            Body::Test(ir) => {
+                if let Value::Bool(holds) = self.eval(ir)? {
+                    self.tests.push((item.name.clone(), holds, item.span));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes steps of the bounded number; `count` is the size of what is about to be made.
+    fn spend(&mut self, count: usize, span: Span) -> Eval<()> {
+        let before = self.steps;
+        self.steps = self.steps.saturating_add(count as u64);
+        if self.steps <= STEPS {
+            return Ok(());
+        }
+        if before <= STEPS {
+            let message = format!("evaluation takes more than {STEPS} steps");
+            self.report(
+                Diagnostic::error(codes::TOO_DEEP, message, self.place(span), "given up here")
+                    .help("the sizes of loops inside loops multiply: run over less"),
+            );
+        }
+        Err(Stop)
+    }
+
+    /// The innermost place in the user's own files: `span`, or the call that led there.
+    fn place(&self, span: Span) -> Span {
+        let own = |span: &Span| !self.std.get(span.file.0 as usize).copied().unwrap_or(false);
+        if own(&span) {
+            return span;
+        }
+        self.calls.iter().rev().copied().find(own).unwrap_or(span)
+    }
+
+    /// Reports an error, once, with the calls that led to it.
+    fn report(&mut self, mut diagnostic: Diagnostic) {
+        let Some(place) = diagnostic.labels.first().map(|label| label.span) else { return };
+        if !self.reported.insert((diagnostic.code, place, diagnostic.message.clone())) {
+            return;
+        }
+        let own = |span: &&Span| !self.std.get(span.file.0 as usize).copied().unwrap_or(false);
+        let calls: Vec<Span> =
+            self.calls.iter().rev().filter(own).filter(|span| **span != place).take(2).copied().collect();
+        for call in calls {
+            diagnostic = diagnostic.label(call, "in this call");
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports an error at a place, as the user sees it, and stops.
+    fn stop<T>(
+        &mut self,
+        code: Code,
+        message: impl Into<String>,
+        span: Span,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Eval<T> {
+        let place = self.place(span);
+        self.report(Diagnostic::error(code, message, place, label).help(help));
+        Err(Stop)
+    }
+
+    fn finish(mut self, host: &Host) -> Evaluated {
+        self.uncompared();
+        let mut requests: Vec<(Request, Span)> = Vec::with_capacity(self.order.len());
+        let mut emulators: BTreeMap<SuiteAt, Span> = BTreeMap::new();
+        for request in &self.order {
+            let span = self.requests[request];
+            if let Request::Environment { suite, arch, .. } = &**request
+                && !host.runs(*arch)
+            {
+                emulators.entry(builtin::archive::emulator_suite(suite)).or_insert(span);
+            }
+            requests.push(((**request).clone(), span));
+        }
+        for (suite, span) in emulators {
+            self.emulator_exists(&suite, host, span);
+            requests.push((Request::Emulator { suite, host: host.arch }, span));
+        }
+        let mut values = IndexMap::new();
+        let mut named = Vec::new();
+        for (item, value) in self.program.items.iter().zip(self.values) {
+            if item.module != ModuleId::ROOT {
+                continue;
+            }
+            let kind = match &item.body {
+                Body::Input(_) => Some(ItemKind::Input),
+                Body::Env(_) => Some(ItemKind::Env),
+                Body::Build(_) => Some(ItemKind::Build),
+                _ => None,
+            };
+            named.extend(kind.map(|kind| (kind, item.name.clone(), item.span)));
+            if let Some(Ok(value)) = value {
+                values.insert(item.name.clone(), value);
+            }
+        }
+        let mut diagnostics = self.project.diagnostics.clone();
+        diagnostics.extend(self.program.diagnostics.iter().cloned());
+        diagnostics.extend(self.diagnostics);
+        order(&mut diagnostics);
+        let file = self.project.modules.first().map_or(crate::span::FileId(0), |module| module.file);
+        let text = &self.project.sources.get(file).text;
+        let line = text.split('\n').next().unwrap_or("").len() as u32;
+        let top = self.project.modules.first().and_then(|module| module.ast.edition.as_ref());
+        let top = top.map_or(Span { file, start: 0, end: line }, |edition| edition.span);
+        Evaluated { requests, diagnostics, values, tests: self.tests, named, comparisons: self.comparisons, top }
+    }
+}
+
+/// Puts diagnostics in the order of the files: errors and warnings as they are met when reading.
+pub(crate) fn order(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.span));
+}
+
+/// The value of an item, which knows the item's name from now on. `always`, or only when it has none yet.
+fn tagged(value: Value, name: &Arc<str>, always: bool) -> Value {
+    match value {
+        Value::Env(env) if always || env.name.is_none() => {
+            let mut env = Arc::unwrap_or_clone(env);
+            env.name = Some(name.clone());
+            Value::Env(Arc::new(env))
+        }
+        Value::Input(input) if always || input.name.is_none() => {
+            let mut input = Arc::unwrap_or_clone(input);
+            input.name = Some(name.clone());
+            Value::Input(Arc::new(input))
+        }
+        Value::Archive(archive) if archive.name.is_none() => {
+            let mut archive = Arc::unwrap_or_clone(archive);
+            archive.name = Some(name.clone());
+            Value::Archive(Arc::new(archive))
+        }
+        other => other,
+    }
+}
+
+/// A build that knows its name.
+fn named(build: Arc<crate::value::Build>, cell: Cell) -> Arc<crate::value::Build> {
+    let mut build = Arc::unwrap_or_clone(build);
+    build.name = Some(cell);
+    Arc::new(build)
 }

@@ -1,0 +1,380 @@
+//! `assert` items: the closed set of comparisons.
+
+use super::mismatch::{Role, article};
+use super::signature::{Param, Signature};
+use super::{Binding, Checker};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::ir::{Ir, Kind};
+use crate::nearest::{listed, nearest};
+use crate::span::{Span, Spanned};
+use crate::syntax::ast::{Expr, ExprKind, ItemKind};
+use crate::types::{Plain, Type};
+
+/// A checked assertion.
+#[derive(Debug)]
+pub struct Comparison {
+    /// What is compared.
+    pub form: Form,
+    /// Of type `Percent`.
+    pub at_least: Option<Ir>,
+    /// `different(…)`.
+    pub expect: Option<Ir>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// A checked form.
+#[derive(Debug)]
+pub enum Form {
+    /// `identical`.
+    Identical {
+        /// A list of outputs.
+        members: Ir,
+        /// The groups.
+        within: Option<Within>,
+        /// Of the builtin enum `any | differ`.
+        across: Option<Ir>,
+    },
+    /// `matches`.
+    Matches {
+        /// An output or a list of them.
+        members: Ir,
+        /// What is expected.
+        expected: Ir,
+        /// Whether something is expected of each.
+        of_each: Expectation,
+    },
+    /// `differ`.
+    Differ {
+        /// One output.
+        a: Ir,
+        /// The other.
+        b: Ir,
+    },
+}
+
+/// How what is expected stands to the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// The same of all.
+    All,
+    /// One a member, in a list.
+    Each,
+}
+
+/// The groups of an `identical`.
+#[derive(Debug)]
+pub struct Within {
+    /// A record or map of lists of keys.
+    pub groups: Ir,
+    /// Where the keys are written, by group, as far as that can be seen.
+    pub places: Vec<Vec<Span>>,
+}
+
+/// The forms, and those that the design names and this version doesn't know.
+const FORMS: [&str; 3] = ["identical", "matches", "differ"];
+
+impl<'p> Checker<'p> {
+    pub(super) fn assertion(
+        &mut self,
+        name: &'p Spanned<String>,
+        value: &'p Expr,
+        span: Span,
+    ) -> Option<Comparison> {
+        let called = match &value.kind {
+            ExprKind::Call { callee, args } => match &callee.kind {
+                ExprKind::Name(form) => Some((form.as_str(), callee.span, args)),
+                _ => None,
+            },
+            ExprKind::Error => return None,
+            _ => None,
+        };
+        let Some((form, place, args)) = called else {
+            self.not_a_comparison(name, value);
+            return None;
+        };
+        if !FORMS.contains(&form) {
+            self.unknown_form(form, place);
+            for arg in args {
+                self.expr(&arg.value, &Type::Unknown);
+            }
+            return None;
+        }
+        let signature = self.form(form);
+        let given = self.matched(&signature, args, value.span);
+        let get = |index: usize| given.get(index).copied().flatten();
+        let at = |name: &str| signature.params.iter().position(|param| param.name == name).and_then(get);
+        let role_of = |index: usize| Role::Argument { of: &signature, param: &signature.params[index] };
+        let at_least = at("at_least").map(|arg| {
+            let ir = self.expect(arg, &Plain::Percent.into(), &Role::Field { name: "at_least" });
+            self.share(&ir);
+            ir
+        });
+        let expect = at("expect").map(|arg| self.expect(arg, &Type::Different, &Role::Field { name: "expect" }));
+        if let Some(arg) = at("compare") {
+            let equality = Type::Enum(self.equality.clone());
+            self.expect(arg, &equality, &Role::Field { name: "compare" });
+        }
+        let form = match form {
+            "identical" => {
+                let members = get(0).map(|arg| self.members(arg));
+                let within = at("within").map(|arg| self.within(arg));
+                let across = Type::Enum(self.across.clone());
+                let across = at("across").map(|arg| self.expect(arg, &across, &Role::Field { name: "across" }));
+                Form::Identical { members: members?, within, across }
+            }
+            "matches" => {
+                let subject = get(0).map(|arg| self.subject(arg));
+                let expected = get(1).map(|arg| (self.expr(arg, &Type::Unknown), arg.span));
+                let ((members, subject_type), ((expected, expected_type), place)) = (subject?, expected?);
+                let of_each = self.expectation(&subject_type, &expected_type, place)?;
+                Form::Matches { members, expected, of_each }
+            }
+            _ => {
+                let mut side = |index: usize| {
+                    get(index).map(|arg| {
+                        let (ir, ty) = self.expr(arg, &Type::Unknown);
+                        if is_output(&ty) { ir } else { self.not_an_output_of_a_build(&ty, arg, &role_of(index)) }
+                    })
+                };
+                let (a, b) = (side(0), side(1));
+                Form::Differ { a: a?, b: b? }
+            }
+        };
+        Some(Comparison { form, at_least, expect, span })
+    }
+
+    /// The parameters of a form. Those whose types depend on each other have none.
+    fn form(&self, form: &str) -> Signature {
+        let param = |name: &str, optional: bool| Param {
+            name: name.to_owned(),
+            ty: Type::Unknown,
+            default: optional.then(|| {
+                let nowhere = Span { file: crate::span::FileId(0), start: 0, end: 0 };
+                std::sync::Arc::new(Ir::new(nowhere, Kind::Const(crate::value::Value::None)))
+            }),
+            shown: String::new(),
+            span: None,
+        };
+        let (needed, own): (&[&str], &[&str]) = match form {
+            "identical" => (&["xs"], &["within", "across"]),
+            "matches" => (&["x", "expected"], &[]),
+            _ => (&["a", "b"], &[]),
+        };
+        let common = ["at_least", "expect", "compare"];
+        let params = needed.iter().map(|name| param(name, false));
+        let optional = own.iter().chain(&common).map(|name| param(name, true));
+        Signature { name: form.to_owned(), params: params.chain(optional).collect(), result: Type::Unknown }
+    }
+
+    fn not_a_comparison(&mut self, name: &Spanned<String>, value: &'p Expr) {
+        let (_, ty) = self.expr(value, &Type::Unknown);
+        if ty.is_broken() {
+            return;
+        }
+        let help = match ty {
+            Type::Plain(Plain::Bool) => format!("what is true or false is a `test \"{}\" …`", name.node),
+            _ => "write `identical(…)`, `matches(…)` or `differ(…)`".to_owned(),
+        };
+        self.report(
+            Diagnostic::error(codes::TYPE, "an assertion is a comparison", value.span, "not one of them").help(help),
+        );
+    }
+
+    fn unknown_form(&mut self, form: &str, span: Span) {
+        let help = match form {
+            "reproducible" | "fixpoint" | "agreed" => {
+                format!("`{form}` isn't a part of this version; it has {}", listed(FORMS))
+            }
+            "equal" | "equals" | "same" | "cmp" | "diff" => "outputs are compared by `identical([a, b])`".to_owned(),
+            _ => match nearest(form, FORMS) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the comparisons are {}", listed(FORMS)),
+            },
+        };
+        self.report(
+            Diagnostic::error(codes::UNKNOWN, format!("there is no comparison `{form}`"), span, "not known").help(help),
+        );
+    }
+
+    fn share(&mut self, ir: &Ir) {
+        if let Kind::Const(crate::value::Value::Percent(share)) = ir.kind
+            && !(1..=10_000).contains(&share)
+        {
+            let shown = crate::value::percent(share);
+            self.report(
+                Diagnostic::error(codes::TYPE, format!("`{shown}` isn't a share to reach"), ir.span, "out of bounds")
+                    .help("write more than `0%` and at most `100%`; leave it out when all must match"),
+            );
+        }
+    }
+
+    /// The members of an `identical`.
+    fn members(&mut self, arg: &'p Expr) -> Ir {
+        let (ir, ty) = self.expr(arg, &Type::Unknown);
+        match &ty {
+            Type::List(element) | Type::Members(element) if is_output(element) => {
+                if let Kind::List(items) = &ir.kind
+                    && items.len() < 2
+                {
+                    self.too_few(arg.span, items.len());
+                }
+                ir
+            }
+            Type::List(element) if matches!(**element, Type::Unknown) => {
+                self.too_few(arg.span, 0);
+                Ir::poison(arg.span)
+            }
+            Type::Plain(Plain::File | Plain::Files) => {
+                self.too_few(arg.span, 1);
+                Ir::poison(arg.span)
+            }
+            _ => {
+                let of = Signature { name: "identical".to_owned(), params: Vec::new(), result: Type::Unknown };
+                let param = Param { name: "xs".to_owned(), ty: Type::Unknown, default: None, shown: String::new(), span: None };
+                self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param })
+            }
+        }
+    }
+
+    fn too_few(&mut self, span: Span, count: usize) {
+        let message = match count {
+            0 => "`identical` compares nothing here",
+            _ => "`identical` compares one output with nothing",
+        };
+        self.report(
+            Diagnostic::error(codes::ALONE, message, span, format!("{count} member(s)"))
+                .help("a comparison needs two that were built apart: `t.*.output`, or `[a.output, b.output]`"),
+        );
+    }
+
+    /// What a `matches` looks at.
+    fn subject(&mut self, arg: &'p Expr) -> (Ir, Type) {
+        let (ir, ty) = self.expr(arg, &Type::Unknown);
+        let element = ty.element().unwrap_or(&ty);
+        match is_output(element) {
+            true => (ir, ty),
+            false => {
+                let of = Signature { name: "matches".to_owned(), params: Vec::new(), result: Type::Unknown };
+                let param = Param { name: "x".to_owned(), ty: Type::Unknown, default: None, shown: String::new(), span: None };
+                (self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param }), Type::Error)
+            }
+        }
+    }
+
+    fn expectation(&mut self, subject: &Type, expected: &Type, span: Span) -> Option<Expectation> {
+        if subject.is_broken() || expected.is_broken() {
+            return None;
+        }
+        let one = subject.element().unwrap_or(subject);
+        let (wanted, of_each) = match expected.element() {
+            Some(element) => (element, Expectation::Each),
+            None => (expected, Expectation::All),
+        };
+        let help = match (one, wanted) {
+            (_, Type::Plain(Plain::Archive)) if of_each == Expectation::All => return Some(of_each),
+            (Type::Plain(Plain::Files), Type::Plain(Plain::Digest)) => {
+                "a digest is that of one file: declare the output by `file(…)`, or compare with an archive or another \
+                 output"
+            }
+            _ if of_each == Expectation::Each && subject.element().is_none() => {
+                "one output is compared with one thing: leave the brackets away"
+            }
+            (Type::Plain(Plain::File), Type::Plain(Plain::Digest)) => return Some(of_each),
+            (Type::Plain(a), Type::Plain(b)) if a == b => return Some(of_each),
+            (Type::Plain(Plain::File), Type::Plain(Plain::Files))
+            | (Type::Plain(Plain::Files), Type::Plain(Plain::File)) => {
+                "one is a `file(…)`, the other `files(…)`: declare both in the same way"
+            }
+            (_, Type::Plain(Plain::String)) => "a digest is written without quotes: `sha256:…`",
+            (_, Type::Build(_)) => "name one of its outputs: `….output`",
+            _ => "it is compared with a digest `sha256:…`, an output of another build, or an archive",
+        };
+        let message = format!("`matches` can't compare {} with {}", article(subject), article(expected));
+        self.report(Diagnostic::error(codes::TYPE, message, span, article(expected)).help(help));
+        None
+    }
+
+    fn not_an_output_of_a_build(&mut self, ty: &Type, arg: &Expr, role: &Role) -> Ir {
+        if ty.is_broken() {
+            return Ir::poison(arg.span);
+        }
+        let (of, param) = match role {
+            Role::Argument { of, param } => (of.name.as_str(), param.name.as_str()),
+            _ => ("", ""),
+        };
+        let written = self.project.sources.slice(arg.span);
+        let short = if written.len() < 40 && !written.contains('\n') { written } else { "…" };
+        let first = |outputs: &Option<std::sync::Arc<crate::types::Outputs>>| {
+            outputs.as_ref().and_then(|outputs| outputs.outputs.first()).map_or("output".to_owned(), |(name, _)| name.clone())
+        };
+        let help = match ty {
+            Type::Matrix(matrix) => format!("name an output of its cells: `{short}.*.{}`", first(&matrix.outputs)),
+            Type::Build(outputs) => format!("name one of its outputs: `{short}.{}`", first(outputs)),
+            Type::List(element) | Type::Members(element) => match &**element {
+                Type::Build(outputs) if matches!(ty, Type::Members(_)) => {
+                    format!("name an output of each: `{short}.{}`", first(outputs))
+                }
+                Type::Build(outputs) => format!("name an output of each: `{short}.*.{}`", first(outputs)),
+                _ => "only outputs of builds are compared".to_owned(),
+            },
+            _ => "only outputs of builds are compared".to_owned(),
+        };
+        let message = format!("`{param}` of `{of}` has to be outputs of builds, this is {}", article(ty));
+        self.wrong(Diagnostic::error(codes::TYPE, message, arg.span, article(ty)).help(help)).0
+    }
+
+    fn within(&mut self, arg: &'p Expr) -> Within {
+        let places = self.places(arg, 4);
+        let (ir, ty) = self.expr(arg, &Type::Unknown);
+        let is_group = |ty: &Type| {
+            ty.element().is_some_and(|key| key.is_key() || matches!(key, Type::Unknown)) || ty.is_broken()
+        };
+        let wrong = match &ty {
+            Type::Error => None,
+            Type::Record(record) => record
+                .fields
+                .iter()
+                .find(|field| !is_group(&field.ty))
+                .map(|field| (field.span, format!("group `{}` is {}", field.name, article(&field.ty)))),
+            Type::Map(_, value) if is_group(value) => None,
+            other => Some((arg.span, format!("the groups are {}", article(other)))),
+        };
+        match wrong {
+            None => Within { groups: ir, places },
+            Some((span, message)) => {
+                self.report(
+                    Diagnostic::error(codes::TYPE, format!("{message}, not a list of keys"), span, "not keys")
+                        .help("groups are lists of keys by name: `{ old = [a, b], modern = [c, d] }`"),
+                );
+                Within { groups: Ir::poison(arg.span), places }
+            }
+        }
+    }
+
+    /// Where the keys of groups are written, here or in the `let` that an expression names.
+    fn places(&self, arg: &'p Expr, hops: usize) -> Vec<Vec<Span>> {
+        match &arg.kind {
+            ExprKind::Record(entries) => entries
+                .iter()
+                .map(|entry| match &entry.value.kind {
+                    ExprKind::List(items) => items.iter().map(|item| item.span).collect(),
+                    _ => Vec::new(),
+                })
+                .collect(),
+            ExprKind::Name(name) if hops > 0 => match self.scopes[self.module.index()].get(name.as_str()) {
+                Some(Binding::Item(id)) => match &self.items[id.index()].ast.kind {
+                    ItemKind::Let { value, .. } => self.places(value, hops - 1),
+                    _ => Vec::new(),
+                },
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn is_output(ty: &Type) -> bool {
+    matches!(ty, Type::Plain(Plain::File | Plain::Files) | Type::Error)
+}

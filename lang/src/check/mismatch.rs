@@ -1,0 +1,168 @@
+//! A value of one type where another is wanted: conversion, or an error that says both sides.
+
+use super::Checker;
+use super::signature::{Param, Signature};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::ir::{Ir, Kind};
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::types::{Conversion, OutputKind, Plain, Type};
+
+/// Why a type is wanted, for the error when it isn't there.
+pub(super) enum Role<'a> {
+    /// A `let`, parameter or field with a written type.
+    Declared { name: &'a str, at: Span },
+    /// The result of a function.
+    Result { name: &'a str, at: Span },
+    /// The value of an item of a kind that decides the type.
+    Item { kind: &'static str, name: &'a str },
+    /// An argument.
+    Argument { of: &'a Signature, param: &'a Param },
+    /// A field of a recipe or record.
+    Field { name: &'a str },
+    /// A part of some construct, in words: "the condition of an `if`".
+    Part(&'a str),
+    /// An element, which decides the type by the first one.
+    Like { what: &'a str, first: Span },
+}
+
+impl<'p> Checker<'p> {
+    /// An expression where a type is wanted.
+    pub(super) fn expect(&mut self, value: &'p ast::Expr, want: &Type, role: &Role) -> Ir {
+        let (ir, found) = self.expr(value, want);
+        self.coerce(ir, &found, want, role)
+    }
+
+    /// Makes a checked expression one of the wanted type, or reports that it isn't.
+    pub(super) fn coerce(&mut self, ir: Ir, found: &Type, want: &Type, role: &Role) -> Ir {
+        match found.convert(want) {
+            Some(Conversion::Same) => ir,
+            Some(conversion) => {
+                let span = ir.span;
+                Ir::new(span, Kind::Convert(Box::new(ir), conversion))
+            }
+            None => {
+                self.mismatch(ir.span, found, want, role);
+                Ir::poison(ir.span)
+            }
+        }
+    }
+
+    /// Reports a value of the wrong type.
+    pub(super) fn mismatch(&mut self, span: Span, found: &Type, want: &Type, role: &Role) {
+        let found_shown = article(found);
+        let message = match role {
+            Role::Declared { name, .. } => format!("`{name}` is declared as `{want}`, this is {found_shown}"),
+            Role::Result { name, .. } => format!("`{name}` is to give `{want}`, this is {found_shown}"),
+            Role::Item { kind, name } => {
+                format!("{} `{name}` has to be `{want}`, this is {found_shown}", with_article(kind))
+            }
+            Role::Argument { param, of } => {
+                format!("`{}` of `{}` wants `{want}`, this is {found_shown}", param.name, of.name)
+            }
+            Role::Field { name } => format!("`{name}` wants `{want}`, this is {found_shown}"),
+            Role::Part(what) => format!("{what} wants `{want}`, this is {found_shown}"),
+            Role::Like { what, .. } => format!("{what} are of one type: `{want}` before, this is {found_shown}"),
+        };
+        let mut wrong = Diagnostic::error(codes::TYPE, message, span, found_shown);
+        match role {
+            Role::Declared { at, .. } | Role::Result { at, .. } => wrong = wrong.label(*at, "declared here"),
+            Role::Argument { param: Param { span: Some(at), .. }, .. } => wrong = wrong.label(*at, "declared here"),
+            Role::Like { first, .. } => wrong = wrong.label(*first, "the type is decided here"),
+            _ => {}
+        }
+        let help = self.mismatch_help(found, want, self.project.sources.slice(span));
+        let help = help.or_else(|| match role {
+            Role::Argument { of, param: Param { span: None, .. } } => Some(format!("it is `{of}`")),
+            _ => None,
+        });
+        self.report(match help {
+            Some(help) => wrong.help(help),
+            None => wrong,
+        });
+    }
+
+    fn mismatch_help(&self, found: &Type, want: &Type, written: &str) -> Option<String> {
+        let short = if written.len() < 40 && !written.contains('\n') { written } else { "…" };
+        if let Type::Option(inner) = found
+            && inner.convert(want).is_some()
+        {
+            return Some(format!("it may be `none`; say what it is then: `default({short}, …)`"));
+        }
+        if let Type::List(element) = want
+            && found.convert(element).is_some()
+        {
+            return Some(format!("a list of one is written `[{short}]`"));
+        }
+        if let Type::Record(wanted) = want.required()
+            && let Type::Record(_) = found
+        {
+            let fields: Vec<String> =
+                wanted.fields.iter().map(|field| format!("{}: {}", field.name, field.ty)).collect();
+            return Some(format!("its fields are `{}`", fields.join("`, `")));
+        }
+        let bare = written.trim_matches('"');
+        Some(match (found, want.required()) {
+            (Type::Build(Some(outputs)), Type::Plain(Plain::File | Plain::Files | Plain::Input)) => {
+                let first = outputs.outputs.first().map_or("output", |(name, _)| name);
+                format!("name one of its outputs: `{short}.{first}`")
+            }
+            (Type::Matrix(_), Type::Build(_)) => format!("name one of its cells: `{short}[key]`"),
+            (Type::Matrix(_), _) => format!("`{short}.*.output` has that output of every cell"),
+            (Type::Plain(Plain::Archive), Type::Plain(Plain::Env)) => {
+                format!("an environment is made from it: `{short}.env(amd64, packages = [\"…\"])`")
+            }
+            (Type::Plain(Plain::Date), Type::Plain(Plain::Instant)) => format!("write the time too: `{short}T00:00:00Z`"),
+            (Type::Plain(Plain::String), Type::Plain(plain)) => match plain {
+                Plain::Digest => "a digest is written without quotes: `sha256:…`".to_owned(),
+                Plain::Commit => "a commit is written without quotes: `commit:…`".to_owned(),
+                Plain::Instant => "an instant is written without quotes: `2026-11-22T00:00:00Z`".to_owned(),
+                Plain::Duration => "a duration is written without quotes: `1h`, `90s`".to_owned(),
+                Plain::Size => "a size is written without quotes: `4GiB`".to_owned(),
+                Plain::Percent => "a share is written without quotes: `30%`".to_owned(),
+                Plain::Input => {
+                    let path = bare.trim_start_matches("./");
+                    format!("a file of the project is written without quotes: `./{path}`")
+                }
+                _ => return None,
+            },
+            (Type::Plain(Plain::String), Type::Enum(of)) if of.variants.iter().any(|variant| variant == bare) => {
+                format!("it is written without quotes: `{bare}`")
+            }
+            (Type::Plain(Plain::Int), Type::Plain(Plain::Duration)) => format!("say the unit: `{short}s`, `{short}m`, `{short}h`"),
+            (Type::Plain(Plain::Int), Type::Plain(Plain::Percent)) => format!("write `{short}%`"),
+            (Type::Plain(Plain::Int), Type::Plain(Plain::Size)) => format!("say the unit: `{short}MiB`, `{short}GiB`"),
+            (Type::Plain(Plain::Input), Type::Plain(Plain::String)) => {
+                "a script finds an input by the variable of its name".to_owned()
+            }
+            (found, Type::Plain(Plain::String)) if found.is_text() => format!("its text is `text({short})`"),
+            (Type::Spec(OutputKind::File | OutputKind::Files), _) => {
+                "`file(…)` and `files(…)` declare the outputs of a recipe".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A type in a sentence: ``a `String` ``.
+pub(super) fn article(ty: &Type) -> String {
+    match ty {
+        Type::Matrix(_) => format!("a {ty}"),
+        Type::Option(inner) if matches!(**inner, Type::Unknown) => "`none`".to_owned(),
+        Type::List(inner) | Type::Members(inner) if matches!(**inner, Type::Unknown) => "an empty list".to_owned(),
+        Type::Record(record) if record.name.is_none() => format!("a record `{ty}`"),
+        _ => {
+            let shown = ty.to_string();
+            let vowel = shown.starts_with(['A', 'E', 'I', 'O', 'U']) && !shown.starts_with("Ur");
+            format!("{} `{shown}`", if vowel { "an" } else { "a" })
+        }
+    }
+}
+
+fn with_article(kind: &str) -> String {
+    match kind.starts_with(['a', 'e', 'i']) {
+        true => format!("an `{kind}`"),
+        false => format!("a `{kind}`"),
+    }
+}

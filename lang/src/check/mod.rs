@@ -1,0 +1,392 @@
+//! Checking: from parsed modules to typed ones, with everything that is statically wrong said at once.
+//!
+//! Names are resolved and types inferred in one walk; an item is checked when first asked for
+//! and once, so that the order of items doesn't matter. Items still being checked when they
+//! are asked for again are a ring, which is therefore found before anything is evaluated. An
+//! expression with an error has the type [`Type::Error`], which silences what follows from it.
+
+mod annotation;
+mod call;
+mod comparison;
+mod expression;
+mod item;
+mod literal;
+mod matrix;
+mod mismatch;
+mod names;
+mod recipe;
+mod script;
+mod signature;
+mod unused;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::derivation::Arch;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::graph;
+use crate::ir::{Ir, ItemId};
+use crate::loader::{ModuleId, Project, Used};
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::types::{EnumType, Outputs, Type};
+
+pub use recipe::FIXED_VARIABLES;
+use signature::Signature;
+
+/// How deep expressions may nest.
+const DEPTH: u32 = 200;
+
+/// Checked modules, ready to evaluate.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// The items of all modules, in the order of modules and then of the file.
+    pub items: Vec<Item>,
+    /// An order of items in which each comes after all that it needs.
+    pub order: Vec<ItemId>,
+    /// What was found wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A checked item.
+#[derive(Debug)]
+pub struct Item {
+    /// The module it is in.
+    pub module: ModuleId,
+    /// Its name; the text in quotes of an `assert` or `test`.
+    pub name: Arc<str>,
+    /// The name's place.
+    pub span: Span,
+    /// What it is.
+    pub body: Body,
+    /// The items it names.
+    pub needs: BTreeSet<ItemId>,
+}
+
+/// What an item is once checked.
+#[derive(Debug)]
+pub enum Body {
+    /// Nothing that is evaluated by itself: a `use`, a `type`, or an error.
+    Nothing,
+    /// `let`.
+    Let(Ir),
+    /// `input`.
+    Input(Ir),
+    /// `env`.
+    Env(Ir),
+    /// `fn`: its body, the parameters in the first slots.
+    Function(Ir),
+    /// `recipe`.
+    Recipe(Box<Recipe>),
+    /// `build`.
+    Build(Box<Build>),
+    /// `assert`.
+    Assert(Box<comparison::Comparison>),
+    /// `test`.
+    Test(Ir),
+}
+
+pub use comparison::{Comparison, Expectation, Form, Within};
+pub use recipe::Recipe;
+
+/// A checked `build`.
+#[derive(Debug)]
+pub struct Build {
+    /// What each axis runs over, and the place of its expression.
+    pub axes: Vec<Ir>,
+    /// Leaves out cells.
+    pub filter: Option<Ir>,
+    /// The build of a cell, the axes' variables in the first slots.
+    pub value: Ir,
+    /// The outputs, when they are known.
+    pub outputs: Option<Arc<Outputs>>,
+}
+
+/// Checks a project.
+pub fn check(project: &Project) -> Program {
+    let mut checker = Checker::new(project);
+    checker.declare();
+    for id in checker.likely_order() {
+        checker.require(id, None);
+    }
+    let broken = project.diagnostics.iter().chain(&checker.diagnostics).any(|d| d.severity == Severity::Error);
+    if !broken {
+        checker.unused();
+    }
+    checker.finish()
+}
+
+/// A name of a module.
+#[derive(Clone, Copy, Debug)]
+enum Binding {
+    Item(ItemId),
+    Module(ModuleId, usize),
+    Core,
+    Broken,
+}
+
+/// What an item means to those who name it.
+#[derive(Clone, Debug)]
+enum Meaning {
+    /// It has errors, or isn't something to name.
+    Broken,
+    /// It has a value of this type.
+    Value(Type),
+    /// It is called.
+    Function(Arc<Signature>),
+    /// It is applied.
+    Recipe(Arc<Signature>),
+    /// It is a type.
+    Type(Type),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    New,
+    Open,
+    Done,
+}
+
+struct Entry<'p> {
+    module: ModuleId,
+    ast: &'p ast::Item,
+    name: &'p str,
+    span: Span,
+    state: State,
+    meaning: Meaning,
+    body: Body,
+    needs: BTreeSet<ItemId>,
+}
+
+/// A parameter or loop variable.
+struct Local<'p> {
+    name: &'p str,
+    ty: Type,
+}
+
+struct Checker<'p> {
+    project: &'p Project,
+    /// The names of each module.
+    scopes: Vec<IndexMap<&'p str, Binding>>,
+    items: Vec<Entry<'p>>,
+    /// `use` items of the root that something was taken from.
+    used: BTreeSet<usize>,
+    /// Items being checked, with the place that asked for each.
+    open: Vec<(ItemId, Option<Span>)>,
+    /// The module of the innermost item being checked.
+    module: ModuleId,
+    /// The local names of the innermost item being checked; their indexes are their slots.
+    locals: Vec<Local<'p>>,
+    depth: u32,
+    arch: Arc<EnumType>,
+    across: Arc<EnumType>,
+    equality: Arc<EnumType>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'p> Checker<'p> {
+    fn new(project: &'p Project) -> Checker<'p> {
+        let builtin = |name: &str, variants: &[&str]| {
+            let variants = variants.iter().map(|variant| (*variant).to_owned()).collect();
+            Arc::new(EnumType { name: name.to_owned(), variants, span: None })
+        };
+        Checker {
+            project,
+            scopes: Vec::new(),
+            items: Vec::new(),
+            used: BTreeSet::new(),
+            open: Vec::new(),
+            module: ModuleId::ROOT,
+            locals: Vec::new(),
+            depth: 0,
+            arch: builtin("Arch", &Arch::ALL.map(Arch::name)),
+            across: builtin("Across", &["any", "differ"]),
+            equality: builtin("Equality", &["bytes"]),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Enters every item and its name.
+    fn declare(&mut self) {
+        for (index, module) in self.project.modules.iter().enumerate() {
+            let id = ModuleId(index as u32);
+            self.scopes.push(IndexMap::new());
+            let mut places: IndexMap<&str, Span> = IndexMap::new();
+            for (at, item) in module.ast.items.iter().enumerate() {
+                let (name, span) = item::name(item);
+                let entry = ItemId(self.items.len() as u32);
+                self.items.push(Entry {
+                    module: id,
+                    ast: item,
+                    name,
+                    span,
+                    state: State::New,
+                    meaning: Meaning::Broken,
+                    body: Body::Nothing,
+                    needs: BTreeSet::new(),
+                });
+                let quoted = matches!(item.kind, ast::ItemKind::Assert { .. } | ast::ItemKind::Test { .. });
+                let binding = match &item.kind {
+                    ast::ItemKind::Use { .. } => match module.uses.get(&at) {
+                        Some(Used::Module(to)) => Binding::Module(*to, at),
+                        Some(Used::Core) => Binding::Core,
+                        _ => Binding::Broken,
+                    },
+                    _ => Binding::Item(entry),
+                };
+                if let Some(first) = places.get(name) {
+                    self.declared_twice(name, span, *first, quoted);
+                    continue;
+                }
+                places.insert(name, span);
+                if !quoted {
+                    self.scopes[index].insert(name, binding);
+                }
+            }
+        }
+    }
+
+    fn declared_twice(&mut self, name: &str, span: Span, first: Span, quoted: bool) {
+        let help = match quoted {
+            true => "reports name assertions by their text: give each its own",
+            false => "a name means one thing in a file: rename one of them, or remove it",
+        };
+        self.report(
+            Diagnostic::error(codes::TWICE, format!("`{name}` is declared twice"), span, "declared again here")
+                .label(first, "first declared here")
+                .help(help),
+        );
+    }
+
+    /// An order in which items mostly come after what they name, so that checking on demand doesn't nest deeply.
+    fn likely_order(&self) -> Vec<ItemId> {
+        let edges: Vec<Vec<(usize, ())>> = self
+            .items
+            .iter()
+            .map(|entry| {
+                let mut edges = Vec::new();
+                names::mentioned(entry.ast, &mut |first, second| {
+                    let binding = self.scopes[entry.module.index()].get(first);
+                    let found = match (binding, second) {
+                        (Some(Binding::Item(id)), _) => Some(*id),
+                        (Some(Binding::Module(module, _)), Some(name)) => {
+                            match self.scopes[module.index()].get(name) {
+                                Some(Binding::Item(id)) => Some(*id),
+                                _ => None,
+                            }
+                        }
+                        _ => None,
+                    };
+                    edges.extend(found.map(|id| (id.index(), ())));
+                });
+                edges
+            })
+            .collect();
+        graph::postorder(&edges).into_iter().map(|index| ItemId(index as u32)).collect()
+    }
+
+    /// Checks an item unless that was done, and says what it means.
+    fn require(&mut self, id: ItemId, asked: Option<Span>) -> Meaning {
+        if let (Some((by, _)), Some(_)) = (self.open.last(), asked) {
+            let by = by.index();
+            self.items[by].needs.insert(id);
+        }
+        match self.items[id.index()].state {
+            State::Done => return self.items[id.index()].meaning.clone(),
+            State::Open => {
+                self.ring(id, asked);
+                return Meaning::Broken;
+            }
+            State::New => {}
+        }
+        let entry = &mut self.items[id.index()];
+        entry.state = State::Open;
+        let (module, ast) = (entry.module, entry.ast);
+        self.open.push((id, asked));
+        let outer = std::mem::replace(&mut self.module, module);
+        let locals = std::mem::take(&mut self.locals);
+        let (meaning, body) = self.item(ast);
+        self.locals = locals;
+        self.module = outer;
+        self.open.pop();
+        let entry = &mut self.items[id.index()];
+        entry.state = State::Done;
+        entry.body = body;
+        entry.meaning = meaning.clone();
+        meaning
+    }
+
+    /// Reports that `id`, which is being checked, was asked for again.
+    fn ring(&mut self, id: ItemId, asked: Option<Span>) {
+        let from = self.open.iter().position(|(open, _)| *open == id).unwrap_or(0);
+        let hops = &self.open[from..];
+        let name = |id: ItemId| self.items[id.index()].name;
+        let mut names: Vec<String> = hops.iter().map(|(id, _)| format!("`{}`", name(*id))).collect();
+        names.push(format!("`{}`", name(id)));
+        let function = matches!(self.items[id.index()].ast.kind, ast::ItemKind::Fn { .. });
+        let message = match hops.len() {
+            1 => format!("`{}` needs itself", name(id)),
+            _ => format!("these need each other in a ring: {}", names.join(" → ")),
+        };
+        let spans = hops[1..].iter().map(|(_, span)| *span).chain([asked]);
+        let mut labels = spans.enumerate().filter_map(|(hop, span)| {
+            Some((span?, format!("{} needs {}", names[hop], names[hop + 1])))
+        });
+        let Some((span, text)) = labels.next() else { return };
+        let mut wrong = Diagnostic::error(codes::CYCLE, message, span, text);
+        for (span, text) in labels {
+            wrong = wrong.label(span, text);
+        }
+        let help = match function {
+            true => "there is no recursion: repeat with a comprehension `[for x in xs: …]`, or a bounded number \
+                     of times with `iterate(n, start, f)`",
+            false => "every item is made from others that stand before it: cut the ring at one of these places",
+        };
+        self.report(wrong.help(help));
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports an error and gives what stands in its place.
+    fn wrong(&mut self, diagnostic: Diagnostic) -> (Ir, Type) {
+        let span = diagnostic.labels.first().map(|label| label.span);
+        self.report(diagnostic);
+        let span = span.unwrap_or(Span { file: crate::span::FileId(0), start: 0, end: 0 });
+        (Ir::poison(span), Type::Error)
+    }
+
+    /// Runs `inside` with further local names, which get the next slots.
+    fn with_locals<T>(
+        &mut self,
+        locals: impl IntoIterator<Item = (&'p str, Type)>,
+        inside: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let before = self.locals.len();
+        self.locals.extend(locals.into_iter().map(|(name, ty)| Local { name, ty }));
+        let result = inside(self);
+        self.locals.truncate(before);
+        result
+    }
+
+    fn finish(self) -> Program {
+        let edges: Vec<Vec<(usize, ())>> =
+            self.items.iter().map(|entry| entry.needs.iter().map(|id| (id.index(), ())).collect()).collect();
+        let order = graph::postorder(&edges).into_iter().map(|index| ItemId(index as u32)).collect();
+        let items = self.items.into_iter().map(|entry| Item {
+            module: entry.module,
+            name: Arc::from(entry.name),
+            span: entry.span,
+            body: entry.body,
+            needs: entry.needs,
+        });
+        Program { items: items.collect(), order, diagnostics: self.diagnostics }
+    }
+}

@@ -1,0 +1,338 @@
+//! Names: what one means where it stands, and what to say when it means nothing.
+
+use std::sync::Arc;
+
+use super::{Binding, Checker, Meaning, signature};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::ir::{Ir, ItemId, Kind};
+use crate::loader::ModuleId;
+use crate::nearest::{listed, nearest};
+use crate::span::Span;
+use crate::syntax::ast::{self, Expr, ExprKind, ItemKind, TypeBody, TypeExpr, TypeExprKind};
+use crate::types::{EnumType, Type};
+use crate::value::Value;
+
+impl<'p> Checker<'p> {
+    /// A name that stands for a value.
+    pub(super) fn name(&mut self, name: &'p str, span: Span, want: &Type) -> (Ir, Type) {
+        if let Some(slot) = self.local(name) {
+            return (Ir::new(span, Kind::Local(slot as u32)), self.locals[slot].ty.clone());
+        }
+        if let Type::Enum(of) = want.required()
+            && let Some(variant) = variant(of, name, span)
+        {
+            return variant;
+        }
+        match self.scopes[self.module.index()].get(name).copied() {
+            Some(Binding::Item(id)) => self.item_value(id, span),
+            Some(Binding::Broken) => (Ir::poison(span), Type::Error),
+            Some(Binding::Module(module, at)) => {
+                self.mark_used(at);
+                let names = self.public_names(module);
+                self.wrong(
+                    Diagnostic::error(codes::TYPE, format!("`{name}` is a module, not a value"), span, "a module")
+                        .help(format!("name something in it, as `{name}.{}`", names.first().unwrap_or(&"name"))),
+                )
+            }
+            Some(Binding::Core) => self.unknown(name, span, want),
+            None if signature::BUILTINS.contains(&name) => self.wrong(
+                Diagnostic::error(codes::TYPE, format!("`{name}` is a function, not a value"), span, "not called")
+                    .help(format!("call it: `{name}(…)`")),
+            ),
+            None => self.unknown(name, span, want),
+        }
+    }
+
+    /// The slot of a local name, the innermost first.
+    pub(super) fn local(&self, name: &str) -> Option<usize> {
+        self.locals.iter().rposition(|local| local.name == name)
+    }
+
+    /// The value of an item.
+    pub(super) fn item_value(&mut self, id: ItemId, span: Span) -> (Ir, Type) {
+        let name = self.items[id.index()].name;
+        match self.require(id, Some(span)) {
+            Meaning::Value(ty) => (Ir::new(span, Kind::Item(id)), ty),
+            Meaning::Broken => (Ir::poison(span), Type::Error),
+            Meaning::Function(signature) => self.wrong(
+                Diagnostic::error(codes::TYPE, format!("`{name}` is a function, not a value"), span, "not called")
+                    .help(format!("call it: `{signature}`")),
+            ),
+            Meaning::Recipe(signature) => self.wrong(
+                Diagnostic::error(codes::TYPE, format!("`{name}` is a recipe, not a build"), span, "not applied")
+                    .help(format!("apply it: `{signature}`")),
+            ),
+            Meaning::Type(_) => self.wrong(
+                Diagnostic::error(codes::TYPE, format!("`{name}` is a type, not a value"), span, "a type")
+                    .help("a record is written without its type's name: `{ field = value }`"),
+            ),
+        }
+    }
+
+    /// The item that a path of one or two names leads to, if it does; reports the rest.
+    pub(super) fn member(&mut self, module: ModuleId, of: &str, name: &'p ast::Ident) -> Option<ItemId> {
+        match self.scopes[module.index()].get(name.node.as_str()) {
+            Some(Binding::Item(id)) => Some(*id),
+            Some(Binding::Broken) => None,
+            _ => {
+                let names = self.public_names(module);
+                let near = nearest(&name.node, names.iter().copied());
+                let help = match near {
+                    Some(near) => format!("did you mean `{of}.{near}`?"),
+                    None => format!("it has {}", listed(names.iter().copied())),
+                };
+                let message = format!("`{of}` has no `{}`", name.node);
+                self.report(Diagnostic::error(codes::UNKNOWN, message, name.span, "not in it").help(help));
+                None
+            }
+        }
+    }
+
+    /// The names of a module's items, without what it uses itself.
+    pub(super) fn public_names(&self, module: ModuleId) -> Vec<&'p str> {
+        let scope = &self.scopes[module.index()];
+        scope.iter().filter(|(_, binding)| matches!(binding, Binding::Item(_))).map(|(name, _)| *name).collect()
+    }
+
+    /// Remembers that a `use` item of the root was of use.
+    pub(super) fn mark_used(&mut self, at: usize) {
+        if self.module == ModuleId::ROOT {
+            self.used.insert(at);
+        }
+    }
+
+    /// Whether a name would be found by [`Checker::name`] where no enum is expected.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.local(name).is_some()
+            || self.scopes[self.module.index()].contains_key(name)
+            || signature::BUILTINS.contains(&name)
+    }
+
+    /// The enums that a file can name: the builtin one, its own and those of the modules it uses.
+    pub(super) fn enums_in_scope(&mut self) -> Vec<Arc<EnumType>> {
+        let mut ids: Vec<ItemId> = Vec::new();
+        let declared = |ids: &mut Vec<ItemId>, bindings: &indexmap::IndexMap<&str, Binding>, items: &[super::Entry]| {
+            for binding in bindings.values() {
+                if let Binding::Item(id) = binding
+                    && matches!(items[id.index()].ast.kind, ItemKind::Type { body: TypeBody::Enum(_), .. })
+                {
+                    ids.push(*id);
+                }
+            }
+        };
+        let scope = &self.scopes[self.module.index()];
+        declared(&mut ids, scope, &self.items);
+        for binding in scope.values() {
+            if let Binding::Module(module, _) = binding {
+                declared(&mut ids, &self.scopes[module.index()], &self.items);
+            }
+        }
+        let mut enums = vec![self.arch.clone()];
+        for id in ids {
+            if let Meaning::Type(Type::Enum(of)) = self.require(id, None) {
+                enums.push(of);
+            }
+        }
+        enums
+    }
+
+    /// Reports a name that means nothing here.
+    pub(super) fn unknown(&mut self, name: &str, span: Span, want: &Type) -> (Ir, Type) {
+        if let Type::Enum(of) = want.required() {
+            let near = nearest(name, of.variants.iter().map(String::as_str));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it is one of {}", listed(of.variants.iter().map(String::as_str))),
+            };
+            let message = format!("`{name}` is not a value of `{}`", of.name);
+            let mut wrong = Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values").help(help);
+            if let Some(span) = of.span
+                && !self.project.in_std(span)
+            {
+                wrong = wrong.label(span, "its values are declared here");
+            }
+            return self.wrong(wrong);
+        }
+        let help = self.unknown_help(name);
+        let wrong = Diagnostic::error(codes::UNKNOWN, format!("there is nothing named `{name}`"), span, "not known here");
+        self.wrong(match help {
+            Some(help) => wrong.help(help),
+            None => wrong,
+        })
+    }
+
+    fn unknown_help(&mut self, name: &str) -> Option<String> {
+        if let Some(help) = habit(name) {
+            return Some(help.to_owned());
+        }
+        for of in self.enums_in_scope() {
+            if of.variants.iter().any(|variant| variant == name) {
+                return Some(format!(
+                    "`{name}` is a value of `{0}`, and nothing here says that a `{0}` is meant: write the type, as in \
+                     `let x: {0} = {name}`",
+                    of.name
+                ));
+            }
+        }
+        let locals = self.locals.iter().map(|local| local.name);
+        let scope = self.scopes[self.module.index()].keys().copied();
+        let near = nearest(name, locals.chain(scope).chain(signature::BUILTINS));
+        if let Some(near) = near {
+            return Some(format!("did you mean `{near}`?"));
+        }
+        for (module, binding) in &self.scopes[self.module.index()] {
+            if let Binding::Module(id, _) = binding
+                && self.public_names(*id).contains(&name)
+            {
+                return Some(format!("did you mean `{module}.{name}`?"));
+            }
+        }
+        ["debian", "fetch"].contains(&name).then(|| format!("add `use std.{name}` at the top of the file"))
+    }
+}
+
+/// A variant as an expression.
+pub(super) fn variant(of: &Arc<EnumType>, name: &str, span: Span) -> Option<(Ir, Type)> {
+    let index = of.variants.iter().position(|variant| variant == name)?;
+    let value = Value::Variant(of.clone(), index as u32);
+    Some((Ir::new(span, Kind::Const(value)), Type::Enum(of.clone())))
+}
+
+/// What those mean here who come from another language.
+fn habit(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "null" | "nil" | "None" | "undefined" => "nothing is written `none`",
+        "True" | "TRUE" => "it is written `true`",
+        "False" | "FALSE" => "it is written `false`",
+        "len" | "size" | "count" | "lengthOf" => "the number of elements is `length(list)`",
+        "str" | "toString" | "string" | "to_string" => "the text of a value is `text(value)`, or `@{value}` in a text",
+        "map" | "filter" | "forEach" => "lists are made by `[for x in xs if condition: f(x)]`",
+        "concat" | "concatStringsSep" | "concatMap" => {
+            "lists and texts are put together by `++`, texts with something between them by `join(list, sep)`"
+        }
+        "import" | "include" | "require" | "load" => "a file of the project is used by an item `use ./name.rbld`",
+        "builtins" | "pkgs" | "lib" | "stdenv" => {
+            "there is no global library: `use std.debian` and `use std.fetch` name what they bring"
+        }
+        "mkDerivation" | "derivation" | "runCommand" => {
+            "what is to be done is a `recipe`, and a `build` applies it"
+        }
+        "rec" | "inherit" | "with" | "self" | "super" => {
+            "items see each other in any order; `{ a }` is short for `{ a = a }`"
+        }
+        _ => return None,
+    })
+}
+
+/// Calls `found` with each name that an item mentions, and with the field after it where there is one. More than
+/// what it refers to: local names and variants are among them.
+pub(super) fn mentioned<'a>(item: &'a ast::Item, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
+    let mut walk = Walk::default();
+    match &item.kind {
+        ItemKind::Use { .. } => {}
+        ItemKind::Type { body, .. } => match body {
+            TypeBody::Enum(_) => {}
+            TypeBody::Record(fields) => walk.fields(fields),
+            TypeBody::Alias(ty) => walk.types.push(ty),
+        },
+        ItemKind::Let { ty, value, .. } => {
+            walk.types.extend(ty);
+            walk.exprs.push(value);
+        }
+        ItemKind::Fn { params, result, body, .. } => {
+            walk.params(params);
+            walk.types.push(result);
+            walk.exprs.push(body);
+        }
+        ItemKind::Input { value, .. }
+        | ItemKind::Env { value, .. }
+        | ItemKind::Assert { value, .. }
+        | ItemKind::Test { value, .. } => walk.exprs.push(value),
+        ItemKind::Recipe { params, body, .. } => {
+            walk.params(params);
+            walk.exprs.extend(body.iter().map(|entry| &entry.value));
+        }
+        ItemKind::Build { axes, filter, value, .. } => {
+            walk.exprs.extend(axes.iter().map(|axis| &axis.over));
+            walk.exprs.extend(filter);
+            walk.exprs.push(value);
+        }
+    }
+    walk.run(found);
+}
+
+/// Expressions and types still to be looked at: a list instead of recursion.
+#[derive(Default)]
+struct Walk<'a> {
+    exprs: Vec<&'a Expr>,
+    types: Vec<&'a TypeExpr>,
+}
+
+impl<'a> Walk<'a> {
+    fn fields(&mut self, fields: &'a [ast::FieldType]) {
+        self.types.extend(fields.iter().map(|field| &field.ty));
+        self.exprs.extend(fields.iter().filter_map(|field| field.default.as_ref()));
+    }
+
+    fn params(&mut self, params: &'a [ast::Param]) {
+        self.types.extend(params.iter().map(|param| &param.ty));
+        self.exprs.extend(params.iter().filter_map(|param| param.default.as_ref()));
+    }
+
+    fn run(mut self, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
+        while let Some(ty) = self.types.pop() {
+            match &ty.kind {
+                TypeExprKind::Name(path) => {
+                    if let Some(first) = path.first() {
+                        found(&first.node, path.get(1).map(|second| second.node.as_str()));
+                    }
+                }
+                TypeExprKind::List(inner) | TypeExprKind::Option(inner) => self.types.push(inner),
+                TypeExprKind::Map(key, value) => self.types.extend([key.as_ref(), value.as_ref()]),
+                TypeExprKind::Record(fields) => self.fields(fields),
+                TypeExprKind::Error => {}
+            }
+        }
+        while let Some(expr) = self.exprs.pop() {
+            self.expr(expr, found);
+        }
+    }
+
+    fn expr(&mut self, expr: &'a Expr, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
+        match &expr.kind {
+            ExprKind::Name(name) => found(name, None),
+            ExprKind::Literal(_) | ExprKind::Error => {}
+            ExprKind::Text(parts) => self.exprs.extend(parts.iter().filter_map(|part| match part {
+                ast::Part::Expr(expr) => Some(expr),
+                ast::Part::Text(_) => None,
+            })),
+            ExprKind::List(items) => self.exprs.extend(items),
+            ExprKind::Comprehension { axes, filter, body } => {
+                self.exprs.extend(axes.iter().map(|axis| &axis.over));
+                self.exprs.extend(filter.as_deref());
+                self.exprs.push(body);
+            }
+            ExprKind::Record(entries) => self.exprs.extend(entries.iter().map(|entry| &entry.value)),
+            ExprKind::Field(base, field) => match &base.kind {
+                ExprKind::Name(name) => found(name, Some(&field.node)),
+                _ => self.exprs.push(base),
+            },
+            ExprKind::Star(base) | ExprKind::Unary(_, base) => self.exprs.push(base),
+            ExprKind::Index(base, keys) => {
+                self.exprs.push(base);
+                self.exprs.extend(keys.iter().flatten());
+            }
+            ExprKind::Call { callee, args } => {
+                self.exprs.push(callee);
+                self.exprs.extend(args.iter().map(|arg| &arg.value));
+            }
+            ExprKind::With(base, entries) => {
+                self.exprs.push(base);
+                self.exprs.extend(entries.iter().map(|entry| &entry.value));
+            }
+            ExprKind::If(a, b, c) => self.exprs.extend([a.as_ref(), b.as_ref(), c.as_ref()]),
+            ExprKind::Binary(_, a, b) => self.exprs.extend([a.as_ref(), b.as_ref()]),
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! `recipe` items: the fields of their bodies and the names that their scripts see.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::mismatch::{Role, article};
+use super::signature::Signature;
+use super::{Body, Checker, Meaning, script};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::ir::{Ir, Kind};
+use crate::nearest::{listed, nearest};
+use crate::span::Span;
+use crate::syntax::ast::{self, Entry, Expr, ExprKind, Ident};
+use crate::types::{Outputs, Plain, Shape, Type};
+use crate::value::Value;
+
+/// A checked recipe. Its parameters are in the first slots of each expression.
+#[derive(Debug)]
+pub struct Recipe {
+    /// Of type `Env`.
+    pub env: Ir,
+    /// A record of inputs.
+    pub inputs: Option<Ir>,
+    /// The name of an input.
+    pub workdir: Option<Ir>,
+    /// `sh` or `bash`.
+    pub shell: Option<Ir>,
+    /// A record of values that have a text.
+    pub vars: Option<Ir>,
+    /// The script.
+    pub run: Ir,
+    /// A record of `file(…)` and `files(…)`.
+    pub outputs: Ir,
+    /// Of type `Duration`.
+    pub timeout: Option<Ir>,
+}
+
+/// The fields of a recipe.
+const FIELDS: [&str; 8] = ["env", "inputs", "workdir", "shell", "vars", "run", "outputs", "timeout"];
+
+/// The environment variables that every script is given and no recipe sets.
+pub const FIXED_VARIABLES: [&str; 12] = [
+    "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PWD", "RBLD_JOBS", "SHELL", "SOURCE_DATE_EPOCH", "TMPDIR", "TZ",
+    "USER",
+];
+
+/// Variables that a shell sets, refuses to take or gives another meaning.
+const REFUSED_VARIABLES: [&str; 19] = [
+    "BASHOPTS", "BASH_ENV", "BASH_VERSINFO", "DIRSTACK", "ENV", "EUID", "FUNCNAME", "GROUPS", "IFS", "LINENO",
+    "OLDPWD", "OPTIND", "PPID", "RANDOM", "SECONDS", "SHELLOPTS", "SHLVL", "UID", "_",
+];
+
+/// A record of a recipe: its names with their places and types.
+type Names = IndexMap<String, (Span, Type)>;
+
+impl<'p> Checker<'p> {
+    pub(super) fn recipe(
+        &mut self,
+        name: &'p Ident,
+        params: &'p [ast::Param],
+        body: &'p [Entry],
+    ) -> (Meaning, Body) {
+        let checked = self.params(params);
+        let locals: Vec<_> =
+            params.iter().zip(&checked).map(|(param, known)| (param.name.node.as_str(), known.ty.clone())).collect();
+        let (recipe, outputs) = self.with_locals(locals, |checker| checker.recipe_body(name, body));
+        let result = Type::Build(Some(Arc::new(outputs)));
+        let signature = Signature { name: name.node.clone(), params: checked, result };
+        let body = recipe.map_or(Body::Nothing, |recipe| Body::Recipe(Box::new(recipe)));
+        (Meaning::Recipe(Arc::new(signature)), body)
+    }
+
+    fn recipe_body(&mut self, name: &'p Ident, body: &'p [Entry]) -> (Option<Recipe>, Outputs) {
+        let mut fields: IndexMap<&str, &'p Entry> = IndexMap::new();
+        for entry in body {
+            let field = entry.name.node.as_str();
+            if !FIELDS.contains(&field) {
+                self.unknown_recipe_field(field, entry.name.span);
+                self.expr(&entry.value, &Type::Unknown);
+            } else if let Some(first) = fields.get(field) {
+                let first = first.name.span;
+                self.field_twice(field, entry.name.span, first);
+            } else {
+                fields.insert(field, entry);
+            }
+        }
+        let (mut given, mut vars, mut left) = (Names::new(), Names::new(), Names::new());
+        let get = |field: &str| fields.get(field).map(|entry| &entry.value);
+        let env = get("env").map(|value| self.recipe_field("env", value, &Plain::Env.into()));
+        let inputs = get("inputs").map(|value| self.names("inputs", value, &mut given));
+        let vars_ir = get("vars").map(|value| self.names("vars", value, &mut vars));
+        let outputs_ir = get("outputs").map(|value| self.names("outputs", value, &mut left));
+        let run = get("run").map(|value| self.recipe_field("run", value, &Plain::String.into()));
+        let workdir = get("workdir").map(|value| self.workdir(value, &given));
+        let shell = get("shell").map(|value| self.shell(value));
+        let timeout = get("timeout").map(|value| self.timeout(value));
+        self.clashes(&given, &vars, &left);
+        if let Some(value) = get("run") {
+            self.script(value, &[&given, &vars, &left]);
+        }
+        self.missing_fields(name, &[("env", env.is_none()), ("run", run.is_none()), ("outputs", outputs_ir.is_none())]);
+        let outputs = Outputs {
+            recipe: name.node.clone(),
+            outputs: left
+                .into_iter()
+                .filter_map(|(name, (span, ty))| match ty {
+                    Type::Spec(kind) => Some((name, (kind, span))),
+                    _ => None,
+                })
+                .collect(),
+        };
+        let recipe = match (env, run, outputs_ir) {
+            (Some(env), Some(run), Some(outputs)) => {
+                Some(Recipe { env, inputs, workdir, shell, vars: vars_ir, run, outputs, timeout })
+            }
+            _ => None,
+        };
+        (recipe, outputs)
+    }
+
+    fn recipe_field(&mut self, name: &str, value: &'p Expr, ty: &Type) -> Ir {
+        self.expect(value, ty, &Role::Field { name })
+    }
+
+    fn unknown_recipe_field(&mut self, field: &str, span: Span) {
+        let help = match (field, nearest(field, FIELDS)) {
+            ("network" | "net" | "internet", _) => {
+                "no recipe has a network: what it needs is fetched by an `input` and named in `inputs`".to_owned()
+            }
+            ("src" | "source" | "input" | "sources", _) => "what it reads stands in `inputs = { src }`".to_owned(),
+            ("script" | "build" | "commands" | "cmd" | "steps", _) => "the script is `run = \"\"\"…\"\"\"`".to_owned(),
+            ("packages" | "dependencies" | "build_depends", _) => {
+                "packages are a part of the environment: `archive.env(amd64, packages = [\"…\"])`".to_owned()
+            }
+            ("environment" | "variables", _) => {
+                "`env` is the environment that it runs in, `vars` its variables".to_owned()
+            }
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            _ => format!("its fields are {}", listed(FIELDS)),
+        };
+        self.report(
+            Diagnostic::error(codes::UNKNOWN, format!("a recipe has no field `{field}`"), span, "not a field of it")
+                .help(help),
+        );
+    }
+
+    fn missing_fields(&mut self, name: &Ident, fields: &[(&str, bool)]) {
+        let missing: Vec<&str> = fields.iter().filter(|(_, missing)| *missing).map(|(field, _)| *field).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let message = format!("recipe `{}` doesn't say {}", name.node, listed(missing.iter().copied()));
+        let help = match missing[0] {
+            "env" => "say where it runs: a parameter `e: Env`, and `env = e`",
+            "run" => "say what it does: `run = \"\"\"…\"\"\"`",
+            _ => "say what it leaves behind: `outputs = { name = file(\"path\") }`",
+        };
+        self.report(Diagnostic::error(codes::FIELD, message, name.span, "this recipe").help(help));
+    }
+
+    /// `inputs`, `vars` or `outputs`: a record, by preference one that is written here.
+    fn names(&mut self, field: &'static str, value: &'p Expr, names: &mut Names) -> Ir {
+        let ExprKind::Record(entries) = &value.kind else {
+            return self.names_of_record(field, value, names);
+        };
+        let mut values = Vec::with_capacity(entries.len());
+        let mut shape = Shape::default();
+        for entry in entries {
+            let name = &entry.name;
+            let (ir, ty) = match field {
+                "inputs" => {
+                    let role = Role::Field { name: &name.node };
+                    (self.expect(&entry.value, &Plain::Input.into(), &role), Type::from(Plain::Input))
+                }
+                "vars" => (self.textual(&entry.value, "a variable"), Type::from(Plain::String)),
+                _ => {
+                    let (ir, ty) = self.expr(&entry.value, &Type::Unknown);
+                    if !matches!(ty, Type::Spec(_) | Type::Error) {
+                        self.not_an_output(&name.node, &ty, &entry.value);
+                    }
+                    (ir, ty)
+                }
+            };
+            if let Some((first, _)) = names.get(&name.node) {
+                let first = *first;
+                self.field_twice(&name.node, name.span, first);
+                continue;
+            }
+            names.insert(name.node.clone(), (name.span, ty));
+            shape.names.push(Arc::from(name.node.as_str()));
+            shape.spans.push(name.span);
+            values.push(ir);
+        }
+        if field == "outputs" && entries.is_empty() {
+            self.no_outputs(value.span);
+        }
+        Ir::new(value.span, Kind::Record(Arc::new(shape), values))
+    }
+
+    fn names_of_record(&mut self, field: &'static str, value: &'p Expr, names: &mut Names) -> Ir {
+        let (ir, ty) = self.expr(value, &Type::Unknown);
+        let Type::Record(record) = &ty else {
+            if !ty.is_broken() {
+                let message = format!("`{field}` wants a record, this is {}", article(&ty));
+                self.report(
+                    Diagnostic::error(codes::TYPE, message, value.span, article(&ty))
+                        .help(format!("write names and values in braces: `{field} = {{ name = … }}`")),
+                );
+            }
+            return Ir::poison(value.span);
+        };
+        for known in &record.fields {
+            let fits = match field {
+                "inputs" => known.ty.convert(&Plain::Input.into()).is_some(),
+                "vars" => known.ty.is_text(),
+                _ => matches!(known.ty, Type::Spec(_) | Type::Error),
+            };
+            if !fits {
+                let message = format!("`{}` can't be one of `{field}`: it is {}", known.name, article(&known.ty));
+                self.report(
+                    Diagnostic::error(codes::TYPE, message, value.span, "given here").label(known.span, "from here"),
+                );
+            }
+            names.insert(known.name.clone(), (known.span, known.ty.clone()));
+        }
+        if field == "outputs" && record.fields.is_empty() {
+            self.no_outputs(value.span);
+        }
+        ir
+    }
+
+    fn not_an_output(&mut self, name: &str, ty: &Type, value: &Expr) {
+        let written = self.project.sources.slice(value.span);
+        let help = match ty {
+            Type::Plain(Plain::String) => format!("one file is `file({written})`, several are `files({written})`"),
+            _ => "one file is `file(\"path\")`, several are `files(\"*.deb\")`".to_owned(),
+        };
+        let message = format!("output `{name}` has to be a `file(…)` or `files(…)`, this is {}", article(ty));
+        self.report(Diagnostic::error(codes::TYPE, message, value.span, article(ty)).help(help));
+    }
+
+    fn no_outputs(&mut self, span: Span) {
+        self.report(
+            Diagnostic::error(codes::FIELD, "a recipe without outputs makes nothing", span, "empty")
+                .help("say what it leaves behind: `outputs = { name = file(\"path\") }`"),
+        );
+    }
+
+    fn workdir(&mut self, value: &'p Expr, inputs: &Names) -> Ir {
+        let ir = self.recipe_field("workdir", value, &Plain::String.into());
+        if let Kind::Const(Value::Text(name)) = &ir.kind
+            && !inputs.contains_key(&**name)
+        {
+            let names = || inputs.keys().map(String::as_str);
+            let help = match nearest(name, names()) {
+                Some(near) => format!("did you mean `\"{near}\"`?"),
+                None if inputs.is_empty() => "name an input to start in: `inputs = { src }`".to_owned(),
+                None => format!("it is one of {}", listed(names())),
+            };
+            let message = format!("`workdir` names no input: there is no `{name}`");
+            self.report(Diagnostic::error(codes::FIELD, message, value.span, "not an input").help(help));
+        }
+        ir
+    }
+
+    fn shell(&mut self, value: &'p Expr) -> Ir {
+        let ir = self.recipe_field("shell", value, &Plain::String.into());
+        if let Kind::Const(Value::Text(name)) = &ir.kind
+            && !["sh", "bash"].contains(&&**name)
+        {
+            self.report(
+                Diagnostic::error(codes::FIELD, format!("there is no shell `{name}`"), value.span, "not known")
+                    .help("it is `\"sh\"` (`/bin/sh -eu`) or `\"bash\"` (`/bin/bash -eu -o pipefail`)"),
+            );
+        }
+        ir
+    }
+
+    fn timeout(&mut self, value: &'p Expr) -> Ir {
+        let ir = self.recipe_field("timeout", value, &Plain::Duration.into());
+        if let Kind::Const(Value::Duration(0)) = ir.kind {
+            self.report(
+                Diagnostic::error(codes::FIELD, "a timeout of nothing stops every build", value.span, "no time")
+                    .help("leave it out for one hour, or write one as `90m`"),
+            );
+        }
+        ir
+    }
+
+    /// Names that a script would see twice, or not as they are meant.
+    fn clashes(&mut self, inputs: &Names, vars: &Names, outputs: &Names) {
+        let mut seen: IndexMap<&str, (Span, &str)> = IndexMap::new();
+        for (what, names) in [("an input", inputs), ("a variable", vars), ("an output", outputs)] {
+            for (name, (span, _)) in names {
+                if let Some((first, first_what)) = seen.get(name.as_str()) {
+                    let message = format!("`{name}` is {first_what} and {what}: a script would see one of them");
+                    self.report(
+                        Diagnostic::error(codes::FIELD, message, *span, format!("{what} here"))
+                            .label(*first, format!("{first_what} here"))
+                            .help("give each its own name"),
+                    );
+                    continue;
+                }
+                seen.insert(name, (*span, what));
+                let (message, help) = if FIXED_VARIABLES.contains(&name.as_str()) {
+                    let help = "a script that needs another value sets it itself: `export NAME=…`";
+                    (format!("`{name}` is the same in every build and can't be {what}"), help)
+                } else if REFUSED_VARIABLES.contains(&name.as_str()) {
+                    (format!("`{name}` has a meaning of its own for a shell and can't be {what}"), "choose another name")
+                } else {
+                    continue;
+                };
+                self.report(Diagnostic::error(codes::FIELD, message, *span, "taken").help(help));
+            }
+        }
+    }
+
+    /// Looks for variables in the script that nothing sets.
+    fn script(&mut self, value: &'p Expr, names: &[&Names]) {
+        let Some((parts, span)) = self.text_of(value, 4) else { return };
+        let known: Vec<&str> = names.iter().flat_map(|names| names.keys()).map(String::as_str).collect();
+        for wrong in script::unset(parts, &known, self.project.sources.slice(span)) {
+            let place = Span {
+                start: span.start + wrong.offset as u32,
+                end: span.start + (wrong.offset + wrong.length) as u32,
+                ..span
+            };
+            let message = format!("`${}` is set by nothing", wrong.name);
+            let help = match wrong.near {
+                Some(near) => format!("did you mean `${near}`?"),
+                None if known.is_empty() => format!("give it a value by `vars = {{ {} = … }}`", wrong.name),
+                None => format!(
+                    "give it a value by `vars = {{ {} = … }}`, or write `${{{0}:-}}` where it may be unset; the \
+                     recipe gives {1}",
+                    wrong.name,
+                    listed(known.iter().copied())
+                ),
+            };
+            self.report(
+                Diagnostic::error(codes::VARIABLE, message, place, "unset: the script would stop here").help(help),
+            );
+        }
+    }
+
+    /// The text that an expression is, here or in the `let` that it names.
+    fn text_of(&self, value: &'p Expr, hops: usize) -> Option<(&'p [ast::Part], Span)> {
+        match &value.kind {
+            ExprKind::Text(parts) => Some((parts, value.span)),
+            ExprKind::Name(name) if hops > 0 && self.local(name).is_none() => {
+                let super::Binding::Item(id) = self.scopes[self.module.index()].get(name.as_str())? else { return None };
+                match &self.items[id.index()].ast.kind {
+                    ast::ItemKind::Let { value, .. } => self.text_of(value, hops - 1),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Signatures: what functions, recipes, builtins and methods take and give.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ir::{Builtin, Ir, Kind};
+use crate::span::Span;
+use crate::types::{EnumType, OutputKind, Plain, Type};
+use crate::value::Value;
+
+/// What something callable takes and gives.
+#[derive(Debug)]
+pub(super) struct Signature {
+    /// Its name.
+    pub name: String,
+    /// What it takes, in order.
+    pub params: Vec<Param>,
+    /// What it gives.
+    pub result: Type,
+}
+
+/// A parameter.
+#[derive(Debug)]
+pub(super) struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// What it is when left out.
+    pub default: Option<Arc<Ir>>,
+    /// The default as written.
+    pub shown: String,
+    /// Where it is declared in a file of the project.
+    pub span: Option<Span>,
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.name)?;
+        for (index, param) in self.params.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{param}")?;
+        }
+        write!(f, ") -> {}", self.result)
+    }
+}
+
+impl fmt::Display for Param {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.ty)?;
+        match self.shown.is_empty() {
+            true => Ok(()),
+            false => write!(f, " = {}", self.shown),
+        }
+    }
+}
+
+/// The place that things built in have.
+const NOWHERE: Span = Span { file: crate::span::FileId(0), start: 0, end: 0 };
+
+fn param(name: &str, ty: impl Into<Type>) -> Param {
+    Param { name: name.to_owned(), ty: ty.into(), default: None, shown: String::new(), span: None }
+}
+
+fn optional(name: &str, ty: impl Into<Type>, default: Value, shown: &str) -> Param {
+    let default = Some(Arc::new(Ir::new(NOWHERE, Kind::Const(default))));
+    Param { default, shown: shown.to_owned(), ..param(name, ty) }
+}
+
+fn signature(name: &str, params: Vec<Param>, result: impl Into<Type>) -> Signature {
+    Signature { name: name.to_owned(), params, result: result.into() }
+}
+
+fn texts() -> Type {
+    Type::from(Plain::String).list()
+}
+
+fn no_texts() -> Value {
+    Value::List(Arc::from([]))
+}
+
+/// The builtin functions whose parameters have fixed types.
+pub(super) fn builtin(name: &str) -> Option<(Builtin, Signature)> {
+    let text = |name| param(name, Plain::String);
+    Some(match name {
+        "file" => (Builtin::File, signature(name, vec![text("path")], Type::Spec(OutputKind::File))),
+        "files" => (Builtin::Files, signature(name, vec![text("pattern")], Type::Spec(OutputKind::Files))),
+        "join" => (
+            Builtin::Join,
+            signature(name, vec![param("list", texts()), text("sep")], Plain::String),
+        ),
+        "different" => (Builtin::Different, signature(name, vec![text("why")], Type::Different)),
+        _ => return None,
+    })
+}
+
+/// All builtin functions, for the nearest name.
+pub(super) const BUILTINS: [&str; 8] =
+    ["file", "files", "length", "join", "text", "default", "different", "iterate"];
+
+/// The intrinsics of `core`, which only the standard library may use.
+pub(super) fn core(name: &str) -> Option<(Builtin, Signature)> {
+    let text = |name| param(name, Plain::String);
+    let maybe = |name, plain: Plain| param(name, Type::from(plain).option());
+    Some(match name {
+        "url" => {
+            let params = vec![
+                maybe("url", Plain::String),
+                param("urls", texts()),
+                maybe("digest", Plain::Digest),
+                maybe("name", Plain::String),
+            ];
+            (Builtin::Url, signature(name, params, Plain::Input))
+        }
+        "git" => {
+            let params = vec![
+                text("url"),
+                maybe("commit", Plain::Commit),
+                maybe("tag", Plain::String),
+                maybe("branch", Plain::String),
+                param("submodules", Plain::Bool),
+            ];
+            (Builtin::Git, signature(name, params, Plain::Input))
+        }
+        "unpack" => {
+            let params = vec![param("from", Plain::Input), param("strip", Plain::Int)];
+            (Builtin::Unpack, signature(name, params, Plain::Input))
+        }
+        "archive" => {
+            let params =
+                vec![text("name"), text("suite"), param("components", texts()), maybe("at", Plain::Instant)];
+            (Builtin::Archive, signature(name, params, Plain::Archive))
+        }
+        _ => return None,
+    })
+}
+
+/// The names of the methods of an archive.
+pub(super) const ARCHIVE_METHODS: [&str; 2] = ["env", "source"];
+
+/// The methods of an archive; the archive itself is not among the parameters.
+pub(super) fn archive_method(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> {
+    let of_arch = || Type::Enum(arch.clone());
+    Some(match name {
+        "env" => {
+            let params = vec![
+                param("arch", of_arch()),
+                optional("packages", texts(), no_texts(), "[]"),
+                optional("build_depends", texts(), no_texts(), "[]"),
+            ];
+            (Builtin::ArchiveEnv, signature(name, params, Plain::Env))
+        }
+        "source" => {
+            let amd64 = Value::Variant(arch.clone(), 0);
+            let params = vec![param("name", Plain::String), optional("arch", of_arch(), amd64, "amd64")];
+            (Builtin::ArchiveSource, signature(name, params, Plain::Input))
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,76 @@
+//! Items that nothing needs, of the file that is checked.
+
+use super::{Checker, Meaning};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::ir::ItemId;
+use crate::loader::ModuleId;
+use crate::syntax::ast::ItemKind;
+
+impl Checker<'_> {
+    /// Warns of items that neither a build nor an assertion nor a test needs. A file without any of these is there
+    /// to be used by others, and everything in it is left alone.
+    pub(super) fn unused(&mut self) {
+        let of_root = |id: &ItemId| self.items[id.index()].module == ModuleId::ROOT;
+        let roots: Vec<ItemId> = (0..self.items.len() as u32).map(ItemId).filter(of_root).collect();
+        let mut reached = vec![false; self.items.len()];
+        let mut open: Vec<ItemId> = Vec::new();
+        for id in &roots {
+            let entry = &self.items[id.index()];
+            let wanted = matches!(
+                entry.ast.kind,
+                ItemKind::Build { .. } | ItemKind::Assert { .. } | ItemKind::Test { .. }
+            );
+            if wanted || entry.name.starts_with('_') {
+                open.push(*id);
+            }
+        }
+        if open.is_empty() {
+            return;
+        }
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut reached[id.index()], true) {
+                open.extend(&self.items[id.index()].needs);
+            }
+        }
+        let mut at = 0;
+        for id in roots {
+            let entry = &self.items[id.index()];
+            let index = at;
+            at += 1;
+            let kind = match &entry.ast.kind {
+                ItemKind::Use { .. } => {
+                    if !self.used.contains(&index) && !entry.name.starts_with('_') {
+                        let message = format!("nothing of `{}` is used", entry.name);
+                        let wrong = Diagnostic::warning(codes::UNUSED, message, entry.ast.span, "not needed");
+                        self.diagnostics.push(wrong.help("remove this line"));
+                    }
+                    continue;
+                }
+                _ if reached[id.index()] => continue,
+                ItemKind::Type { .. } => "type",
+                ItemKind::Let { .. } => "let",
+                ItemKind::Fn { .. } => "fn",
+                ItemKind::Input { .. } => "input",
+                ItemKind::Env { .. } => "env",
+                ItemKind::Recipe { .. } => "recipe",
+                ItemKind::Build { .. } | ItemKind::Assert { .. } | ItemKind::Test { .. } => continue,
+            };
+            let (name, span) = (entry.name, entry.span);
+            let wrong = match &entry.meaning {
+                Meaning::Recipe(signature) => {
+                    Diagnostic::warning(codes::NEVER_BUILT, format!("recipe `{name}` is never built"), span, "not applied")
+                        .help(format!("apply it: `build … = {signature}`, or remove it"))
+                }
+                _ => Diagnostic::warning(
+                    codes::UNUSED,
+                    format!("{kind} `{name}` is used by no build and no assertion"),
+                    span,
+                    "not needed",
+                )
+                .help(format!("remove it, or call it `_{name}` to keep it")),
+            };
+            self.diagnostics.push(wrong);
+        }
+    }
+}

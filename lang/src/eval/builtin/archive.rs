@@ -1,0 +1,135 @@
+//! Archives of distributions: environments and source packages as requests to be locked.
+
+use std::sync::Arc;
+
+use super::{as_text, as_texts};
+use crate::codes;
+use crate::derivation::Arch;
+use crate::eval::{Eval, Evaluator, Host, Stop};
+use crate::lock::{Request, SuiteAt};
+use crate::span::Span;
+use crate::syntax::show_instant;
+use crate::value::{Archive, Env, Input, Source, Value};
+
+/// The suite whose emulator serves environments of another: the newest that is stable for all of them, at the same
+/// instant.
+pub(in crate::eval) fn emulator_suite(of: &SuiteAt) -> SuiteAt {
+    SuiteAt {
+        archive: "debian".to_owned(),
+        suite: "bookworm".to_owned(),
+        components: vec!["main".to_owned()],
+        instant: of.instant,
+    }
+}
+
+/// Architectures that a suite was not released for.
+fn released(suite: &SuiteAt, arch: Arch) -> bool {
+    let early = suite.archive == "debian" && ["bullseye", "bookworm"].contains(&suite.suite.as_str());
+    !(early && arch == Arch::Riscv64)
+}
+
+impl Evaluator<'_> {
+    /// `core.archive(name, suite, components, at)`.
+    pub(super) fn archive(&mut self, args: &[Value], span: Span) -> Eval<Value> {
+        let (archive, suite) = (as_text(args.first())?.to_owned(), as_text(args.get(1))?.to_owned());
+        let mut components = as_texts(args.get(2))?;
+        components.sort();
+        components.dedup();
+        let Some(Value::Instant(instant)) = args.get(3) else {
+            return self.stop(
+                codes::UNPINNED,
+                format!("{archive} `{suite}` is not pinned: it changes several times a day"),
+                span,
+                "no instant",
+                format!("say as of when: `snapshot({suite}, at = 2026-11-01T00:00:00Z)`"),
+            );
+        };
+        let at = SuiteAt { archive, suite, components, instant: *instant };
+        Ok(Value::Archive(Arc::new(Archive { at, name: None })))
+    }
+
+    /// `ARCHIVE.env(arch, packages, build_depends)`.
+    pub(super) fn archive_env(&mut self, args: &[Value], span: Span) -> Eval<Value> {
+        let (at, arch) = self.archive_at(args.first(), args.get(1), span)?;
+        let packages = self.package_names(args.get(2), span)?;
+        let build_depends = self.package_names(args.get(3), span)?;
+        let request = self.request(Request::Environment { suite: at, arch, packages, build_depends }, span);
+        let span = self.place(span);
+        Ok(Value::Env(Arc::new(Env { request, span, name: None })))
+    }
+
+    /// `ARCHIVE.source(name, arch)`.
+    pub(super) fn archive_source(&mut self, args: &[Value], span: Span) -> Eval<Value> {
+        let (at, arch) = self.archive_at(args.first(), args.get(2), span)?;
+        let name = as_text(args.get(1))?.to_owned();
+        self.package_name(&name, span)?;
+        let request = self.request(Request::Source { suite: at, name, arch }, span);
+        let span = self.place(span);
+        Ok(Value::Input(Arc::new(Input { source: Source::Package(request), span, name: None, depth: 0 })))
+    }
+
+    fn archive_at(&mut self, archive: Option<&Value>, arch: Option<&Value>, span: Span) -> Eval<(SuiteAt, Arch)> {
+        let (Some(Value::Archive(archive)), Some(Value::Variant(_, arch))) = (archive, arch) else {
+            return Err(Stop);
+        };
+        let arch = Arch::ALL.get(*arch as usize).copied().ok_or(Stop)?;
+        if !released(&archive.at, arch) {
+            let message = format!("{} `{}` has no {}", archive.at.archive, archive.at.suite, arch.name());
+            return self.stop(codes::ARCH, message, span, "was not released for it", "`trixie` is the first that has it");
+        }
+        Ok((archive.at.clone(), arch))
+    }
+
+    /// A list of names of packages, sorted, each once.
+    fn package_names(&mut self, names: Option<&Value>, span: Span) -> Eval<Vec<String>> {
+        let mut names = as_texts(names)?;
+        for name in &names {
+            self.package_name(name, span)?;
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn package_name(&mut self, name: &str, span: Span) -> Eval<()> {
+        let letter = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        let bytes = name.as_bytes();
+        let valid = bytes.len() >= 2 && letter(bytes[0]) && bytes.iter().all(|byte| letter(*byte) || b"+-.".contains(byte));
+        if valid {
+            return Ok(());
+        }
+        let help = match name {
+            _ if name.contains('=') => "the version is that of the archive's instant; another one is another instant",
+            _ if name.contains(':') => "the architecture is that of the environment",
+            _ if name.contains([' ', ',', '\n']) => "each package is a text of its own: `[\"make\", \"git\"]`",
+            _ => "names are of small letters, digits, `+`, `-` and `.`",
+        };
+        self.stop(codes::UNKNOWN, format!("`{name}` isn't the name of a package"), span, "asked for here", help)
+    }
+
+    /// Notes that something has to be locked.
+    fn request(&mut self, request: Request, span: Span) -> Arc<Request> {
+        if let Some((known, _)) = self.requests.get_key_value(&request) {
+            return known.clone();
+        }
+        let request = Arc::new(request);
+        let place = self.place(span);
+        self.requests.insert(request.clone(), place);
+        self.order.push(request.clone());
+        request
+    }
+
+    /// Reports that a host has no emulator in the suite that it would come from.
+    pub(in crate::eval) fn emulator_exists(&mut self, suite: &SuiteAt, host: &Host, span: Span) {
+        if !released(suite, host.arch) {
+            let message = format!(
+                "nothing here runs this architecture: the emulator comes from {} {} as of {}, which has none for {}",
+                suite.archive,
+                suite.suite,
+                show_instant(suite.instant),
+                host.arch.name()
+            );
+            let _ = self.stop::<()>(codes::ARCH, message, span, "of another architecture", "run it on another machine");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Builtin functions and intrinsics, one file a family.
+
+pub(super) mod archive;
+mod fetch;
+mod text;
+
+pub(super) use fetch::tower;
+
+use super::{Eval, Evaluator, Stop};
+use crate::ir::Builtin;
+use crate::span::Span;
+use crate::value::Value;
+
+impl Evaluator<'_> {
+    /// Applies a builtin to its arguments, which are as many and of the types that its signature says.
+    pub(super) fn builtin(&mut self, builtin: Builtin, args: Vec<Value>, span: Span) -> Eval<Value> {
+        match builtin {
+            Builtin::File | Builtin::Files => self.output_spec(builtin, &args, span),
+            Builtin::Length => length(&args),
+            Builtin::Join => self.join(&args, span),
+            Builtin::Text => args.first().and_then(Value::to_text).map(Value::text).ok_or(Stop),
+            Builtin::Default => match args.as_slice() {
+                [Value::None, otherwise] => Ok(otherwise.clone()),
+                [value, _] => Ok(value.clone()),
+                _ => Err(Stop),
+            },
+            Builtin::Different => match args.into_iter().next() {
+                Some(Value::Text(why)) => self.different(why, span),
+                _ => Err(Stop),
+            },
+            Builtin::Url => self.url(&args, span),
+            Builtin::Git => self.git(&args, span),
+            Builtin::Unpack => self.unpack(args, span),
+            Builtin::Archive => self.archive(&args, span),
+            Builtin::ArchiveEnv => self.archive_env(&args, span),
+            Builtin::ArchiveSource => self.archive_source(&args, span),
+        }
+    }
+}
+
+fn length(args: &[Value]) -> Eval<Value> {
+    let length = match args.first() {
+        Some(Value::List(items)) => items.len(),
+        Some(Value::Map(map)) => map.len(),
+        Some(Value::Matrix(matrix)) => matrix.cells.len(),
+        _ => return Err(Stop),
+    };
+    Ok(Value::Int(length as i64))
+}
+
+/// A text argument.
+fn as_text(value: Option<&Value>) -> Eval<&str> {
+    match value {
+        Some(Value::Text(text)) => Ok(text),
+        _ => Err(Stop),
+    }
+}
+
+/// A text argument that may be `none`.
+fn as_text_option(value: Option<&Value>) -> Eval<Option<&str>> {
+    match value {
+        Some(Value::Text(text)) => Ok(Some(text)),
+        Some(Value::None) => Ok(None),
+        _ => Err(Stop),
+    }
+}
+
+/// An argument that is a list of texts.
+fn as_texts(value: Option<&Value>) -> Eval<Vec<String>> {
+    match value {
+        Some(Value::List(items)) => items.iter().map(|item| as_text(Some(item)).map(str::to_owned)).collect(),
+        _ => Err(Stop),
+    }
+}

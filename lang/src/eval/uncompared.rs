@@ -1,0 +1,113 @@
+//! Outputs of the root's builds that no assertion looks at and no other build reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Evaluator, Expected, Form};
+use crate::check::Body;
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::loader::ModuleId;
+use crate::nearest::listed;
+use crate::value::{Build, Input, Output, Source, Value};
+
+/// An item and an output of it.
+type Seen = BTreeSet<(Arc<str>, Arc<str>)>;
+
+impl Evaluator<'_> {
+    /// Warns of outputs that are made for nothing.
+    pub(super) fn uncompared(&mut self) {
+        // What failed may have looked at any of them.
+        let broken = self.values.iter().any(|value| matches!(value, Some(Err(_)))) || !self.diagnostics.is_empty();
+        let has_errors = self.program.diagnostics.iter().any(|d| d.severity == crate::diagnostic::Severity::Error);
+        if broken || has_errors {
+            return;
+        }
+        let mut seen = Seen::new();
+        for comparison in &self.comparisons {
+            match &comparison.form {
+                Form::Identical { members, .. } => members.iter().for_each(|member| see(&member.output, &mut seen)),
+                Form::Matches { members, expected, .. } => {
+                    members.iter().for_each(|member| see(&member.output, &mut seen));
+                    for expected in expected {
+                        if let Expected::Output(output) = expected {
+                            see(output, &mut seen);
+                        }
+                    }
+                }
+                Form::Differ { a, b } => {
+                    see(&a.output, &mut seen);
+                    see(&b.output, &mut seen);
+                }
+            }
+        }
+        let mut outputs: BTreeMap<usize, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for (index, (item, value)) in self.program.items.iter().zip(&self.values).enumerate() {
+            if let Some(Ok(value)) = value {
+                for build in builds(value) {
+                    read(build, &mut seen);
+                    if item.module == ModuleId::ROOT && matches!(item.body, Body::Build(_)) {
+                        outputs.entry(index).or_default().extend(build.outputs.shape.names.iter().cloned());
+                    }
+                }
+            }
+        }
+        for (index, outputs) in outputs {
+            let item = &self.program.items[index];
+            let left: Vec<&str> = outputs
+                .iter()
+                .filter(|output| !seen.contains(&(item.name.clone(), (*output).clone())) && !output.starts_with('_'))
+                .map(|output| &**output)
+                .collect();
+            if left.is_empty() || item.name.starts_with('_') {
+                continue;
+            }
+            let message = match left.as_slice() {
+                [one] => format!("output `{one}` of `{}` is compared with nothing", item.name),
+                several => format!("outputs {} of `{}` are compared with nothing", listed(several.iter().copied()), item.name),
+            };
+            let dot = if matches!(self.values[index], Some(Ok(Value::Matrix(_)))) { ".*." } else { "." };
+            let help = format!(
+                "add an `assert` over `{}{dot}{}`; what is only to be published is made by `rbld build`",
+                item.name, left[0]
+            );
+            let wrong = Diagnostic::warning(codes::NOT_COMPARED, message, item.span, "made for nothing");
+            self.diagnostics.push(wrong.help(help));
+        }
+    }
+}
+
+fn see(output: &Arc<Output>, seen: &mut Seen) {
+    if let Some(cell) = &output.build.name {
+        seen.insert((cell.item.clone(), output.output.clone()));
+    }
+}
+
+fn builds(value: &Value) -> Vec<&Arc<Build>> {
+    match value {
+        Value::Build(build) => vec![build],
+        Value::Matrix(matrix) => matrix.cells.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Notes the outputs that a build reads.
+fn read(build: &Arc<Build>, seen: &mut Seen) {
+    let mut open: Vec<&Value> = build.inputs.values.iter().collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Output(output) => {
+                see(output, seen);
+                if output.build.name.is_none() {
+                    open.extend(&output.build.inputs.values);
+                }
+            }
+            Value::Input(input) => {
+                if let Input { source: Source::Unpack { from, .. }, .. } = &**input {
+                    open.push(from);
+                }
+            }
+            _ => {}
+        }
+    }
+}
