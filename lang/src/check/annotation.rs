@@ -17,7 +17,8 @@ impl<'p> Checker<'p> {
         if self.builtin_type(&name.node).is_some() {
             let message = format!("`{}` is a type of the language", name.node);
             self.report(
-                Diagnostic::error(codes::TWICE, message, name.span, "declared again here").help("choose another name"),
+                Diagnostic::error(codes::TWICE, message, name.span, "declared again here")
+                    .help("choose another name"),
             );
             return Type::Error;
         }
@@ -157,7 +158,8 @@ impl<'p> Checker<'p> {
             None => "types are built in, or declared by an item `type Name = …`".to_owned(),
         };
         self.wrong(
-            Diagnostic::error(codes::UNKNOWN, format!("there is no type `{name}`"), span, "not known here").help(help),
+            Diagnostic::error(codes::UNKNOWN, format!("there is no type `{name}`"), span, "not known here")
+                .help(help),
         )
         .1
     }
@@ -166,13 +168,16 @@ impl<'p> Checker<'p> {
         let mut fields: Vec<Field> = Vec::with_capacity(written.len());
         for field in written {
             let ty = self.annotation(&field.ty);
-            let default = field.default.as_ref().map(|default| Arc::new(self.closed(default, &ty, &field.name)));
+            let default =
+                field.default.as_ref().map(|default| Arc::new(self.closed(default, &ty, &field.name)));
             match fields.iter().find(|known| known.name == field.name.node) {
                 Some(first) => {
                     let first = first.span;
                     self.field_twice(&field.name.node, field.name.span, first);
                 }
-                None => fields.push(Field { name: field.name.node.clone(), ty, default, span: field.name.span }),
+                None => {
+                    fields.push(Field { name: field.name.node.clone(), ty, default, span: field.name.span })
+                }
             }
         }
         Type::Record(Arc::new(RecordType::new(name, fields)))

@@ -75,7 +75,8 @@ impl<'p> Checker<'p> {
             };
             self.visit(args);
             let message = format!("an `Archive` has no method `{}`", field.node);
-            return self.wrong(Diagnostic::error(codes::UNKNOWN, message, field.span, "not there").help(help));
+            return self
+                .wrong(Diagnostic::error(codes::UNKNOWN, message, field.span, "not there").help(help));
         }
         if ty.is_broken() {
             return self.broken_call(args);
@@ -106,8 +107,13 @@ impl<'p> Checker<'p> {
                 self.visit(args);
                 let name = self.items[id.index()].name;
                 self.wrong(
-                    Diagnostic::error(codes::TYPE, format!("`{name}` is a type and isn't called"), callee.span, "a type")
-                        .help("a record is written without its type's name: `{ field = value }`"),
+                    Diagnostic::error(
+                        codes::TYPE,
+                        format!("`{name}` is a type and isn't called"),
+                        callee.span,
+                        "a type",
+                    )
+                    .help("a record is written without its type's name: `{ field = value }`"),
                 )
             }
         }
@@ -142,7 +148,9 @@ impl<'p> Checker<'p> {
 
     fn broken_call(&mut self, args: &'p [Arg]) -> (Ir, Type) {
         self.visit(args);
-        let span = args.first().map_or(Span { file: crate::span::FileId(0), start: 0, end: 0 }, |arg| arg.value.span);
+        let span = args
+            .first()
+            .map_or(Span { file: crate::span::FileId(0), start: 0, end: 0 }, |arg| arg.value.span);
         (Ir::poison(span), Type::Error)
     }
 
@@ -206,7 +214,8 @@ impl<'p> Checker<'p> {
                         (Ir::new(span, Kind::Builtin(Builtin::Length, vec![ir])), Plain::Int.into())
                     }
                     other => {
-                        let message = format!("`length` counts the elements of a list, this is {}", article(&other));
+                        let message =
+                            format!("`length` counts the elements of a list, this is {}", article(&other));
                         self.wrong(
                             Diagnostic::error(codes::TYPE, message, value.span, article(&other))
                                 .help("lists, maps and matrices have a length"),
@@ -273,7 +282,9 @@ impl<'p> Checker<'p> {
             && !(0..=ROUNDS).contains(n)
         {
             let message = format!("{n} rounds: `iterate` makes at most {ROUNDS}");
-            self.report(Diagnostic::error(codes::TOO_DEEP, message, count.span, "out of bounds").help("choose fewer"));
+            self.report(
+                Diagnostic::error(codes::TOO_DEEP, message, count.span, "out of bounds").help("choose fewer"),
+            );
         }
         let Some((id, signature)) = self.function_named(function) else {
             self.expr(start, &Type::Unknown);
@@ -282,7 +293,8 @@ impl<'p> Checker<'p> {
         let (numbered, state) = match signature.params.as_slice() {
             [state, rest @ ..] if rest.iter().all(|param| param.default.is_some()) => (false, state),
             [state, round, rest @ ..]
-                if matches!(round.ty, Type::Plain(Plain::Int)) && rest.iter().all(|param| param.default.is_some()) =>
+                if matches!(round.ty, Type::Plain(Plain::Int))
+                    && rest.iter().all(|param| param.default.is_some()) =>
             {
                 (true, state)
             }
@@ -293,9 +305,9 @@ impl<'p> Checker<'p> {
                     function.span,
                     "of another shape",
                 );
-                return self.wrong(
-                    wrong.help("it repeats a function of what the round before gave, or of that and the round's number"),
-                );
+                return self.wrong(wrong.help(
+                    "it repeats a function of what the round before gave, or of that and the round's number",
+                ));
             }
         };
         let start = self.expect(start, &state.ty, &Role::Argument { of: &signature, param: state });
@@ -358,7 +370,12 @@ impl<'p> Checker<'p> {
     }
 
     /// Which argument goes to which parameter; reports those that are missing, unknown or given twice.
-    pub(super) fn matched(&mut self, signature: &Signature, args: &'p [Arg], span: Span) -> Vec<Option<&'p Expr>> {
+    pub(super) fn matched(
+        &mut self,
+        signature: &Signature,
+        args: &'p [Arg],
+        span: Span,
+    ) -> Vec<Option<&'p Expr>> {
         let params = &signature.params;
         let mut found: Vec<Option<(&'p Expr, Span)>> = vec![None; params.len()];
         let mut odd = false;
@@ -378,13 +395,14 @@ impl<'p> Checker<'p> {
                 None => found[at] = Some((&arg.value, place)),
                 Some((_, first)) => {
                     let message = format!("`{}` is given twice", params[at].name);
-                    let wrong =
-                        Diagnostic::error(codes::ARGUMENTS, message, place, "again here").label(*first, "first here");
+                    let wrong = Diagnostic::error(codes::ARGUMENTS, message, place, "again here")
+                        .label(*first, "first here");
                     self.report(wrong.help("remove one of them"));
                 }
             }
         }
-        let missing = || params.iter().zip(&found).filter(|(param, found)| found.is_none() && param.default.is_none());
+        let missing =
+            || params.iter().zip(&found).filter(|(param, found)| found.is_none() && param.default.is_none());
         if let Some((first, _)) = missing().next()
             && !odd
         {

@@ -111,7 +111,8 @@ impl<'p> Checker<'p> {
             self.share(&ir);
             ir
         });
-        let expect = at("expect").map(|arg| self.expect(arg, &Type::Different, &Role::Field { name: "expect" }));
+        let expect =
+            at("expect").map(|arg| self.expect(arg, &Type::Different, &Role::Field { name: "expect" }));
         if let Some(arg) = at("compare") {
             let equality = Type::Enum(self.equality.clone());
             self.expect(arg, &equality, &Role::Field { name: "compare" });
@@ -121,7 +122,8 @@ impl<'p> Checker<'p> {
                 let members = get(0).map(|arg| self.members(arg));
                 let within = at("within").map(|arg| self.within(arg));
                 let across = Type::Enum(self.across.clone());
-                let across = at("across").map(|arg| self.expect(arg, &across, &Role::Field { name: "across" }));
+                let across =
+                    at("across").map(|arg| self.expect(arg, &across, &Role::Field { name: "across" }));
                 Form::Identical { members: members?, within, across }
             }
             "matches" => {
@@ -135,7 +137,11 @@ impl<'p> Checker<'p> {
                 let mut side = |index: usize| {
                     get(index).map(|arg| {
                         let (ir, ty) = self.expr(arg, &Type::Unknown);
-                        if is_output(&ty) { ir } else { self.not_an_output_of_a_build(&ty, arg, &role_of(index)) }
+                        if is_output(&ty) {
+                            ir
+                        } else {
+                            self.not_an_output_of_a_build(&ty, arg, &role_of(index))
+                        }
                     })
                 };
                 let (a, b) = (side(0), side(1));
@@ -178,7 +184,8 @@ impl<'p> Checker<'p> {
             _ => "write `identical(…)`, `matches(…)` or `differ(…)`".to_owned(),
         };
         self.report(
-            Diagnostic::error(codes::TYPE, "an assertion is a comparison", value.span, "not one of them").help(help),
+            Diagnostic::error(codes::TYPE, "an assertion is a comparison", value.span, "not one of them")
+                .help(help),
         );
     }
 
@@ -187,14 +194,17 @@ impl<'p> Checker<'p> {
             "reproducible" | "fixpoint" | "agreed" => {
                 format!("`{form}` isn't a part of this version; it has {}", listed(FORMS))
             }
-            "equal" | "equals" | "same" | "cmp" | "diff" => "outputs are compared by `identical([a, b])`".to_owned(),
+            "equal" | "equals" | "same" | "cmp" | "diff" => {
+                "outputs are compared by `identical([a, b])`".to_owned()
+            }
             _ => match nearest(form, FORMS) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the comparisons are {}", listed(FORMS)),
             },
         };
         self.report(
-            Diagnostic::error(codes::UNKNOWN, format!("there is no comparison `{form}`"), span, "not known").help(help),
+            Diagnostic::error(codes::UNKNOWN, format!("there is no comparison `{form}`"), span, "not known")
+                .help(help),
         );
     }
 
@@ -204,8 +214,13 @@ impl<'p> Checker<'p> {
         {
             let shown = crate::value::percent(share);
             self.report(
-                Diagnostic::error(codes::TYPE, format!("`{shown}` isn't a share to reach"), ir.span, "out of bounds")
-                    .help("write more than `0%` and at most `100%`; leave it out when all must match"),
+                Diagnostic::error(
+                    codes::TYPE,
+                    format!("`{shown}` isn't a share to reach"),
+                    ir.span,
+                    "out of bounds",
+                )
+                .help("write more than `0%` and at most `100%`; leave it out when all must match"),
             );
         }
     }
@@ -231,8 +246,15 @@ impl<'p> Checker<'p> {
                 Ir::poison(arg.span)
             }
             _ => {
-                let of = Signature { name: "identical".to_owned(), params: Vec::new(), result: Type::Unknown };
-                let param = Param { name: "xs".to_owned(), ty: Type::Unknown, default: None, shown: String::new(), span: None };
+                let of =
+                    Signature { name: "identical".to_owned(), params: Vec::new(), result: Type::Unknown };
+                let param = Param {
+                    name: "xs".to_owned(),
+                    ty: Type::Unknown,
+                    default: None,
+                    shown: String::new(),
+                    span: None,
+                };
                 self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param })
             }
         }
@@ -244,8 +266,9 @@ impl<'p> Checker<'p> {
             _ => "`identical` compares one output with nothing",
         };
         self.report(
-            Diagnostic::error(codes::ALONE, message, span, format!("{count} member(s)"))
-                .help("a comparison needs two that were built apart: `t.*.output`, or `[a.output, b.output]`"),
+            Diagnostic::error(codes::ALONE, message, span, format!("{count} member(s)")).help(
+                "a comparison needs two that were built apart: `t.*.output`, or `[a.output, b.output]`",
+            ),
         );
     }
 
@@ -257,8 +280,17 @@ impl<'p> Checker<'p> {
             true => (ir, ty),
             false => {
                 let of = Signature { name: "matches".to_owned(), params: Vec::new(), result: Type::Unknown };
-                let param = Param { name: "x".to_owned(), ty: Type::Unknown, default: None, shown: String::new(), span: None };
-                (self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param }), Type::Error)
+                let param = Param {
+                    name: "x".to_owned(),
+                    ty: Type::Unknown,
+                    default: None,
+                    shown: String::new(),
+                    span: None,
+                };
+                (
+                    self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param }),
+                    Type::Error,
+                )
             }
         }
     }
@@ -307,10 +339,15 @@ impl<'p> Checker<'p> {
         let written = self.project.sources.slice(arg.span);
         let short = if written.len() < 40 && !written.contains('\n') { written } else { "…" };
         let first = |outputs: &Option<std::sync::Arc<crate::types::Outputs>>| {
-            outputs.as_ref().and_then(|outputs| outputs.outputs.first()).map_or("output".to_owned(), |(name, _)| name.clone())
+            outputs
+                .as_ref()
+                .and_then(|outputs| outputs.outputs.first())
+                .map_or("output".to_owned(), |(name, _)| name.clone())
         };
         let help = match ty {
-            Type::Matrix(matrix) => format!("name an output of its cells: `{short}.*.{}`", first(&matrix.outputs)),
+            Type::Matrix(matrix) => {
+                format!("name an output of its cells: `{short}.*.{}`", first(&matrix.outputs))
+            }
             Type::Build(outputs) => format!("name one of its outputs: `{short}.{}`", first(outputs)),
             Type::List(element) | Type::Members(element) => match &**element {
                 Type::Build(outputs) if matches!(ty, Type::Members(_)) => {
@@ -345,8 +382,13 @@ impl<'p> Checker<'p> {
             None => Within { groups: ir, places },
             Some((span, message)) => {
                 self.report(
-                    Diagnostic::error(codes::TYPE, format!("{message}, not a list of keys"), span, "not keys")
-                        .help("groups are lists of keys by name: `{ old = [a, b], modern = [c, d] }`"),
+                    Diagnostic::error(
+                        codes::TYPE,
+                        format!("{message}, not a list of keys"),
+                        span,
+                        "not keys",
+                    )
+                    .help("groups are lists of keys by name: `{ old = [a, b], modern = [c, d] }`"),
                 );
                 Within { groups: Ir::poison(arg.span), places }
             }

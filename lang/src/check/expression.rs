@@ -89,8 +89,9 @@ impl<'p> Checker<'p> {
             Type::Build(Some(outputs)) => self.output(ir, outputs, field, span),
             Type::Members(member) => {
                 let slot = Ir::new(span, Kind::Local(self.locals.len() as u32));
-                let of_each =
-                    self.with_locals([("", (**member).clone())], |checker| checker.field_of(slot, member, field, span, base));
+                let of_each = self.with_locals([("", (**member).clone())], |checker| {
+                    checker.field_of(slot, member, field, span, base)
+                });
                 match of_each {
                     (_, Type::Error) => (Ir::poison(span), Type::Error),
                     (body, ty) => {
@@ -113,7 +114,8 @@ impl<'p> Checker<'p> {
             None => format!("it declares {}", listed(names())),
         };
         let message = format!("`{}` declares no output `{}`", outputs.recipe, field.node);
-        let mut wrong = Diagnostic::error(codes::UNDECLARED, message, field.span, "not one of its outputs").help(help);
+        let mut wrong =
+            Diagnostic::error(codes::UNDECLARED, message, field.span, "not one of its outputs").help(help);
         if let Some((_, (_, place))) = outputs.outputs.first()
             && !self.project.in_std(*place)
         {
@@ -142,8 +144,13 @@ impl<'p> Checker<'p> {
             _ => "only records, builds and modules have fields".to_owned(),
         };
         self.wrong(
-            Diagnostic::error(codes::UNKNOWN, format!("{} has no field `{name}`", article(ty)), field.span, "not there")
-                .help(help),
+            Diagnostic::error(
+                codes::UNKNOWN,
+                format!("{} has no field `{name}`", article(ty)),
+                field.span,
+                "not there",
+            )
+            .help(help),
         )
     }
 
@@ -160,8 +167,13 @@ impl<'p> Checker<'p> {
                     _ => "matrices, lists and maps have members",
                 };
                 return self.wrong(
-                    Diagnostic::error(codes::TYPE, format!("{} has no members", article(&ty)), span, "`.*` of it")
-                        .help(help),
+                    Diagnostic::error(
+                        codes::TYPE,
+                        format!("{} has no members", article(&ty)),
+                        span,
+                        "`.*` of it",
+                    )
+                    .help(help),
                 );
             }
         };
@@ -180,11 +192,18 @@ impl<'p> Checker<'p> {
                 return (Ir::poison(span), Type::Error);
             }
             Type::Matrix(matrix) => {
-                let sliced: Vec<Type> =
-                    matrix.axes.iter().zip(keys).filter(|(_, key)| key.is_none()).map(|(axis, _)| axis.clone()).collect();
+                let sliced: Vec<Type> = matrix
+                    .axes
+                    .iter()
+                    .zip(keys)
+                    .filter(|(_, key)| key.is_none())
+                    .map(|(axis, _)| axis.clone())
+                    .collect();
                 let result = match sliced.is_empty() {
                     true => Type::Build(matrix.outputs.clone()),
-                    false => Type::Matrix(Arc::new(MatrixType { axes: sliced, outputs: matrix.outputs.clone() })),
+                    false => {
+                        Type::Matrix(Arc::new(MatrixType { axes: sliced, outputs: matrix.outputs.clone() }))
+                    }
                 };
                 (matrix.axes.clone(), result)
             }
@@ -196,8 +215,13 @@ impl<'p> Checker<'p> {
                     _ => "matrices, lists and maps do",
                 };
                 return self.wrong(
-                    Diagnostic::error(codes::TYPE, format!("{} has no keys", article(&ty)), base.span, "indexed")
-                        .help(help),
+                    Diagnostic::error(
+                        codes::TYPE,
+                        format!("{} has no keys", article(&ty)),
+                        base.span,
+                        "indexed",
+                    )
+                    .help(help),
                 );
             }
         };
@@ -216,7 +240,8 @@ impl<'p> Checker<'p> {
                 Some(key) => Some(self.expect(key, want, &Role::Part("this key"))),
                 None if matrix => None,
                 None => {
-                    let wrong = Diagnostic::error(codes::TYPE, "`_` takes a slice of a matrix", span, "not a matrix");
+                    let wrong =
+                        Diagnostic::error(codes::TYPE, "`_` takes a slice of a matrix", span, "not a matrix");
                     return self.wrong(wrong.help("`.*` has all members of a list or map"));
                 }
             });
@@ -260,7 +285,14 @@ impl<'p> Checker<'p> {
         (Ir::new(span, Kind::With(Box::new(ir), changed)), ty)
     }
 
-    fn choice(&mut self, condition: &'p Expr, yes: &'p Expr, no: &'p Expr, span: Span, want: &Type) -> (Ir, Type) {
+    fn choice(
+        &mut self,
+        condition: &'p Expr,
+        yes: &'p Expr,
+        no: &'p Expr,
+        span: Span,
+        want: &Type,
+    ) -> (Ir, Type) {
         let condition = self.expect(condition, &Plain::Bool.into(), &Role::Part("the condition of an `if`"));
         let (first, first_type) = self.expr(yes, want);
         let want = if matches!(want, Type::Unknown) { &first_type } else { want };
@@ -366,7 +398,8 @@ impl<'p> Checker<'p> {
                 match a_type.join(&b_type) {
                     Some(ty) if fits(&ty) => {
                         let role = Role::Part("a comparison");
-                        let (a, b) = (self.coerce(a, &a_type, &ty, &role), self.coerce(b, &b_type, &ty, &role));
+                        let (a, b) =
+                            (self.coerce(a, &a_type, &ty, &role), self.coerce(b, &b_type, &ty, &role));
                         (make(a, b), bool_type)
                     }
                     _ => self.no_operator(op, &a_type, &b_type, left.span, right.span, bool_type),
@@ -396,13 +429,18 @@ impl<'p> Checker<'p> {
                     (list, element) if list.element().is_some_and(|of| element.convert(of).is_some()) => {
                         "a single element is put in brackets: `xs ++ [x]`".to_owned()
                     }
-                    (Type::Record(_), _) => "a record is changed by `record with { field = value }`".to_owned(),
-                    (Type::Plain(Plain::String), other) | (other, Type::Plain(Plain::String)) if other.is_text() => {
+                    (Type::Record(_), _) => {
+                        "a record is changed by `record with { field = value }`".to_owned()
+                    }
+                    (Type::Plain(Plain::String), other) | (other, Type::Plain(Plain::String))
+                        if other.is_text() =>
+                    {
                         "write it into the text: `\"…@{value}\"`".to_owned()
                     }
                     _ => "it puts two lists or two texts together".to_owned(),
                 };
-                let message = format!("`++` can't put {} and {} together", article(&a_type), article(&b_type));
+                let message =
+                    format!("`++` can't put {} and {} together", article(&a_type), article(&b_type));
                 let wrong = Diagnostic::error(codes::TYPE, message, op, "of two types")
                     .label(left.span, article(&a_type))
                     .label(right.span, article(&b_type));
@@ -429,14 +467,19 @@ impl<'p> Checker<'p> {
         let symbol = self.project.sources.slice(op.span);
         let text = |ty: &Type| matches!(ty, Type::Plain(Plain::String));
         let help = match op.node {
-            BinaryOp::Add if text(a) || text(b) || a.element().is_some() => "texts and lists are put together by `++`",
-            BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply => "it works on numbers, durations and sizes",
+            BinaryOp::Add if text(a) || text(b) || a.element().is_some() => {
+                "texts and lists are put together by `++`"
+            }
+            BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply => {
+                "it works on numbers, durations and sizes"
+            }
             _ if a.join(b).is_none() => "both sides have to be of one type",
             _ => "only plain values have an order and can be compared; outputs are compared by `assert`",
         };
         let message = format!("`{symbol}` doesn't work on {} and {}", article(a), article(b));
-        let wrong =
-            Diagnostic::error(codes::TYPE, message, op.span, "here").label(left, article(a)).label(right, article(b));
+        let wrong = Diagnostic::error(codes::TYPE, message, op.span, "here")
+            .label(left, article(a))
+            .label(right, article(b));
         self.report(wrong.help(help));
         (Ir::poison(op.span), result)
     }

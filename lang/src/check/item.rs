@@ -69,11 +69,13 @@ impl<'p> Checker<'p> {
             }
             ItemKind::Fn { name, params, result, body } => self.function(name, params, result, body),
             ItemKind::Input { name, value } => {
-                let ir = self.expect(value, &Plain::Input.into(), &Role::Item { kind: "input", name: &name.node });
+                let ir =
+                    self.expect(value, &Plain::Input.into(), &Role::Item { kind: "input", name: &name.node });
                 (Meaning::Value(Plain::Input.into()), Body::Input(ir))
             }
             ItemKind::Env { name, value } => {
-                let ir = self.expect(value, &Plain::Env.into(), &Role::Item { kind: "env", name: &name.node });
+                let ir =
+                    self.expect(value, &Plain::Env.into(), &Role::Item { kind: "env", name: &name.node });
                 (Meaning::Value(Plain::Env.into()), Body::Env(ir))
             }
             ItemKind::Recipe { name, params, body } => self.recipe(name, params, body),
@@ -83,7 +85,8 @@ impl<'p> Checker<'p> {
                 (Meaning::Broken, body.map_or(Body::Nothing, |body| Body::Assert(Box::new(body))))
             }
             ItemKind::Test { value, name } => {
-                let ir = self.expect(value, &Plain::Bool.into(), &Role::Item { kind: "test", name: &name.node });
+                let ir =
+                    self.expect(value, &Plain::Bool.into(), &Role::Item { kind: "test", name: &name.node });
                 (Meaning::Broken, Body::Test(ir))
             }
         }
@@ -111,8 +114,11 @@ impl<'p> Checker<'p> {
     ) -> (Meaning, Body) {
         let params_checked = self.params(params);
         let declared = self.annotation(result);
-        let locals: Vec<_> =
-            params.iter().zip(&params_checked).map(|(param, known)| (param.name.node.as_str(), known.ty.clone())).collect();
+        let locals: Vec<_> = params
+            .iter()
+            .zip(&params_checked)
+            .map(|(param, known)| (param.name.node.as_str(), known.ty.clone()))
+            .collect();
         let role = Role::Result { name: &name.node, at: result.span };
         let (ir, result) = self.with_locals(locals, |checker| checker.expect_refined(body, &declared, &role));
         let signature = Signature { name: name.node.clone(), params: params_checked, result };
@@ -124,7 +130,8 @@ impl<'p> Checker<'p> {
         let mut checked: Vec<Param> = Vec::with_capacity(params.len());
         for (index, param) in params.iter().enumerate() {
             let ty = self.annotation(&param.ty);
-            let default = param.default.as_ref().map(|default| Arc::new(self.closed(default, &ty, &param.name)));
+            let default =
+                param.default.as_ref().map(|default| Arc::new(self.closed(default, &ty, &param.name)));
             let shown = param.default.as_ref().map_or("", |default| self.project.sources.slice(default.span));
             if let Some(first) = params[..index].iter().find(|first| first.name.node == param.name.node) {
                 let first = first.name.span;
@@ -143,7 +150,12 @@ impl<'p> Checker<'p> {
 
     /// As [`Checker::expect`], and the type that is known better than what was declared: a `Build` with the outputs
     /// of the recipe that makes it.
-    pub(super) fn expect_refined(&mut self, value: &'p ast::Expr, declared: &Type, role: &Role) -> (Ir, Type) {
+    pub(super) fn expect_refined(
+        &mut self,
+        value: &'p ast::Expr,
+        declared: &Type,
+        role: &Role,
+    ) -> (Ir, Type) {
         let (ir, found) = self.expr(value, declared);
         let ir = self.coerce(ir, &found, declared, role);
         let refined = match (declared, found) {

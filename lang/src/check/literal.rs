@@ -138,7 +138,13 @@ impl<'p> Checker<'p> {
         let role = Role::Like { what: "the elements of a list", first };
         let list = list
             .into_iter()
-            .map(|(ir, ty)| if ty.convert(&joined).is_some() { self.coerce(ir, &ty, &joined, &role) } else { Ir::poison(ir.span) })
+            .map(|(ir, ty)| {
+                if ty.convert(&joined).is_some() {
+                    self.coerce(ir, &ty, &joined, &role)
+                } else {
+                    Ir::poison(ir.span)
+                }
+            })
             .collect();
         (Ir::new(span, Kind::List(list)), joined.list())
     }
@@ -185,7 +191,12 @@ impl<'p> Checker<'p> {
                             self.field_twice(&name.node, name.span, first);
                         }
                         None => {
-                            fields.push(Field { name: name.node.clone(), ty, default: None, span: name.span });
+                            fields.push(Field {
+                                name: name.node.clone(),
+                                ty,
+                                default: None,
+                                span: name.span,
+                            });
                             values.push(ir);
                         }
                     }
@@ -213,7 +224,8 @@ impl<'p> Checker<'p> {
                 continue;
             }
             let field = &record.fields[index];
-            let ir = self.expect(&entry.value, &field.ty, &Role::Declared { name: &field.name, at: field.span });
+            let ir =
+                self.expect(&entry.value, &field.ty, &Role::Declared { name: &field.name, at: field.span });
             values[index] = Some((ir, name.span));
         }
         let mut missing = Vec::new();
@@ -232,9 +244,14 @@ impl<'p> Checker<'p> {
         if !missing.is_empty() {
             let names = listed(missing.iter().map(|field| field.name.as_str()));
             let shown: Vec<String> = missing.iter().map(|field| format!("{} = …", field.name)).collect();
-            let wrong = Diagnostic::error(codes::TYPE, format!("{names} of `{ty}` is missing"), span, "not all of it")
-                .label(missing[0].span, "declared here")
-                .help(format!("add `{}`", shown.join(", ")));
+            let wrong = Diagnostic::error(
+                codes::TYPE,
+                format!("{names} of `{ty}` is missing"),
+                span,
+                "not all of it",
+            )
+            .label(missing[0].span, "declared here")
+            .help(format!("add `{}`", shown.join(", ")));
             self.report(wrong);
         }
         (Ir::new(span, Kind::Record(record.shape.clone(), filled)), ty)

@@ -63,12 +63,16 @@ impl<'p> Checker<'p> {
             }
             Role::Field { name } => format!("`{name}` wants `{want}`, this is {found_shown}"),
             Role::Part(what) => format!("{what} wants `{want}`, this is {found_shown}"),
-            Role::Like { what, .. } => format!("{what} are of one type: `{want}` before, this is {found_shown}"),
+            Role::Like { what, .. } => {
+                format!("{what} are of one type: `{want}` before, this is {found_shown}")
+            }
         };
         let mut wrong = Diagnostic::error(codes::TYPE, message, span, found_shown);
         match role {
             Role::Declared { at, .. } | Role::Result { at, .. } => wrong = wrong.label(*at, "declared here"),
-            Role::Argument { param: Param { span: Some(at), .. }, .. } => wrong = wrong.label(*at, "declared here"),
+            Role::Argument { param: Param { span: Some(at), .. }, .. } => {
+                wrong = wrong.label(*at, "declared here")
+            }
             Role::Like { first, .. } => wrong = wrong.label(*first, "the type is decided here"),
             _ => {}
         }
@@ -113,7 +117,9 @@ impl<'p> Checker<'p> {
             (Type::Plain(Plain::Archive), Type::Plain(Plain::Env)) => {
                 format!("an environment is made from it: `{short}.env(amd64, packages = [\"…\"])`")
             }
-            (Type::Plain(Plain::Date), Type::Plain(Plain::Instant)) => format!("write the time too: `{short}T00:00:00Z`"),
+            (Type::Plain(Plain::Date), Type::Plain(Plain::Instant)) => {
+                format!("write the time too: `{short}T00:00:00Z`")
+            }
             (Type::Plain(Plain::String), Type::Plain(plain)) => match plain {
                 Plain::Digest => "a digest is written without quotes: `sha256:…`".to_owned(),
                 Plain::Commit => "a commit is written without quotes: `commit:…`".to_owned(),
@@ -127,12 +133,18 @@ impl<'p> Checker<'p> {
                 }
                 _ => return None,
             },
-            (Type::Plain(Plain::String), Type::Enum(of)) if of.variants.iter().any(|variant| variant == bare) => {
+            (Type::Plain(Plain::String), Type::Enum(of))
+                if of.variants.iter().any(|variant| variant == bare) =>
+            {
                 format!("it is written without quotes: `{bare}`")
             }
-            (Type::Plain(Plain::Int), Type::Plain(Plain::Duration)) => format!("say the unit: `{short}s`, `{short}m`, `{short}h`"),
+            (Type::Plain(Plain::Int), Type::Plain(Plain::Duration)) => {
+                format!("say the unit: `{short}s`, `{short}m`, `{short}h`")
+            }
             (Type::Plain(Plain::Int), Type::Plain(Plain::Percent)) => format!("write `{short}%`"),
-            (Type::Plain(Plain::Int), Type::Plain(Plain::Size)) => format!("say the unit: `{short}MiB`, `{short}GiB`"),
+            (Type::Plain(Plain::Int), Type::Plain(Plain::Size)) => {
+                format!("say the unit: `{short}MiB`, `{short}GiB`")
+            }
             (Type::Plain(Plain::Input), Type::Plain(Plain::String)) => {
                 "a script finds an input by the variable of its name".to_owned()
             }
@@ -150,7 +162,9 @@ pub(super) fn article(ty: &Type) -> String {
     match ty {
         Type::Matrix(_) => format!("a {ty}"),
         Type::Option(inner) if matches!(**inner, Type::Unknown) => "`none`".to_owned(),
-        Type::List(inner) | Type::Members(inner) if matches!(**inner, Type::Unknown) => "an empty list".to_owned(),
+        Type::List(inner) | Type::Members(inner) if matches!(**inner, Type::Unknown) => {
+            "an empty list".to_owned()
+        }
         Type::Record(record) if record.name.is_none() => format!("a record `{ty}`"),
         _ => {
             let shown = ty.to_string();

@@ -19,16 +19,13 @@ mod script;
 mod signature;
 mod unused;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::derivation::Arch;
 use crate::codes;
+use crate::derivation::Arch;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::graph;
 use crate::ir::{Ir, ItemId};
@@ -115,7 +112,8 @@ pub fn check(project: &Project) -> Program {
     for id in checker.likely_order() {
         checker.require(id, None);
     }
-    let broken = project.diagnostics.iter().chain(&checker.diagnostics).any(|d| d.severity == Severity::Error);
+    let broken =
+        project.diagnostics.iter().chain(&checker.diagnostics).any(|d| d.severity == Severity::Error);
     if !broken {
         checker.unused();
     }
@@ -258,9 +256,14 @@ impl<'p> Checker<'p> {
             false => "a name means one thing in a file: rename one of them, or remove it",
         };
         self.report(
-            Diagnostic::error(codes::TWICE, format!("`{name}` is declared twice"), span, "declared again here")
-                .label(first, "first declared here")
-                .help(help),
+            Diagnostic::error(
+                codes::TWICE,
+                format!("`{name}` is declared twice"),
+                span,
+                "declared again here",
+            )
+            .label(first, "first declared here")
+            .help(help),
         );
     }
 
@@ -335,18 +338,22 @@ impl<'p> Checker<'p> {
             _ => format!("these need each other in a ring: {}", names.join(" → ")),
         };
         let spans = hops[1..].iter().map(|(_, span)| *span).chain([asked]);
-        let mut labels = spans.enumerate().filter_map(|(hop, span)| {
-            Some((span?, format!("{} needs {}", names[hop], names[hop + 1])))
-        });
+        let mut labels = spans
+            .enumerate()
+            .filter_map(|(hop, span)| Some((span?, format!("{} needs {}", names[hop], names[hop + 1]))));
         let Some((span, text)) = labels.next() else { return };
         let mut wrong = Diagnostic::error(codes::CYCLE, message, span, text);
         for (span, text) in labels {
             wrong = wrong.label(span, text);
         }
         let help = match function {
-            true => "there is no recursion: repeat with a comprehension `[for x in xs: …]`, or a bounded number \
-                     of times with `iterate(n, start, f)`",
-            false => "every item is made from others that stand before it: cut the ring at one of these places",
+            true => {
+                "there is no recursion: repeat with a comprehension `[for x in xs: …]`, or a bounded number \
+                     of times with `iterate(n, start, f)`"
+            }
+            false => {
+                "every item is made from others that stand before it: cut the ring at one of these places"
+            }
         };
         self.report(wrong.help(help));
     }

@@ -31,14 +31,24 @@ impl<'p> Checker<'p> {
                 self.mark_used(at);
                 let names = self.public_names(module);
                 self.wrong(
-                    Diagnostic::error(codes::TYPE, format!("`{name}` is a module, not a value"), span, "a module")
-                        .help(format!("name something in it, as `{name}.{}`", names.first().unwrap_or(&"name"))),
+                    Diagnostic::error(
+                        codes::TYPE,
+                        format!("`{name}` is a module, not a value"),
+                        span,
+                        "a module",
+                    )
+                    .help(format!("name something in it, as `{name}.{}`", names.first().unwrap_or(&"name"))),
                 )
             }
             Some(Binding::Core) => self.unknown(name, span, want),
             None if signature::BUILTINS.contains(&name) => self.wrong(
-                Diagnostic::error(codes::TYPE, format!("`{name}` is a function, not a value"), span, "not called")
-                    .help(format!("call it: `{name}(…)`")),
+                Diagnostic::error(
+                    codes::TYPE,
+                    format!("`{name}` is a function, not a value"),
+                    span,
+                    "not called",
+                )
+                .help(format!("call it: `{name}(…)`")),
             ),
             None => self.unknown(name, span, want),
         }
@@ -56,12 +66,22 @@ impl<'p> Checker<'p> {
             Meaning::Value(ty) => (Ir::new(span, Kind::Item(id)), ty),
             Meaning::Broken => (Ir::poison(span), Type::Error),
             Meaning::Function(signature) => self.wrong(
-                Diagnostic::error(codes::TYPE, format!("`{name}` is a function, not a value"), span, "not called")
-                    .help(format!("call it: `{signature}`")),
+                Diagnostic::error(
+                    codes::TYPE,
+                    format!("`{name}` is a function, not a value"),
+                    span,
+                    "not called",
+                )
+                .help(format!("call it: `{signature}`")),
             ),
             Meaning::Recipe(signature) => self.wrong(
-                Diagnostic::error(codes::TYPE, format!("`{name}` is a recipe, not a build"), span, "not applied")
-                    .help(format!("apply it: `{signature}`")),
+                Diagnostic::error(
+                    codes::TYPE,
+                    format!("`{name}` is a recipe, not a build"),
+                    span,
+                    "not applied",
+                )
+                .help(format!("apply it: `{signature}`")),
             ),
             Meaning::Type(_) => self.wrong(
                 Diagnostic::error(codes::TYPE, format!("`{name}` is a type, not a value"), span, "a type")
@@ -92,7 +112,11 @@ impl<'p> Checker<'p> {
     /// The names of a module's items, without what it uses itself.
     pub(super) fn public_names(&self, module: ModuleId) -> Vec<&'p str> {
         let scope = &self.scopes[module.index()];
-        scope.iter().filter(|(_, binding)| matches!(binding, Binding::Item(_))).map(|(name, _)| *name).collect()
+        scope
+            .iter()
+            .filter(|(_, binding)| matches!(binding, Binding::Item(_)))
+            .map(|(name, _)| *name)
+            .collect()
     }
 
     /// Remembers that a `use` item of the root was of use.
@@ -112,7 +136,9 @@ impl<'p> Checker<'p> {
     /// The enums that a file can name: the builtin one, its own and those of the modules it uses.
     pub(super) fn enums_in_scope(&mut self) -> Vec<Arc<EnumType>> {
         let mut ids: Vec<ItemId> = Vec::new();
-        let declared = |ids: &mut Vec<ItemId>, bindings: &indexmap::IndexMap<&str, Binding>, items: &[super::Entry]| {
+        let declared = |ids: &mut Vec<ItemId>,
+                        bindings: &indexmap::IndexMap<&str, Binding>,
+                        items: &[super::Entry]| {
             for binding in bindings.values() {
                 if let Binding::Item(id) = binding
                     && matches!(items[id.index()].ast.kind, ItemKind::Type { body: TypeBody::Enum(_), .. })
@@ -146,7 +172,8 @@ impl<'p> Checker<'p> {
                 None => format!("it is one of {}", listed(of.variants.iter().map(String::as_str))),
             };
             let message = format!("`{name}` is not a value of `{}`", of.name);
-            let mut wrong = Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values").help(help);
+            let mut wrong =
+                Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values").help(help);
             if let Some(span) = of.span
                 && !self.project.in_std(span)
             {
@@ -155,7 +182,12 @@ impl<'p> Checker<'p> {
             return self.wrong(wrong);
         }
         let help = self.unknown_help(name);
-        let wrong = Diagnostic::error(codes::UNKNOWN, format!("there is nothing named `{name}`"), span, "not known here");
+        let wrong = Diagnostic::error(
+            codes::UNKNOWN,
+            format!("there is nothing named `{name}`"),
+            span,
+            "not known here",
+        );
         self.wrong(match help {
             Some(help) => wrong.help(help),
             None => wrong,
@@ -206,12 +238,16 @@ fn habit(name: &str) -> Option<&'static str> {
         "True" | "TRUE" => "it is written `true`",
         "False" | "FALSE" => "it is written `false`",
         "len" | "size" | "count" | "lengthOf" => "the number of elements is `length(list)`",
-        "str" | "toString" | "string" | "to_string" => "the text of a value is `text(value)`, or `@{value}` in a text",
+        "str" | "toString" | "string" | "to_string" => {
+            "the text of a value is `text(value)`, or `@{value}` in a text"
+        }
         "map" | "filter" | "forEach" => "lists are made by `[for x in xs if condition: f(x)]`",
         "concat" | "concatStringsSep" | "concatMap" => {
             "lists and texts are put together by `++`, texts with something between them by `join(list, sep)`"
         }
-        "import" | "include" | "require" | "load" => "a file of the project is used by an item `use ./name.rbld`",
+        "import" | "include" | "require" | "load" => {
+            "a file of the project is used by an item `use ./name.rbld`"
+        }
         "builtins" | "pkgs" | "lib" | "stdenv" => {
             "there is no global library: `use std.debian` and `use std.fetch` name what they bring"
         }

@@ -42,14 +42,41 @@ const FIELDS: [&str; 8] = ["env", "inputs", "workdir", "shell", "vars", "run", "
 
 /// The environment variables that every script is given and no recipe sets.
 pub const FIXED_VARIABLES: [&str; 12] = [
-    "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PWD", "RBLD_JOBS", "SHELL", "SOURCE_DATE_EPOCH", "TMPDIR", "TZ",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LOGNAME",
+    "PATH",
+    "PWD",
+    "RBLD_JOBS",
+    "SHELL",
+    "SOURCE_DATE_EPOCH",
+    "TMPDIR",
+    "TZ",
     "USER",
 ];
 
 /// Variables that a shell sets, refuses to take or gives another meaning.
 const REFUSED_VARIABLES: [&str; 19] = [
-    "BASHOPTS", "BASH_ENV", "BASH_VERSINFO", "DIRSTACK", "ENV", "EUID", "FUNCNAME", "GROUPS", "IFS", "LINENO",
-    "OLDPWD", "OPTIND", "PPID", "RANDOM", "SECONDS", "SHELLOPTS", "SHLVL", "UID", "_",
+    "BASHOPTS",
+    "BASH_ENV",
+    "BASH_VERSINFO",
+    "DIRSTACK",
+    "ENV",
+    "EUID",
+    "FUNCNAME",
+    "GROUPS",
+    "IFS",
+    "LINENO",
+    "OLDPWD",
+    "OPTIND",
+    "PPID",
+    "RANDOM",
+    "SECONDS",
+    "SHELLOPTS",
+    "SHLVL",
+    "UID",
+    "_",
 ];
 
 /// A record of a recipe: its names with their places and types.
@@ -63,8 +90,11 @@ impl<'p> Checker<'p> {
         body: &'p [Entry],
     ) -> (Meaning, Body) {
         let checked = self.params(params);
-        let locals: Vec<_> =
-            params.iter().zip(&checked).map(|(param, known)| (param.name.node.as_str(), known.ty.clone())).collect();
+        let locals: Vec<_> = params
+            .iter()
+            .zip(&checked)
+            .map(|(param, known)| (param.name.node.as_str(), known.ty.clone()))
+            .collect();
         let (recipe, outputs) = self.with_locals(locals, |checker| checker.recipe_body(name, body));
         let result = Type::Build(Some(Arc::new(outputs)));
         let signature = Signature { name: name.node.clone(), params: checked, result };
@@ -100,7 +130,10 @@ impl<'p> Checker<'p> {
         if let Some(value) = get("run") {
             self.script(value, &[&given, &vars, &left]);
         }
-        self.missing_fields(name, &[("env", env.is_none()), ("run", run.is_none()), ("outputs", outputs_ir.is_none())]);
+        self.missing_fields(
+            name,
+            &[("env", env.is_none()), ("run", run.is_none()), ("outputs", outputs_ir.is_none())],
+        );
         let outputs = Outputs {
             recipe: name.node.clone(),
             outputs: left
@@ -127,10 +160,15 @@ impl<'p> Checker<'p> {
     fn unknown_recipe_field(&mut self, field: &str, span: Span) {
         let help = match (field, nearest(field, FIELDS)) {
             ("network" | "net" | "internet", _) => {
-                "no recipe has a network: what it needs is fetched by an `input` and named in `inputs`".to_owned()
+                "no recipe has a network: what it needs is fetched by an `input` and named in `inputs`"
+                    .to_owned()
             }
-            ("src" | "source" | "input" | "sources", _) => "what it reads stands in `inputs = { src }`".to_owned(),
-            ("script" | "build" | "commands" | "cmd" | "steps", _) => "the script is `run = \"\"\"…\"\"\"`".to_owned(),
+            ("src" | "source" | "input" | "sources", _) => {
+                "what it reads stands in `inputs = { src }`".to_owned()
+            }
+            ("script" | "build" | "commands" | "cmd" | "steps", _) => {
+                "the script is `run = \"\"\"…\"\"\"`".to_owned()
+            }
             ("packages" | "dependencies" | "build_depends", _) => {
                 "packages are a part of the environment: `archive.env(amd64, packages = [\"…\"])`".to_owned()
             }
@@ -141,13 +179,19 @@ impl<'p> Checker<'p> {
             _ => format!("its fields are {}", listed(FIELDS)),
         };
         self.report(
-            Diagnostic::error(codes::UNKNOWN, format!("a recipe has no field `{field}`"), span, "not a field of it")
-                .help(help),
+            Diagnostic::error(
+                codes::UNKNOWN,
+                format!("a recipe has no field `{field}`"),
+                span,
+                "not a field of it",
+            )
+            .help(help),
         );
     }
 
     fn missing_fields(&mut self, name: &Ident, fields: &[(&str, bool)]) {
-        let missing: Vec<&str> = fields.iter().filter(|(_, missing)| *missing).map(|(field, _)| *field).collect();
+        let missing: Vec<&str> =
+            fields.iter().filter(|(_, missing)| *missing).map(|(field, _)| *field).collect();
         if missing.is_empty() {
             return;
         }
@@ -218,9 +262,11 @@ impl<'p> Checker<'p> {
                 _ => matches!(known.ty, Type::Spec(_) | Type::Error),
             };
             if !fits {
-                let message = format!("`{}` can't be one of `{field}`: it is {}", known.name, article(&known.ty));
+                let message =
+                    format!("`{}` can't be one of `{field}`: it is {}", known.name, article(&known.ty));
                 self.report(
-                    Diagnostic::error(codes::TYPE, message, value.span, "given here").label(known.span, "from here"),
+                    Diagnostic::error(codes::TYPE, message, value.span, "given here")
+                        .label(known.span, "from here"),
                 );
             }
             names.insert(known.name.clone(), (known.span, known.ty.clone()));
@@ -234,7 +280,9 @@ impl<'p> Checker<'p> {
     fn not_an_output(&mut self, name: &str, ty: &Type, value: &Expr) {
         let written = self.project.sources.slice(value.span);
         let help = match ty {
-            Type::Plain(Plain::String) => format!("one file is `file({written})`, several are `files({written})`"),
+            Type::Plain(Plain::String) => {
+                format!("one file is `file({written})`, several are `files({written})`")
+            }
             _ => "one file is `file(\"path\")`, several are `files(\"*.deb\")`".to_owned(),
         };
         let message = format!("output `{name}` has to be a `file(…)` or `files(…)`, this is {}", article(ty));
@@ -271,8 +319,13 @@ impl<'p> Checker<'p> {
             && !["sh", "bash"].contains(&&**name)
         {
             self.report(
-                Diagnostic::error(codes::FIELD, format!("there is no shell `{name}`"), value.span, "not known")
-                    .help("it is `\"sh\"` (`/bin/sh -eu`) or `\"bash\"` (`/bin/bash -eu -o pipefail`)"),
+                Diagnostic::error(
+                    codes::FIELD,
+                    format!("there is no shell `{name}`"),
+                    value.span,
+                    "not known",
+                )
+                .help("it is `\"sh\"` (`/bin/sh -eu`) or `\"bash\"` (`/bin/bash -eu -o pipefail`)"),
             );
         }
         ir
@@ -282,8 +335,13 @@ impl<'p> Checker<'p> {
         let ir = self.recipe_field("timeout", value, &Plain::Duration.into());
         if let Kind::Const(Value::Duration(0)) = ir.kind {
             self.report(
-                Diagnostic::error(codes::FIELD, "a timeout of nothing stops every build", value.span, "no time")
-                    .help("leave it out for one hour, or write one as `90m`"),
+                Diagnostic::error(
+                    codes::FIELD,
+                    "a timeout of nothing stops every build",
+                    value.span,
+                    "no time",
+                )
+                .help("leave it out for one hour, or write one as `90m`"),
             );
         }
         ir
@@ -295,7 +353,8 @@ impl<'p> Checker<'p> {
         for (what, names) in [("an input", inputs), ("a variable", vars), ("an output", outputs)] {
             for (name, (span, _)) in names {
                 if let Some((first, first_what)) = seen.get(name.as_str()) {
-                    let message = format!("`{name}` is {first_what} and {what}: a script would see one of them");
+                    let message =
+                        format!("`{name}` is {first_what} and {what}: a script would see one of them");
                     self.report(
                         Diagnostic::error(codes::FIELD, message, *span, format!("{what} here"))
                             .label(*first, format!("{first_what} here"))
@@ -308,7 +367,10 @@ impl<'p> Checker<'p> {
                     let help = "a script that needs another value sets it itself: `export NAME=…`";
                     (format!("`{name}` is the same in every build and can't be {what}"), help)
                 } else if REFUSED_VARIABLES.contains(&name.as_str()) {
-                    (format!("`{name}` has a meaning of its own for a shell and can't be {what}"), "choose another name")
+                    (
+                        format!("`{name}` has a meaning of its own for a shell and can't be {what}"),
+                        "choose another name",
+                    )
                 } else {
                     continue;
                 };
@@ -339,7 +401,8 @@ impl<'p> Checker<'p> {
                 ),
             };
             self.report(
-                Diagnostic::error(codes::VARIABLE, message, place, "unset: the script would stop here").help(help),
+                Diagnostic::error(codes::VARIABLE, message, place, "unset: the script would stop here")
+                    .help(help),
             );
         }
     }
@@ -349,7 +412,9 @@ impl<'p> Checker<'p> {
         match &value.kind {
             ExprKind::Text(parts) => Some((parts, value.span)),
             ExprKind::Name(name) if hops > 0 && self.local(name).is_none() => {
-                let super::Binding::Item(id) = self.scopes[self.module.index()].get(name.as_str())? else { return None };
+                let super::Binding::Item(id) = self.scopes[self.module.index()].get(name.as_str())? else {
+                    return None;
+                };
                 match &self.items[id.index()].ast.kind {
                     ast::ItemKind::Let { value, .. } => self.text_of(value, hops - 1),
                     _ => None,

@@ -24,9 +24,32 @@ pub(super) struct Unset {
 
 /// Variables that shells set by themselves.
 const OF_SHELLS: [&str; 26] = [
-    "BASHPID", "BASH_SOURCE", "BASH_SUBSHELL", "BASH_VERSION", "COLUMNS", "COMP_LINE", "EPOCHREALTIME",
-    "EPOCHSECONDS", "EUID", "FUNCNAME", "HOSTNAME", "HOSTTYPE", "IFS", "LANGUAGE", "LINENO", "LINES", "MACHTYPE",
-    "OLDPWD", "OPTARG", "OPTIND", "OSTYPE", "PIPESTATUS", "PPID", "PS4", "REPLY", "UID",
+    "BASHPID",
+    "BASH_SOURCE",
+    "BASH_SUBSHELL",
+    "BASH_VERSION",
+    "COLUMNS",
+    "COMP_LINE",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
+    "EUID",
+    "FUNCNAME",
+    "HOSTNAME",
+    "HOSTTYPE",
+    "IFS",
+    "LANGUAGE",
+    "LINENO",
+    "LINES",
+    "MACHTYPE",
+    "OLDPWD",
+    "OPTARG",
+    "OPTIND",
+    "OSTYPE",
+    "PIPESTATUS",
+    "PPID",
+    "PS4",
+    "REPLY",
+    "UID",
 ];
 
 /// The variables that a script reads and nothing sets. `known` are the declared ones, `source` the text as it
@@ -77,7 +100,8 @@ fn may_set_anything(script: &str) -> bool {
     let words = script.split(|letter: char| letter.is_whitespace() || ";&|(){}`".contains(letter));
     let mut before = "";
     for word in words {
-        if ["eval", "source", ".", "getopts", "declare", "typeset", "mapfile", "readarray", "trap"].contains(&word)
+        if ["eval", "source", ".", "getopts", "declare", "typeset", "mapfile", "readarray", "trap"]
+            .contains(&word)
             || before == "set" && word.starts_with('+')
         {
             return true;
@@ -89,7 +113,8 @@ fn may_set_anything(script: &str) -> bool {
 
 /// Whether a name stands anywhere in the script but in `$NAME` and `${NAME}`.
 fn mentioned_otherwise(script: &str, name: &str) -> bool {
-    let is_letter = |letter: Option<u8>| letter.is_some_and(|letter| letter == b'_' || letter.is_ascii_alphanumeric());
+    let is_letter =
+        |letter: Option<u8>| letter.is_some_and(|letter| letter == b'_' || letter.is_ascii_alphanumeric());
     let bytes = script.as_bytes();
     script.match_indices(name).any(|(at, _)| {
         let before = at.checked_sub(1).and_then(|index| bytes.get(index)).copied();
@@ -148,7 +173,9 @@ fn reads(script: &str) -> Option<Vec<Read>> {
                 }
                 at += 1;
             }
-            b'#' if !double && starts_word(bytes, at) => at += script[at..].find('\n').unwrap_or(bytes.len() - at),
+            b'#' if !double && starts_word(bytes, at) => {
+                at += script[at..].find('\n').unwrap_or(bytes.len() - at)
+            }
             b'$' => at = dollar(script, at, next, &mut stack, &mut reads),
             b'(' if !double => {
                 stack.push(Inside::Parens);
@@ -181,7 +208,13 @@ fn starts_word(bytes: &[u8], at: usize) -> bool {
 }
 
 /// What follows a `$`; gives where to go on.
-fn dollar(script: &str, at: usize, next: Option<u8>, stack: &mut Vec<Inside>, reads: &mut Vec<Read>) -> usize {
+fn dollar(
+    script: &str,
+    at: usize,
+    next: Option<u8>,
+    stack: &mut Vec<Inside>,
+    reads: &mut Vec<Read>,
+) -> usize {
     let bytes = script.as_bytes();
     match next {
         Some(b'(') => {
@@ -204,7 +237,11 @@ fn dollar(script: &str, at: usize, next: Option<u8>, stack: &mut Vec<Inside>, re
                 return end;
             }
             // `$1`, `$@`, `$$`, `$#` and kin are always set; the sign after is not a comment.
-            at + if next.is_some_and(|sign| sign.is_ascii_punctuation() && !b"\"'`\\()".contains(&sign)) { 2 } else { 1 }
+            at + if next.is_some_and(|sign| sign.is_ascii_punctuation() && !b"\"'`\\()".contains(&sign)) {
+                2
+            } else {
+                1
+            }
         }
     }
 }
@@ -225,7 +262,8 @@ fn document(script: &str, from: usize, documents: &mut Vec<(String, bool)>) -> O
     let rest = script.get(from..)?;
     let tabs = rest.starts_with('-');
     let rest = rest.strip_prefix('-').unwrap_or(rest).trim_start_matches([' ', '\t']);
-    let length = rest.find(|letter: char| letter.is_whitespace() || ";&|<>()".contains(letter)).unwrap_or(rest.len());
+    let length =
+        rest.find(|letter: char| letter.is_whitespace() || ";&|<>()".contains(letter)).unwrap_or(rest.len());
     let word: String = rest[..length].chars().filter(|letter| !"'\"\\".contains(*letter)).collect();
     if word.is_empty() {
         return None;

@@ -85,10 +85,7 @@ pub(super) fn builtin(name: &str) -> Option<(Builtin, Signature)> {
     Some(match name {
         "file" => (Builtin::File, signature(name, vec![text("path")], Type::Spec(OutputKind::File))),
         "files" => (Builtin::Files, signature(name, vec![text("pattern")], Type::Spec(OutputKind::Files))),
-        "join" => (
-            Builtin::Join,
-            signature(name, vec![param("list", texts()), text("sep")], Plain::String),
-        ),
+        "join" => (Builtin::Join, signature(name, vec![param("list", texts()), text("sep")], Plain::String)),
         "different" => (Builtin::Different, signature(name, vec![text("why")], Type::Different)),
         _ => return None,
     })

@@ -58,10 +58,13 @@ impl Checker<'_> {
             };
             let (name, span) = (entry.name, entry.span);
             let wrong = match &entry.meaning {
-                Meaning::Recipe(signature) => {
-                    Diagnostic::warning(codes::NEVER_BUILT, format!("recipe `{name}` is never built"), span, "not applied")
-                        .help(format!("apply it: `build … = {signature}`, or remove it"))
-                }
+                Meaning::Recipe(signature) => Diagnostic::warning(
+                    codes::NEVER_BUILT,
+                    format!("recipe `{name}` is never built"),
+                    span,
+                    "not applied",
+                )
+                .help(format!("apply it: `build … = {signature}`, or remove it")),
                 _ => Diagnostic::warning(
                     codes::UNUSED,
                     format!("{kind} `{name}` is used by no build and no assertion"),

@@ -49,12 +49,20 @@ impl Evaluator<'_> {
                 Value::Duration(seconds) if seconds > 0 => seconds,
                 Value::Duration(_) => {
                     let help = "leave it out for one hour, or write one as `90m`";
-                    return self.stop(codes::FIELD, "a timeout of nothing stops every build", ir.span, "no time", help);
+                    return self.stop(
+                        codes::FIELD,
+                        "a timeout of nothing stops every build",
+                        ir.span,
+                        "no time",
+                        help,
+                    );
                 }
                 _ => return Err(Stop),
             },
         };
-        if script.contains('\0') || vars.values.iter().any(|value| value.to_text().is_some_and(|text| text.contains('\0'))) {
+        if script.contains('\0')
+            || vars.values.iter().any(|value| value.to_text().is_some_and(|text| text.contains('\0')))
+        {
             let help = "a shell can't read one: write it with `printf` in the script";
             return self.stop(codes::FIELD, "a script or variable has a zero byte in it", span, "here", help);
         }
@@ -62,7 +70,20 @@ impl Evaluator<'_> {
         self.tower(depth, span)?;
         let span = self.place(span);
         let recipe = name.clone();
-        Ok(Build { recipe, env, inputs, workdir, script, shell, vars, outputs, timeout, span, name: None, depth })
+        Ok(Build {
+            recipe,
+            env,
+            inputs,
+            workdir,
+            script,
+            shell,
+            vars,
+            outputs,
+            timeout,
+            span,
+            name: None,
+            depth,
+        })
     }
 
     fn record_or_empty(&mut self, ir: Option<&Ir>) -> Eval<Arc<Record>> {
@@ -81,7 +102,13 @@ impl Evaluator<'_> {
             return Ok(name);
         }
         let help = format!("it is one of {}", listed(inputs.shape.names.iter().map(|name| &**name)));
-        self.stop(codes::FIELD, format!("`workdir` names no input: there is no `{name}`"), ir.span, "not an input", help)
+        self.stop(
+            codes::FIELD,
+            format!("`workdir` names no input: there is no `{name}`"),
+            ir.span,
+            "not an input",
+            help,
+        )
     }
 
     fn shell(&mut self, ir: &Ir) -> Eval<Shell> {
@@ -110,11 +137,21 @@ impl Evaluator<'_> {
         if matrix.broken {
             return Err(Stop);
         }
-        Ok(Value::Matrix(Arc::new(Matrix { name: name.clone(), axes: build.axes.len(), cells: matrix.cells })))
+        Ok(Value::Matrix(Arc::new(Matrix {
+            name: name.clone(),
+            axes: build.axes.len(),
+            cells: matrix.cells,
+        })))
     }
 
     /// Runs the axes from `axis` on. A cell that fails doesn't keep others from being looked at.
-    fn cells_of(&mut self, build: &check::Build, name: &Arc<str>, axis: usize, matrix: &mut Cells) -> Eval<()> {
+    fn cells_of(
+        &mut self,
+        build: &check::Build,
+        name: &Arc<str>,
+        axis: usize,
+        matrix: &mut Cells,
+    ) -> Eval<()> {
         let Some(over) = build.axes.get(axis) else {
             if let Some(filter) = &build.filter
                 && !matches!(self.eval(filter)?, Value::Bool(true))
@@ -124,9 +161,16 @@ impl Evaluator<'_> {
             let keys: Arc<[Key]> = matrix.keys.iter().cloned().collect();
             let cell = Cell { item: name.clone(), keys: keys.clone() };
             if matrix.cells.contains_key(&keys) {
-                let help = "a key stands for one cell: take one of them out, or give each environment its own name";
+                let help =
+                    "a key stands for one cell: take one of them out, or give each environment its own name";
                 let at = build.axes.last().map_or(build.value.span, |axis| axis.span);
-                return self.stop(codes::TWICE, format!("`{cell}` is made twice"), at, "one key, two cells", help);
+                return self.stop(
+                    codes::TWICE,
+                    format!("`{cell}` is made twice"),
+                    at,
+                    "one key, two cells",
+                    help,
+                );
             }
             match self.eval(&build.value) {
                 Ok(Value::Build(value)) => {

@@ -104,7 +104,9 @@ impl Evaluator<'_> {
             check::Form::Identical { members, within, across } => {
                 self.identical(members, within.as_ref(), across.as_ref(), expect.is_some())?
             }
-            check::Form::Matches { members, expected, of_each } => self.matches(members, expected, *of_each)?,
+            check::Form::Matches { members, expected, of_each } => {
+                self.matches(members, expected, *of_each)?
+            }
             check::Form::Differ { a, b } => {
                 let outputs = [self.output(a)?, self.output(b)?];
                 let [a, b] = <[Member; 2]>::try_from(members_of(&outputs)).map_err(|_| Stop)?;
@@ -171,9 +173,18 @@ impl Evaluator<'_> {
                     "name the groups: `within = { old = [a], modern = [b, c] }`; two outputs that must not be equal are \
                      `differ(a, b)`",
                 ),
-                Some(_) => ("`across = differ` has one group and nothing to differ from it", "divide it, or leave `across` out"),
+                Some(_) => (
+                    "`across = differ` has one group and nothing to differ from it",
+                    "divide it, or leave `across` out",
+                ),
             };
-            return self.stop(codes::ALONE, message, across_place.unwrap_or(place), "nothing to tell apart", help);
+            return self.stop(
+                codes::ALONE,
+                message,
+                across_place.unwrap_or(place),
+                "nothing to tell apart",
+                help,
+            );
         }
         Ok(Form::Identical { members, groups, across, place })
     }
@@ -195,7 +206,8 @@ impl Evaluator<'_> {
         for (index, (name, span, keys)) in written.iter().enumerate() {
             let mut held: BTreeSet<usize> = BTreeSet::new();
             for (at, value) in keys.iter().enumerate() {
-                let key_place = within.places.get(index).and_then(|places| places.get(at)).copied().unwrap_or(*span);
+                let key_place =
+                    within.places.get(index).and_then(|places| places.get(at)).copied().unwrap_or(*span);
                 let found = self.members_with(value, &by_key, key_place)?;
                 if found.is_empty() {
                     self.outside(value, &by_key, name, key_place);
@@ -212,7 +224,12 @@ impl Evaluator<'_> {
                                     members[member].key, written[other].0
                                 ),
                             };
-                            let wrong = crate::diagnostic::Diagnostic::error(codes::GROUPS, message, key_place, "again here");
+                            let wrong = crate::diagnostic::Diagnostic::error(
+                                codes::GROUPS,
+                                message,
+                                key_place,
+                                "again here",
+                            );
                             self.report(wrong.label(first, "first here").help("a key is in one group"));
                             broken = true;
                         }
@@ -225,10 +242,18 @@ impl Evaluator<'_> {
         if broken {
             return Err(Stop);
         }
-        let left: Vec<&str> =
-            taken.iter().zip(members).filter(|(taken, _)| taken.is_none()).map(|(_, member)| member.key.as_str()).collect();
+        let left: Vec<&str> = taken
+            .iter()
+            .zip(members)
+            .filter(|(taken, _)| taken.is_none())
+            .map(|(_, member)| member.key.as_str())
+            .collect();
         if !left.is_empty() {
-            let message = format!("{} {} in no group", listed(left.iter().copied()), if left.len() == 1 { "is" } else { "are" });
+            let message = format!(
+                "{} {} in no group",
+                listed(left.iter().copied()),
+                if left.len() == 1 { "is" } else { "are" }
+            );
             let help = "every member is in one group: a group of one key is allowed with `across = differ`";
             return self.stop(codes::GROUPS, message, place, "not all members", help);
         }
@@ -237,8 +262,12 @@ impl Evaluator<'_> {
                 let count = held.len();
                 let message = format!("group `{name}` has {count} member(s): nothing in it is compared");
                 let help = match expected_different {
-                    true => "what is expected to differ is compared with something: put it in a group with others",
-                    false => "put a second key in it, or write `across = differ` when it has to differ from the others",
+                    true => {
+                        "what is expected to differ is compared with something: put it in a group with others"
+                    }
+                    false => {
+                        "put a second key in it, or write `across = differ` when it has to differ from the others"
+                    }
                 };
                 return self.stop(codes::ALONE, message, *span, "compares nothing", help);
             }
@@ -261,7 +290,9 @@ impl Evaluator<'_> {
                     Ok((name.to_string(), span, list(value)?))
                 })
                 .collect(),
-            Value::Map(map) => map.iter().map(|(name, value)| Ok((name.to_string(), ir.span, list(value)?))).collect(),
+            Value::Map(map) => {
+                map.iter().map(|(name, value)| Ok((name.to_string(), ir.span, list(value)?))).collect()
+            }
             _ => Err(Stop),
         }
     }
@@ -309,7 +340,13 @@ impl Evaluator<'_> {
         let outputs = self.outputs(members)?;
         if outputs.is_empty() {
             let help = "a comparison needs at least one output: give the matrix cells";
-            return self.stop(codes::ALONE, "`matches` compares nothing here", members.span, "no members", help);
+            return self.stop(
+                codes::ALONE,
+                "`matches` compares nothing here",
+                members.span,
+                "no members",
+                help,
+            );
         }
         let value = self.eval(expected)?;
         let one = |value: &Value, span: Span| match value {
@@ -322,7 +359,8 @@ impl Evaluator<'_> {
         let expected: Vec<Expected> = match (&value, of_each) {
             (Value::List(items), check::Expectation::Each) => {
                 if items.len() != outputs.len() {
-                    let message = format!("{} outputs are compared with a list of {}", outputs.len(), items.len());
+                    let message =
+                        format!("{} outputs are compared with a list of {}", outputs.len(), items.len());
                     return self.stop(
                         codes::TYPE,
                         message,
@@ -335,7 +373,11 @@ impl Evaluator<'_> {
                     crate::ir::Kind::List(list) => list.get(index).map_or(place, |ir| ir.span),
                     _ => place,
                 };
-                items.iter().enumerate().map(|(index, value)| one(value, spans(index))).collect::<Eval<_>>()?
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, value)| one(value, spans(index)))
+                    .collect::<Eval<_>>()?
             }
             (value, _) => {
                 let expected = one(value, place)?;
@@ -343,9 +385,9 @@ impl Evaluator<'_> {
             }
         };
         if let Some(Expected::Published(at)) = expected.first() {
-            let known = self.order.iter().any(|request| {
-                matches!(&**request, crate::lock::Request::Source { suite, .. } if suite == at)
-            });
+            let known = self.order.iter().any(
+                |request| matches!(&**request, crate::lock::Request::Source { suite, .. } if suite == at),
+            );
             if !known {
                 return self.stop(
                     codes::ALONE,

@@ -250,14 +250,20 @@ impl Evaluator<'_> {
             }
         }
         if wanted.iter().all(Option::is_some) {
-            let shown = crate::value::Cell { item: matrix.name.clone(), keys: wanted.into_iter().flatten().collect() };
+            let shown = crate::value::Cell {
+                item: matrix.name.clone(),
+                keys: wanted.into_iter().flatten().collect(),
+            };
             let help = "its `if` leaves this cell out";
             return self.stop(codes::UNKNOWN, format!("there is no `{shown}`"), span, "not a cell", help);
         }
         self.spend(matrix.cells.len(), span)?;
-        let fits = |cell: &[Key]| wanted.iter().zip(cell).all(|(want, key)| want.as_ref().is_none_or(|want| want == key));
+        let fits = |cell: &[Key]| {
+            wanted.iter().zip(cell).all(|(want, key)| want.as_ref().is_none_or(|want| want == key))
+        };
         let cells = matrix.cells.iter().filter(|(cell, _)| fits(cell)).map(|(cell, build)| {
-            let left = cell.iter().zip(&wanted).filter(|(_, want)| want.is_none()).map(|(key, _)| key.clone());
+            let left =
+                cell.iter().zip(&wanted).filter(|(_, want)| want.is_none()).map(|(key, _)| key.clone());
             (left.collect::<Arc<[Key]>>(), build.clone())
         });
         let axes = wanted.iter().filter(|want| want.is_none()).count();
@@ -297,7 +303,14 @@ impl Evaluator<'_> {
         self.enter(Vec::new(), None, |evaluator| evaluator.eval(default))
     }
 
-    fn iterate(&mut self, count: &Ir, start: &Ir, function: ItemId, numbered: bool, span: Span) -> Eval<Value> {
+    fn iterate(
+        &mut self,
+        count: &Ir,
+        start: &Ir,
+        function: ItemId,
+        numbered: bool,
+        span: Span,
+    ) -> Eval<Value> {
         let Value::Int(rounds) = self.eval(count)? else { return Err(Stop) };
         if !(0..=1000).contains(&rounds) {
             let message = format!("{rounds} rounds: `iterate` makes at most 1000");
@@ -390,11 +403,13 @@ impl Evaluator<'_> {
         match (conversion, value) {
             (Conversion::Same, value) | (_, value @ Value::None) => Ok(value),
             (Conversion::Each(inner), Value::List(items)) => {
-                let items: Eval<Vec<Value>> = items.iter().map(|item| self.convert(item.clone(), inner)).collect();
+                let items: Eval<Vec<Value>> =
+                    items.iter().map(|item| self.convert(item.clone(), inner)).collect();
                 Ok(Value::List(items?.into()))
             }
             (Conversion::Each(inner), Value::Map(map)) => {
-                let pairs = map.iter().map(|(key, value)| Ok((key.clone(), self.convert(value.clone(), inner)?)));
+                let pairs =
+                    map.iter().map(|(key, value)| Ok((key.clone(), self.convert(value.clone(), inner)?)));
                 Ok(Value::Map(Arc::new(pairs.collect::<Eval<_>>()?)))
             }
             (Conversion::Record(shape, sources), Value::Record(record)) => {
@@ -441,9 +456,9 @@ fn arithmetic(op: BinaryOp, a: &Value, b: &Value) -> Option<Value> {
 
 fn compare(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
     Some(match (a, b) {
-        (Value::Int(a), Value::Int(b)) | (Value::Instant(a), Value::Instant(b)) | (Value::Date(a), Value::Date(b)) => {
-            a.cmp(b)
-        }
+        (Value::Int(a), Value::Int(b))
+        | (Value::Instant(a), Value::Instant(b))
+        | (Value::Date(a), Value::Date(b)) => a.cmp(b),
         (Value::Duration(a), Value::Duration(b)) | (Value::Size(a), Value::Size(b)) => a.cmp(b),
         (Value::Percent(a), Value::Percent(b)) => a.cmp(b),
         (Value::Text(a), Value::Text(b)) => a.cmp(b),

@@ -8,7 +8,8 @@ use indexmap::IndexMap;
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
 use crate::derivation::{
-    self, ArchiveId, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef, PoolFile,
+    self, ArchiveId, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef,
+    PoolFile,
 };
 use crate::diagnostic::Diagnostic;
 use crate::lock::{Facts, Lock, Request, SuiteAt};
@@ -133,7 +134,9 @@ impl<'a> Instantiation<'a> {
     /// What a build reads: an input, or an output of another build.
     fn read(&mut self, value: &'a Value) -> Option<InputRef> {
         match value {
-            Value::Input(input) => Some(InputRef { derivation: self.input(input)?, output: "out".to_owned() }),
+            Value::Input(input) => {
+                Some(InputRef { derivation: self.input(input)?, output: "out".to_owned() })
+            }
             Value::Output(output) => self.output(output),
             _ => None,
         }
@@ -173,8 +176,14 @@ impl<'a> Instantiation<'a> {
             Source::Unpack { from, strip } => Fetch::Unpack { from: self.read(from)?, strip: *strip },
             Source::Package(request) => {
                 let Request::Source { suite, name, .. } = &**request else { return None };
-                let Facts::Source { version, files, .. } = &self.lock?.get(request)?.facts else { return None };
-                Fetch::Pool { archive: archive_id(suite), name: format!("{name} {version}"), files: files.clone() }
+                let Facts::Source { version, files, .. } = &self.lock?.get(request)?.facts else {
+                    return None;
+                };
+                Fetch::Pool {
+                    archive: archive_id(suite),
+                    name: format!("{name} {version}"),
+                    files: files.clone(),
+                }
             }
         })
     }
@@ -234,7 +243,11 @@ impl<'a> Instantiation<'a> {
                 let members = self.members(members)?;
                 let groups: Vec<Group> = groups
                     .iter()
-                    .map(|(name, held, span)| Group { name: name.clone(), members: held.clone(), span: *span })
+                    .map(|(name, held, span)| Group {
+                        name: name.clone(),
+                        members: held.clone(),
+                        span: *span,
+                    })
                     .collect();
                 self.distinct(&members, &groups, *across, *place);
                 plan::Form::Identical { members, groups, across: *across }
@@ -276,7 +289,9 @@ impl<'a> Instantiation<'a> {
     fn members(&mut self, members: &'a [Member]) -> Option<Vec<plan::Member>> {
         members
             .iter()
-            .map(|member| Some(plan::Member { key: member.key.clone(), output: self.output(&member.output)? }))
+            .map(|member| {
+                Some(plan::Member { key: member.key.clone(), output: self.output(&member.output)? })
+            })
             .collect()
     }
 
@@ -290,7 +305,8 @@ impl<'a> Instantiation<'a> {
                 first.entry(members[*index].output.derivation).or_insert(*index);
             }
             if group.members.len() > 1 && first.len() == 1 {
-                let keys = crate::nearest::listed(group.members.iter().map(|index| members[*index].key.as_str()));
+                let keys =
+                    crate::nearest::listed(group.members.iter().map(|index| members[*index].key.as_str()));
                 self.same(format!("{keys} are one build: it would be compared with itself"), group.span);
             }
         }

@@ -48,8 +48,12 @@ pub(super) fn judge(evaluated: &Evaluated, lock: Option<&Lock>) -> Vec<Diagnosti
 fn missing_file(evaluated: &Evaluated) -> Vec<Diagnostic> {
     let mut places = evaluated.requests.iter();
     let Some((first, span)) = places.next() else { return Vec::new() };
-    let mut wrong =
-        Diagnostic::error(codes::LOCK, "there is no `rbld.lock` yet", *span, format!("asks for `{}`", first.title()));
+    let mut wrong = Diagnostic::error(
+        codes::LOCK,
+        "there is no `rbld.lock` yet",
+        *span,
+        format!("asks for `{}`", first.title()),
+    );
     for (request, span) in places.take(PLACES - 1) {
         wrong = wrong.label(*span, format!("asks for `{}`", request.title()));
     }
@@ -164,14 +168,17 @@ fn inside(request: &Request, block: &Block, span: Span) -> Vec<Diagnostic> {
         (request, &block.facts)
     {
         let held: BTreeSet<&str> = locked.iter().map(|locked| locked.package.name.as_str()).collect();
-        let lost: Vec<&str> = packages.iter().map(String::as_str).filter(|name| !held.contains(name)).collect();
+        let lost: Vec<&str> =
+            packages.iter().map(String::as_str).filter(|name| !held.contains(name)).collect();
         if !lost.is_empty() {
             stale.push(wrong(format!("the lock of `{title}` has lost {}, which is asked for", listed(lost))));
         }
     }
     let found = block.stale();
     let shown = found.iter().take(PLACES).map(|why| match why {
-        Stale::Unmet { package, need } => format!("in the lock of `{title}`, `{package}` needs `{need}`, which isn't locked"),
+        Stale::Unmet { package, need } => {
+            format!("in the lock of `{title}`, `{package}` needs `{need}`, which isn't locked")
+        }
         Stale::Unneeded(package) => format!("in the lock of `{title}`, nothing needs `{package}`"),
         other => other.to_string(),
     });

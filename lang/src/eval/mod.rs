@@ -163,14 +163,17 @@ impl<'a> Evaluator<'a> {
     fn run(&mut self) {
         let mut wanted = vec![false; self.program.items.len()];
         let of_root = |id: &ItemId| self.program.items[id.index()].module == ModuleId::ROOT;
-        let mut open: Vec<ItemId> = (0..self.program.items.len() as u32).map(ItemId).filter(of_root).collect();
+        let mut open: Vec<ItemId> =
+            (0..self.program.items.len() as u32).map(ItemId).filter(of_root).collect();
         while let Some(id) = open.pop() {
             if !std::mem::replace(&mut wanted[id.index()], true) {
                 open.extend(&self.program.items[id.index()].needs);
             }
         }
         for id in &self.program.order {
-            if wanted[id.index()] {
+            let body = &self.program.items[id.index()].body;
+            let valued = matches!(body, Body::Let(_) | Body::Input(_) | Body::Env(_) | Body::Build(_));
+            if valued && wanted[id.index()] {
                 // What went wrong was reported, and those that need it stop too.
                 let _ = self.item(*id);
             }
@@ -320,7 +323,15 @@ impl<'a> Evaluator<'a> {
         let line = text.split('\n').next().unwrap_or("").len() as u32;
         let top = self.project.modules.first().and_then(|module| module.ast.edition.as_ref());
         let top = top.map_or(Span { file, start: 0, end: line }, |edition| edition.span);
-        Evaluated { requests, diagnostics, values, tests: self.tests, named, comparisons: self.comparisons, top }
+        Evaluated {
+            requests,
+            diagnostics,
+            values,
+            tests: self.tests,
+            named,
+            comparisons: self.comparisons,
+            top,
+        }
     }
 }
 

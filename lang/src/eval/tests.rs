@@ -1,0 +1,180 @@
+//! Whole files through load, check, evaluate and instantiate, all in memory.
+
+use super::*;
+use crate::derivation::{Derivation, Fetch, Package, PoolFile};
+use crate::digest::Digest;
+use crate::instantiate;
+use crate::loader::{MemoryLoader, load};
+use crate::lock::{Block, Facts, Index, Lock, LockedPackage};
+use crate::plan::{self, Plan};
+
+const HOST: Host = Host { arch: Arch::Amd64 };
+
+/// What comes before most cases: lines 1 to 12.
+const START: &str = r#"rbld 1
+use std.debian
+let at = 2026-11-22T00:00:00Z
+env old = debian.snapshot(bullseye, at).env(amd64, packages = ["git"])
+env stable = debian.snapshot(bookworm, at).env(amd64, packages = ["git"])
+env newest = debian.snapshot(trixie, at).env(amd64, packages = ["git"])
+recipe archive(e: Env) {
+  env = e
+  inputs = { bundle = ./release.bundle }
+  run = "git clone $bundle work; tar -cf $tarball work; ls > $list"
+  outputs = { tarball = file("hello.tar"), list = files("*.txt") }
+}
+"#;
+
+fn loader(root: &str) -> MemoryLoader {
+    MemoryLoader::new([
+        ("build.rbld", root),
+        ("release.bundle", "bundle"),
+        ("folder/a", "a"),
+        ("common.rbld", "rbld 1\nlet version = \"1.0\"\nlet _hidden = 1\nfn twice(x: Int) -> Int = x * 2\n"),
+        ("ring.rbld", "rbld 1\nuse ./build.rbld\nlet x = 1\n"),
+    ])
+}
+
+fn evaluated(root: &str) -> (Project, Evaluated) {
+    let loader = loader(root);
+    let project = load("build.rbld", &loader);
+    let evaluated = evaluate(&project, &loader, &HOST);
+    (project, evaluated)
+}
+
+/// A lock that answers every request with one package or file.
+fn locked(evaluated: &Evaluated) -> Lock {
+    let mut lock = Lock::default();
+    for (request, _) in &evaluated.requests {
+        let package = |name: &str| LockedPackage {
+            package: Package {
+                name: name.to_owned(),
+                arch: "amd64".to_owned(),
+                version: "1".to_owned(),
+                digest: Digest::of(format!("{} {name}", request.title()).as_bytes()),
+                size: 1,
+                path: format!("pool/{name}.deb"),
+            },
+            needs: Vec::new(),
+        };
+        let file = |name: String| PoolFile {
+            digest: Digest::of(name.as_bytes()),
+            size: 1,
+            path: name.clone(),
+            name,
+        };
+        let facts = match request {
+            Request::Environment { packages, .. } => Facts::Environment {
+                packages: packages.iter().map(|name| package(name)).collect(),
+                roots: packages.clone(),
+                tree: None,
+            },
+            Request::Source { name, .. } => Facts::Source {
+                version: "1-1".to_owned(),
+                files: vec![file(format!("{name}_1-1.dsc"))],
+                binaries: vec![file(format!("{name}_1-1_amd64.deb"))],
+            },
+            Request::Emulator { .. } => Facts::Emulator(package("qemu-user-static")),
+        };
+        let index = Index {
+            suite: request.suite().suite.clone(),
+            digest: Digest::of(b"index"),
+            date: 0,
+            valid_until: None,
+            signer: "00".to_owned(),
+        };
+        lock.blocks.insert(request.digest(), Block { title: request.clone(), indexes: vec![index], facts });
+    }
+    lock
+}
+
+fn shown(project: &Project, diagnostics: &[Diagnostic]) -> Vec<String> {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let place =
+                diagnostic.labels.first().map_or((0, 0), |label| project.sources.position(label.span));
+            let file =
+                diagnostic.labels.first().map_or("", |label| &project.sources.get(label.span.file).name);
+            let file = if file == "build.rbld" { String::new() } else { format!("{file}:") };
+            let help = diagnostic.help.as_deref().unwrap_or("");
+            format!("{} {file}{}:{} {} | {help}", diagnostic.code.0, place.0, place.1, diagnostic.message)
+        })
+        .collect()
+}
+
+/// Everything that is said about a file, with a lock that fits.
+fn said(root: &str) -> Vec<String> {
+    let (project, evaluated) = evaluated(root);
+    let mut said = shown(&project, &evaluated.diagnostics);
+    if !evaluated.is_broken() {
+        let lock = locked(&evaluated);
+        said.extend(shown(&project, &instantiate(&evaluated, Some(&lock), &HOST).1));
+    }
+    said
+}
+
+/// The plan of a file that is right.
+fn plan(root: &str) -> (Plan, Evaluated) {
+    let (project, evaluated) = evaluated(root);
+    let errors: Vec<_> =
+        evaluated.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
+    assert_eq!(shown(&project, &errors), [""; 0]);
+    let (plan, diagnostics) = instantiate(&evaluated, Some(&locked(&evaluated)), &HOST);
+    assert_eq!(shown(&project, &diagnostics), [""; 0]);
+    (plan, evaluated)
+}
+
+/// Each line of `expected` is a code, a place and words that have to stand in the message or the help, all of them
+/// in the order said.
+#[track_caller]
+fn check(source: &str, expected: &[&str]) {
+    let said = said(source);
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        let (place, words) = expected.split_once(" | ").unwrap_or((expected, ""));
+        assert!(said.starts_with(place) && said.contains(words), "{said}\nis not\n{expected}");
+    }
+}
+
+/// As [`check`], after [`START`].
+#[track_caller]
+fn more(source: &str, expected: &[&str]) {
+    check(&format!("{START}{source}"), expected);
+}
+
+const USED: &str = "build _t for e in [old, stable, newest] = archive(e)\n";
+
+#[test]
+fn the_example_comes_to_a_plan() {
+    let source = format!(
+        "{START}build a for e in [old, stable, newest] = archive(e)\n\
+         let by_git = {{ old = [old], modern = [stable, newest] }}\n\
+         assert \"git archive\" identical(a.*.tarball, within = by_git, across = differ)\n\
+         assert \"published\" matches(a[newest].tarball, sha256:{})\n",
+        "1".repeat(64)
+    );
+    let (plan, evaluated) = plan(&source);
+    let warnings: Vec<_> = evaluated.diagnostics.iter().map(|d| (d.code.0, d.message.as_str())).collect();
+    assert_eq!(warnings, [("W0503", "output `list` of `a` is compared with nothing")]);
+    let names: Vec<&str> = plan.names.iter().map(|named| named.name.as_str()).collect();
+    assert_eq!(names, ["old", "stable", "newest", "a[old]", "a[stable]", "a[newest]"]);
+    assert_eq!(plan.derivations.len(), 3 + 1 + 3);
+    for (index, derivation) in plan.derivations.values().enumerate() {
+        for need in derivation.needs() {
+            assert!(plan.derivations.get_index_of(&need).is_some_and(|at| at < index));
+        }
+    }
+    let [first, second] = plan.comparisons.as_slice() else { panic!("{:?}", plan.comparisons) };
+    let plan::Form::Identical { members, groups, across } = &first.form else { panic!("{first:?}") };
+    assert_eq!(
+        members.iter().map(|member| member.key.as_str()).collect::<Vec<_>>(),
+        ["old", "stable", "newest"]
+    );
+    assert_eq!(
+        groups.iter().map(|group| (group.name.as_str(), group.members.clone())).collect::<Vec<_>>(),
+        [("old", vec![0]), ("modern", vec![1, 2])]
+    );
+    assert_eq!(*across, plan::Across::Differ);
+    assert!(matches!(&second.form, plan::Form::Matches { expected, .. } if expected.len() == 1));
+}

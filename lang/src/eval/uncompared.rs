@@ -18,15 +18,18 @@ impl Evaluator<'_> {
     /// Warns of outputs that are made for nothing.
     pub(super) fn uncompared(&mut self) {
         // What failed may have looked at any of them.
-        let broken = self.values.iter().any(|value| matches!(value, Some(Err(_)))) || !self.diagnostics.is_empty();
-        let has_errors = self.program.diagnostics.iter().any(|d| d.severity == crate::diagnostic::Severity::Error);
+        let broken = !self.diagnostics.is_empty();
+        let has_errors =
+            self.program.diagnostics.iter().any(|d| d.severity == crate::diagnostic::Severity::Error);
         if broken || has_errors {
             return;
         }
         let mut seen = Seen::new();
         for comparison in &self.comparisons {
             match &comparison.form {
-                Form::Identical { members, .. } => members.iter().for_each(|member| see(&member.output, &mut seen)),
+                Form::Identical { members, .. } => {
+                    members.iter().for_each(|member| see(&member.output, &mut seen))
+                }
                 Form::Matches { members, expected, .. } => {
                     members.iter().for_each(|member| see(&member.output, &mut seen));
                     for expected in expected {
@@ -56,7 +59,9 @@ impl Evaluator<'_> {
             let item = &self.program.items[index];
             let left: Vec<&str> = outputs
                 .iter()
-                .filter(|output| !seen.contains(&(item.name.clone(), (*output).clone())) && !output.starts_with('_'))
+                .filter(|output| {
+                    !seen.contains(&(item.name.clone(), (*output).clone())) && !output.starts_with('_')
+                })
                 .map(|output| &**output)
                 .collect();
             if left.is_empty() || item.name.starts_with('_') {
@@ -64,7 +69,11 @@ impl Evaluator<'_> {
             }
             let message = match left.as_slice() {
                 [one] => format!("output `{one}` of `{}` is compared with nothing", item.name),
-                several => format!("outputs {} of `{}` are compared with nothing", listed(several.iter().copied()), item.name),
+                several => format!(
+                    "outputs {} of `{}` are compared with nothing",
+                    listed(several.iter().copied()),
+                    item.name
+                ),
             };
             let dot = if matches!(self.values[index], Some(Ok(Value::Matrix(_)))) { ".*." } else { "." };
             let help = format!(

@@ -68,14 +68,25 @@ impl Evaluator<'_> {
         Ok(Value::Input(Arc::new(Input { source: Source::Package(request), span, name: None, depth: 0 })))
     }
 
-    fn archive_at(&mut self, archive: Option<&Value>, arch: Option<&Value>, span: Span) -> Eval<(SuiteAt, Arch)> {
+    fn archive_at(
+        &mut self,
+        archive: Option<&Value>,
+        arch: Option<&Value>,
+        span: Span,
+    ) -> Eval<(SuiteAt, Arch)> {
         let (Some(Value::Archive(archive)), Some(Value::Variant(_, arch))) = (archive, arch) else {
             return Err(Stop);
         };
         let arch = Arch::ALL.get(*arch as usize).copied().ok_or(Stop)?;
         if !released(&archive.at, arch) {
             let message = format!("{} `{}` has no {}", archive.at.archive, archive.at.suite, arch.name());
-            return self.stop(codes::ARCH, message, span, "was not released for it", "`trixie` is the first that has it");
+            return self.stop(
+                codes::ARCH,
+                message,
+                span,
+                "was not released for it",
+                "`trixie` is the first that has it",
+            );
         }
         Ok((archive.at.clone(), arch))
     }
@@ -94,17 +105,29 @@ impl Evaluator<'_> {
     fn package_name(&mut self, name: &str, span: Span) -> Eval<()> {
         let letter = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit();
         let bytes = name.as_bytes();
-        let valid = bytes.len() >= 2 && letter(bytes[0]) && bytes.iter().all(|byte| letter(*byte) || b"+-.".contains(byte));
+        let valid = bytes.len() >= 2
+            && letter(bytes[0])
+            && bytes.iter().all(|byte| letter(*byte) || b"+-.".contains(byte));
         if valid {
             return Ok(());
         }
         let help = match name {
-            _ if name.contains('=') => "the version is that of the archive's instant; another one is another instant",
+            _ if name.contains('=') => {
+                "the version is that of the archive's instant; another one is another instant"
+            }
             _ if name.contains(':') => "the architecture is that of the environment",
-            _ if name.contains([' ', ',', '\n']) => "each package is a text of its own: `[\"make\", \"git\"]`",
+            _ if name.contains([' ', ',', '\n']) => {
+                "each package is a text of its own: `[\"make\", \"git\"]`"
+            }
             _ => "names are of small letters, digits, `+`, `-` and `.`",
         };
-        self.stop(codes::UNKNOWN, format!("`{name}` isn't the name of a package"), span, "asked for here", help)
+        self.stop(
+            codes::UNKNOWN,
+            format!("`{name}` isn't the name of a package"),
+            span,
+            "asked for here",
+            help,
+        )
     }
 
     /// Notes that something has to be locked.
@@ -129,7 +152,13 @@ impl Evaluator<'_> {
                 show_instant(suite.instant),
                 host.arch.name()
             );
-            let _ = self.stop::<()>(codes::ARCH, message, span, "of another architecture", "run it on another machine");
+            let _ = self.stop::<()>(
+                codes::ARCH,
+                message,
+                span,
+                "of another architecture",
+                "run it on another machine",
+            );
         }
     }
 }

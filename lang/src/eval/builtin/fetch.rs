@@ -65,8 +65,12 @@ impl Evaluator<'_> {
         };
         let Some(Value::Commit(commit)) = args.get(1) else {
             let (named, reference) = match (tag, branch) {
-                (Some(tag), _) => (format!("tag `{tag}`, which may be moved"), format!("refs/tags/{tag}^{{}}")),
-                (_, Some(branch)) => (format!("branch `{branch}`, which moves"), format!("refs/heads/{branch}")),
+                (Some(tag), _) => {
+                    (format!("tag `{tag}`, which may be moved"), format!("refs/tags/{tag}^{{}}"))
+                }
+                (_, Some(branch)) => {
+                    (format!("branch `{branch}`, which moves"), format!("refs/heads/{branch}"))
+                }
                 _ => ("no commit".to_owned(), "HEAD".to_owned()),
             };
             return self.stop(
@@ -87,7 +91,13 @@ impl Evaluator<'_> {
         let (Some(from), Some(Value::Int(strip))) = (args.next(), args.next()) else { return Err(Stop) };
         if !(0..=100).contains(&strip) {
             let message = format!("`strip = {strip}` leaves nothing");
-            return self.stop(codes::FIELD, message, span, "out of bounds", "write how many leading folders to leave out");
+            return self.stop(
+                codes::FIELD,
+                message,
+                span,
+                "out of bounds",
+                "write how many leading folders to leave out",
+            );
         }
         let depth = tower(&from);
         self.input(Source::Unpack { from, strip: strip as u32 }, span, depth)

@@ -38,9 +38,15 @@ impl Evaluator<'_> {
         let wrong = if written.is_empty() || written == "." || written == "./" {
             Some(("names nothing", "name it relative to the folder where the script starts"))
         } else if written.starts_with('/') || written.starts_with('~') {
-            Some(("is an absolute path", "an output lies in the folder where the script starts: `mv` it there"))
+            Some((
+                "is an absolute path",
+                "an output lies in the folder where the script starts: `mv` it there",
+            ))
         } else if written.split('/').any(|part| part == "..") {
-            Some(("leads out of the build's folder", "an output lies in the folder where the script starts: `mv` it there"))
+            Some((
+                "leads out of the build's folder",
+                "an output lies in the folder where the script starts: `mv` it there",
+            ))
         } else if written.contains(['\0', '\n']) {
             Some(("has a line break or a zero byte in it", "choose another name"))
         } else if one && written.ends_with('/') {
@@ -53,7 +59,8 @@ impl Evaluator<'_> {
         if let Some((why, help)) = wrong {
             return self.stop(codes::FIELD, format!("`{what}(\"{written}\")` {why}"), span, why, help);
         }
-        let mut parts: Vec<&str> = written.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let mut parts: Vec<&str> =
+            written.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         if written.ends_with('/') {
             parts.push("");
         }
