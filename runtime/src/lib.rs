@@ -2,10 +2,12 @@
 
 pub mod compare;
 pub mod config;
+pub mod display;
 pub mod environment;
 pub mod executor;
 pub mod failure;
 pub mod fetch;
+pub mod packing;
 pub mod progress;
 pub mod report;
 pub mod sandbox;

@@ -1,1 +1,153 @@
-//! Compare. (Being written.)
+//! Comparing: from realised outputs to verdicts, and the evidence for them.
+//!
+//! The verdicts follow from digests and keys alone (`identical`, `matches`); bytes are read only to show
+//! where two results differ (`evidence`, `difference`). Knows nothing of how outputs were made, and prints
+//! nothing: `report` does.
+
+use std::collections::BTreeMap;
+
+use rbld_lang::derivation::{ArchiveId, Derivation, InputRef, OutputSpec, PoolFile};
+use rbld_lang::digest::Digest;
+use rbld_lang::plan::{Comparison, Form, Plan};
+
+pub mod difference;
+mod evidence;
+mod identical;
+mod matches;
+mod outcome;
+#[cfg(test)]
+mod tests;
+
+pub use evidence::between;
+pub use outcome::{
+    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, Party,
+    PublishedFile, Same, Share, Subject, Verdict, percent,
+};
+
+use crate::failure::Result;
+use crate::progress::{Progress, Step};
+use crate::store::{Object, Store, tree};
+
+/// What became of an output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputState {
+    /// It is in the store.
+    Ready {
+        /// What it is.
+        object: Object,
+        /// The resolved key of the derivation that gave it: equal keys are one build.
+        key: Digest,
+    },
+    /// Its derivation, or one that it needs, failed: the reason in a sentence.
+    Failed(String),
+    /// It was not realised for another reason, such as `--fail-fast`: in a sentence.
+    Missing(String),
+}
+
+/// Brings a published file into the store, to show how it differs.
+pub type Published<'a> = &'a dyn Fn(&ArchiveId, &PoolFile) -> Result<()>;
+
+/// How evidence is gathered.
+pub struct Options<'a> {
+    /// Brings a published file into the store; without it only files that are there are looked into.
+    pub published: Option<Published<'a>>,
+    /// Pairs of results looked into for each comparison.
+    pub pairs: usize,
+    /// How far looking goes for each pair.
+    pub limits: difference::Limits,
+    /// Who is told.
+    pub progress: Progress,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        let limits = difference::Limits::default();
+        Options { published: None, pairs: 3, limits, progress: Progress::silent() }
+    }
+}
+
+/// Judges every comparison of a plan, in the file's order, and gathers the evidence.
+///
+/// Never fails: an output that can't be read back from the store counts as not realised.
+pub fn compare(
+    plan: &Plan,
+    state: &dyn Fn(&InputRef) -> OutputState,
+    store: &Store,
+    options: &Options<'_>,
+) -> ComparisonReport {
+    let files = |object: &Object, output: &InputRef| files_of(plan, store, object, output);
+    let outcomes = plan.comparisons.iter().map(|comparison| {
+        let mut outcome = judge(comparison, state, &files);
+        let wanted = evidence::pairs(&outcome, options.pairs);
+        if !wanted.is_empty() {
+            let task = options.progress.begin(Step::Compare, &comparison.name);
+            outcome.evidence = evidence::gather(comparison, wanted, store, options);
+            task.done("");
+        }
+        outcome
+    });
+    ComparisonReport { outcomes: outcomes.collect() }
+}
+
+/// The files of an object by name, with their digests; the reason if it can't be read.
+type FilesOf<'a> = &'a dyn Fn(&Object, &InputRef) -> Result<BTreeMap<String, Digest>, String>;
+
+/// The verdict of one comparison, without evidence. Reads no bytes but lists of files through `files`.
+fn judge(comparison: &Comparison, state: &dyn Fn(&InputRef) -> OutputState, files: FilesOf<'_>) -> Outcome {
+    let mut outcome = match &comparison.form {
+        Form::Identical { members, groups, across } => {
+            identical::judge(Subject::all(members, state), groups, *across, comparison.at_least)
+        }
+        Form::Matches { members, expected } => {
+            matches::judge(Subject::all(members, state), expected, comparison.at_least, state, files)
+        }
+        Form::Differ { a, b } => identical::differ(Subject::all(&[a.clone(), b.clone()], state)),
+    };
+    outcome.name.clone_from(&comparison.name);
+    outcome.span = Some(comparison.span);
+    outcome.expect_different.clone_from(&comparison.expect_different);
+    if comparison.expect_different.is_some() {
+        outcome.verdict = match outcome.observed {
+            Verdict::Match => Verdict::Mismatch,
+            Verdict::Mismatch => Verdict::Match,
+            Verdict::Inconclusive => Verdict::Inconclusive,
+        };
+        if outcome.observed == Verdict::Match {
+            outcome.news.push(News::NoLongerDifferent);
+        }
+    }
+    outcome
+}
+
+fn files_of(
+    plan: &Plan,
+    store: &Store,
+    object: &Object,
+    output: &InputRef,
+) -> Result<BTreeMap<String, Digest>, String> {
+    match object {
+        Object::File { digest, .. } => Ok(BTreeMap::from([(file_name(plan, output), *digest)])),
+        Object::Tree { digest, .. } => {
+            let folder = tree::read(store, *digest).map_err(|failure| failure.message)?;
+            let files = folder.files().filter_map(|(path, node)| match node {
+                tree::Node::File { digest, .. } => Some((path, *digest)),
+                _ => None,
+            });
+            Ok(files.collect())
+        }
+    }
+}
+
+/// The name of an output that is one file: as declared, or as its URL has it.
+fn file_name(plan: &Plan, output: &InputRef) -> String {
+    let path = match plan.derivations.get(&output.derivation) {
+        Some(Derivation::Build(build)) => match build.outputs.get(&output.output) {
+            Some(OutputSpec::File(path) | OutputSpec::Files(path)) => path.as_str(),
+            None => output.output.as_str(),
+        },
+        Some(Derivation::Fetch(rbld_lang::derivation::Fetch::Url { name, .. })) => name.as_str(),
+        Some(Derivation::Fetch(rbld_lang::derivation::Fetch::Local { path, .. })) => path.as_str(),
+        _ => output.output.as_str(),
+    };
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}

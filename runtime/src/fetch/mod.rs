@@ -6,5 +6,7 @@
 pub mod date;
 pub mod debian;
 pub mod http;
+pub mod local;
 pub mod mirrors;
 mod transfer;
+pub mod unpack;

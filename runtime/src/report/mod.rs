@@ -1,1 +1,148 @@
-//! Report. (Being written.)
+//! Reports: what a run came to, as text for a person and as JSON for a program, and its exit code.
+//!
+//! Renders values that others made; reads no store, judges nothing, prints nothing.
+
+use std::collections::BTreeMap;
+
+use rbld_lang::derivation::DerivationId;
+use rbld_lang::diagnostic::{Diagnostic, Severity};
+use rbld_lang::digest::Digest;
+use rbld_lang::span::Sources;
+
+mod comparisons;
+mod diagnostics;
+mod differences;
+mod json;
+mod style;
+#[cfg(test)]
+mod tests;
+
+pub use comparisons::comparisons;
+pub use diagnostics::{diagnostics, diagnostics_json};
+pub use differences::difference;
+pub use json::{comparison_json, difference_json, failure_json, json, object_json};
+pub use style::{Style, printable};
+
+use crate::compare::{ComparisonReport, Verdict};
+use crate::failure::{Failure, Kind};
+use crate::store::Object;
+
+/// All that a run came to.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    /// The texts that diagnostics and comparisons point into.
+    pub sources: &'a Sources,
+    /// What is wrong with the file.
+    pub diagnostics: &'a [Diagnostic],
+    /// What became of the derivations.
+    pub derivations: &'a [Realised],
+    /// What the comparisons came to, if it came to comparing.
+    pub comparisons: Option<&'a ComparisonReport>,
+    /// What went wrong.
+    pub failures: &'a [Failed],
+    /// The instant that counts as now, seconds since 1970.
+    pub now: Option<i64>,
+}
+
+/// What became of one derivation.
+#[derive(Clone, Debug)]
+pub struct Realised {
+    /// Which.
+    pub id: DerivationId,
+    /// What a person calls it.
+    pub name: Option<String>,
+    /// `input`, `environment` or `build`.
+    pub kind: &'static str,
+    /// `cached`, `realised`, `failed` or `missing`.
+    pub status: &'static str,
+    /// Its resolved key, once known.
+    pub key: Option<Digest>,
+    /// What it gave.
+    pub outputs: BTreeMap<String, Object>,
+    /// How it was made: isolation, emulation, seconds.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// A failure and what it befell.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// What a person calls the derivation; `None` for what befell the whole run.
+    pub name: Option<String>,
+    /// Its id.
+    pub id: Option<DerivationId>,
+    /// What went wrong.
+    pub failure: Failure,
+}
+
+impl Failed {
+    /// A failure of the whole run.
+    pub fn of_run(failure: Failure) -> Failed {
+        Failed { name: None, id: None, failure }
+    }
+}
+
+/// Exit codes from the most to the least telling; an interruption goes before all of them.
+const ORDER: [i32; 6] = [5, 2, 1, 3, 4, 6];
+
+impl Report<'_> {
+    /// The exit code: 0 if all holds, else the first that applies of 5, 2, 1, 3, 4, 6.
+    pub fn exit_code(&self) -> i32 {
+        self.exit_codes().first().copied().unwrap_or(0)
+    }
+
+    /// All exit codes that apply, the first being the one to exit with; none if all holds.
+    pub fn exit_codes(&self) -> Vec<i32> {
+        let mut codes: Vec<i32> = self.failures.iter().map(|failed| failed.failure.exit_code()).collect();
+        if self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            codes.push(2);
+        }
+        for outcome in self.comparisons.iter().flat_map(|report| &report.outcomes) {
+            match outcome.verdict {
+                Verdict::Match => {}
+                Verdict::Mismatch => codes.push(1),
+                Verdict::Inconclusive => codes.push(6),
+            }
+        }
+        codes.sort_by_key(|code| ORDER.iter().position(|known| known == code).map_or(0, |place| place + 1));
+        codes.dedup();
+        codes
+    }
+}
+
+/// The whole report as text for a person: what is wrong with the file, what went wrong, the comparisons.
+pub fn text(report: &Report<'_>, style: &Style) -> String {
+    let mut text = diagnostics(report.diagnostics, report.sources, style);
+    for failed in report.failures {
+        separate(&mut text);
+        text += &failure(&failed.failure, failed.name.as_deref(), style);
+    }
+    if let Some(compared) = report.comparisons {
+        separate(&mut text);
+        text += &comparisons(compared, report.sources, style);
+    }
+    text
+}
+
+/// A failure as text for a person, ending in a newline.
+pub fn failure(failure: &Failure, name: Option<&str>, style: &Style) -> String {
+    let word = match failure.kind {
+        Kind::Bug => "bug",
+        Kind::Interrupted(_) => "stopped",
+        Kind::Input | Kind::Build | Kind::World => "error",
+    };
+    let about = name.map(|name| format!(" {}:", style.bold(&printable(name)))).unwrap_or_default();
+    let mut text = format!("{}{about} {}\n", style.red(&format!("{word}:")), printable(&failure.message));
+    for fact in failure.facts.iter().flat_map(|fact| fact.lines()) {
+        text += &format!("  {}\n", printable(fact));
+    }
+    if let Some(help) = &failure.help {
+        text += &style.labelled("  ", "help: ", help);
+    }
+    text
+}
+
+fn separate(text: &mut String) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+}

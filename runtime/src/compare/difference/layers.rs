@@ -1,0 +1,93 @@
+//! A stream that can be opened again and again: a file, and the way to something packed in it.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use crate::packing::{Budget, Codec, ar, malformed, tar};
+
+/// Opens a file from its front.
+pub type Opener<'a> = Rc<dyn Fn() -> io::Result<File> + 'a>;
+
+/// A file and the steps that lead inside.
+#[derive(Clone)]
+pub struct Layers<'a> {
+    open: Opener<'a>,
+    steps: Vec<Step>,
+    budget: Budget,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Unpack(Codec),
+    Tar(usize),
+    Ar(usize),
+}
+
+type Then<'t> = dyn FnMut(&mut dyn Read) -> io::Result<()> + 't;
+
+impl<'a> Layers<'a> {
+    /// The file itself; what is unpacked on the way inside counts against the budget.
+    pub fn new(open: Opener<'a>, budget: Budget) -> Layers<'a> {
+        Layers { open, steps: Vec::new(), budget }
+    }
+
+    /// What it unpacks to.
+    pub fn unpacked(&self, codec: Codec) -> Layers<'a> {
+        self.step(Step::Unpack(codec))
+    }
+
+    /// The member of a tar at a place counted from nought.
+    pub fn tar_member(&self, index: usize) -> Layers<'a> {
+        self.step(Step::Tar(index))
+    }
+
+    /// The member of an ar archive at a place counted from nought.
+    pub fn ar_member(&self, index: usize) -> Layers<'a> {
+        self.step(Step::Ar(index))
+    }
+
+    /// Reads it from its front.
+    pub fn read<T>(&self, then: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<T> {
+        let mut file = BufReader::with_capacity(64 << 10, (self.open)()?);
+        let (mut then, mut result) = (Some(then), None);
+        through(&self.steps, &mut file, &self.budget, &mut |reader| {
+            if let Some(then) = then.take() {
+                result = Some(then(reader)?);
+            }
+            Ok(())
+        })?;
+        result.ok_or_else(|| malformed("nothing was read"))
+    }
+
+    fn step(&self, step: Step) -> Layers<'a> {
+        let mut layers = self.clone();
+        layers.steps.push(step);
+        layers
+    }
+}
+
+fn through(steps: &[Step], reader: &mut dyn Read, budget: &Budget, then: &mut Then<'_>) -> io::Result<()> {
+    let gone = || malformed("a member is gone");
+    match steps.split_first() {
+        None => then(reader),
+        Some((Step::Unpack(codec), rest)) => {
+            let mut unpacked = BufReader::with_capacity(64 << 10, budget.meter(codec.reader(reader)?));
+            through(rest, &mut unpacked, budget, then)
+        }
+        Some((Step::Tar(index), rest)) => {
+            let mut archive = tar::Reader::new(reader);
+            for _ in 0..=*index {
+                archive.advance()?.ok_or_else(gone)?;
+            }
+            through(rest, &mut archive, budget, then)
+        }
+        Some((Step::Ar(index), rest)) => {
+            let mut archive = ar::Reader::new(reader)?;
+            for _ in 0..=*index {
+                archive.advance()?.ok_or_else(gone)?;
+            }
+            through(rest, &mut archive, budget, then)
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Differences between files made for the purpose, by GNU tar and gzip's own formats or byte by byte.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::*;
+
+struct Bench(tempfile::TempDir);
+
+/// A tar member: name, contents, mtime.
+type Member<'a> = (&'a str, &'a [u8], u64);
+
+impl Bench {
+    fn new() -> Bench {
+        Bench(tempfile::tempdir().expect("a folder for temporary files"))
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    fn between(&self, left: &[u8], right: &[u8]) -> Difference {
+        between(&self.file("left", left), &self.file("right", right), &Limits::default())
+    }
+}
+
+fn between(left: &Path, right: &Path, limits: &Limits) -> Difference {
+    let open = |path: &Path| -> Opener<'static> {
+        let path = path.to_owned();
+        Rc::new(move || File::open(&path))
+    };
+    between_files(open(left), open(right), limits)
+}
+
+fn tar(members: &[Member<'_>]) -> Vec<u8> {
+    let mut builder = ::tar::Builder::new(Vec::new());
+    for (name, contents, mtime) in members {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(contents.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(*mtime);
+        header.set_username("build").expect("a short name");
+        header.set_cksum();
+        builder.append_data(&mut header, name, *contents).expect("a member");
+    }
+    builder.into_inner().expect("an archive")
+}
+
+fn gzip(bytes: &[u8], level: u32, mtime: u32) -> Vec<u8> {
+    let mut encoder =
+        flate2::GzBuilder::new().mtime(mtime).write(Vec::new(), flate2::Compression::new(level));
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+fn ar(members: &[Member<'_>]) -> Vec<u8> {
+    let mut bytes = b"!<arch>\n".to_vec();
+    for (name, contents, mtime) in members {
+        let size = contents.len();
+        bytes.extend(format!("{name:<16}{mtime:<12}0     0     100644  {size:<10}`\n").into_bytes());
+        bytes.extend_from_slice(contents);
+        if size % 2 == 1 {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+fn classes(difference: &Difference) -> Vec<&'static str> {
+    difference.classes.iter().map(|class| class.word()).collect()
+}
+
+fn path(finding: &Finding) -> String {
+    finding.path.join(" » ")
+}
+
+#[test]
+fn equal_files_do_not_differ() {
+    assert!(Bench::new().between(b"same", b"same").is_empty());
+}
+
+#[test]
+fn text_differs_in_a_line() {
+    let difference = Bench::new().between(b"one\ntwo\nthree\n", b"one\ntvo\nthree\n");
+    let what = What::Line { number: 2, offset: 5, left: Some("two".into()), right: Some("tvo".into()) };
+    assert_eq!(difference.findings, [Finding { path: vec![], what }]);
+    let shorter = Bench::new().between(b"one\n", b"one\ntwo\n");
+    let what = What::Line { number: 2, offset: 4, left: None, right: Some("two".into()) };
+    assert_eq!(shorter.findings[0].what, what);
+}
+
+#[test]
+fn long_lines_are_cut_near_the_difference() {
+    let (mut left, mut right) = (vec![b'a'; 100_000], vec![b'a'; 100_000]);
+    (left[70_000], right[70_000]) = (b'L', b'R');
+    let difference = Bench::new().between(&left, &right);
+    let What::Line { number: 1, offset: 70_000, left: Some(line), .. } = &difference.findings[0].what else {
+        panic!("{difference:?}");
+    };
+    assert!(
+        line.starts_with("…a") && line.ends_with("a…") && line.contains('L') && line.len() < 200,
+        "{line}"
+    );
+}
+
+#[test]
+fn bytes_differ_at_an_offset() {
+    let (mut left, mut right) = (vec![0u8; 70_000], vec![0u8; 70_000]);
+    (left[65_540], right[65_540]) = (1, 2);
+    let difference = Bench::new().between(&left, &right);
+    let What::Bytes { offset: 65_540, left, right } = &difference.findings[0].what else {
+        panic!("{difference:?}")
+    };
+    assert_eq!((left.start, left.bytes.len(), left.bytes[4], right.bytes[4]), (65_536, 16, 1, 2));
+    let shorter = Bench::new().between(&[0, 1], &[0, 1, 2]);
+    assert!(matches!(&shorter.findings[0].what, What::Bytes { offset: 2, left, right }
+        if left.bytes == [0, 1] && right.bytes == [0, 1, 2]));
+}
+
+#[test]
+fn a_tar_differs_inside_a_member() {
+    let left = gzip(&tar(&[("p/a", b"same", 1), ("p/b.txt", b"one\n", 1)]), 6, 0);
+    let right = gzip(&tar(&[("p/a", b"same", 1), ("p/b.txt", b"two\n", 1)]), 6, 0);
+    let difference = Bench::new().between(&left, &right);
+    assert_eq!(classes(&difference), ["contents"]);
+    assert_eq!(path(&difference.findings[0]), "p/b.txt");
+    assert!(matches!(difference.findings[0].what, What::Line { number: 1, .. }));
+}
+
+#[test]
+fn only_times_differ() {
+    let left = tar(&[("a", b"same", 10), ("b", b"same", 10)]);
+    let right = tar(&[("a", b"same", 11), ("b", b"same", 12)]);
+    let difference = Bench::new().between(&left, &right);
+    assert_eq!(classes(&difference), ["metadata"]);
+    let what =
+        What::Fact { name: "mtime".into(), left: Some("10".into()), right: Some("11".into()), members: 2 };
+    assert_eq!(difference.findings, [Finding { path: vec!["a".into()], what }]);
+}
+
+#[test]
+fn only_the_order_differs() {
+    let left = tar(&[("a", b"1", 1), ("b", b"2", 1), ("c", b"3", 1)]);
+    let right = tar(&[("a", b"1", 1), ("c", b"3", 1), ("b", b"2", 1)]);
+    let difference = Bench::new().between(&left, &right);
+    assert_eq!(classes(&difference), ["order"]);
+    let what = What::Order { position: 1, left: "b".into(), right: "c".into() };
+    assert_eq!(difference.findings[0].what, what);
+}
+
+#[test]
+fn only_the_names_differ() {
+    let left = tar(&[("a", b"1", 1), ("b", b"2", 1)]);
+    let difference = Bench::new().between(&left, &tar(&[("a", b"1", 1)]));
+    assert_eq!(classes(&difference), ["names"]);
+    let what = What::Only { side: Side::Left, names: vec!["b".into()], count: 1 };
+    assert_eq!(difference.findings[0].what, what);
+}
+
+#[test]
+fn only_the_compression_differs() {
+    let inner = tar(&[("a", &b"same ".repeat(500), 1)]);
+    let difference = Bench::new().between(&gzip(&inner, 9, 0), &gzip(&inner, 1, 7));
+    assert_eq!(classes(&difference), ["compression"]);
+    let What::Compression { left: Codec::Gzip, right: Codec::Gzip, header } = &difference.findings[0].what
+    else {
+        panic!("{difference:?}");
+    };
+    assert!(header.contains(&("mtime".into(), "0".into(), "7".into())), "{header:?}");
+    let difference = Bench::new().between(&gzip(&inner, 9, 0), &xz(&inner));
+    assert_eq!(classes(&difference), ["compression"]);
+}
+
+#[test]
+fn only_the_framing_differs() {
+    let left = tar(&[("a", b"1", 1)]);
+    let mut right = left.clone();
+    right.extend([0; 1024]);
+    assert_eq!(classes(&Bench::new().between(&left, &right)), ["framing"]);
+}
+
+#[test]
+fn a_deb_is_looked_into() {
+    let deb = |contents: &[u8], mtime| {
+        let data = xz(&tar(&[("usr/bin/foo", contents, mtime)]));
+        ar(&[
+            ("debian-binary", b"2.0\n", 1),
+            ("control.tar.xz", &xz(&tar(&[])), 1),
+            ("data.tar.xz", &data, 1),
+        ])
+    };
+    let difference = Bench::new().between(&deb(b"\0one", 1), &deb(b"\0two", 2));
+    assert_eq!(path(&difference.findings[0]), "data.tar.xz » usr/bin/foo");
+    assert!(matches!(difference.findings[0].what, What::Bytes { offset: 1, .. }), "{difference:?}");
+    assert_eq!(path(&difference.findings[1]), "data.tar.xz » usr/bin/foo");
+    assert!(matches!(&difference.findings[1].what, What::Fact { name, .. } if name == "mtime"));
+    let difference = Bench::new().between(&deb(b"\0one", 1), &deb(b"\0one", 2));
+    assert_eq!(classes(&difference), ["metadata"]);
+}
+
+#[test]
+fn a_compressed_leaf_says_so() {
+    let difference = Bench::new().between(&gzip(b"one\n", 6, 0), &gzip(b"two\n", 6, 0));
+    assert_eq!(path(&difference.findings[0]), "(unpacked)");
+}
+
+#[test]
+fn a_bomb_is_not_unpacked() {
+    let bomb = |last: u8| {
+        let mut bytes = vec![0; 40 << 20];
+        bytes.push(last);
+        gzip(&bytes, 9, 0)
+    };
+    let bench = Bench::new();
+    let limits = Limits { unpacked: 1 << 20, ..Limits::default() };
+    let difference = between(&bench.file("left", &bomb(1)), &bench.file("right", &bomb(2)), &limits);
+    let unread = difference.findings.iter().any(|finding| {
+        matches!(&finding.what, What::Unread(why) if why == "it unpacks to more bytes than are allowed")
+    });
+    assert!(unread, "{difference:?}");
+    assert_eq!(classes(&difference), ["contents"]);
+}
+
+#[test]
+fn depth_and_members_are_bounded() {
+    let nest = |contents: &[u8]| tar(&[("in", &tar(&[("in", &tar(&[("in", contents, 1)]), 1)]), 1)]);
+    let bench = Bench::new();
+    let (left, right) = (bench.file("left", &nest(b"1")), bench.file("right", &nest(b"2")));
+    let difference = between(&left, &right, &Limits { depth: 2, ..Limits::default() });
+    assert!(matches!(difference.findings[0].what, What::Bytes { .. }), "{difference:?}");
+    assert_eq!(path(&difference.findings[0]), "in » in");
+    let many: Vec<(String, u64)> = (0..20).map(|n| (n.to_string(), n)).collect();
+    let list = |add: u64| {
+        let members: Vec<Member<'_>> =
+            many.iter().map(|(name, n)| (name.as_str(), &b""[..], n + add)).collect();
+        tar(&members)
+    };
+    let (left, right) = (bench.file("left", &list(0)), bench.file("right", &list(1)));
+    let difference = between(&left, &right, &Limits { members: 10, ..Limits::default() });
+    assert!(
+        matches!(&difference.findings[1].what, What::Unread(why) if why.contains("more than 10 members"))
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn damaged_archives_never_panic(seed in 0usize..4, at in 0usize..3000, with: u8, cut in 0usize..3000) {
+        let inner = tar(&[("a", b"one", 1), (&"long/".repeat(60), b"two", 2)]);
+        let whole = match seed {
+            0 => inner.clone(),
+            1 => gzip(&inner, 6, 0),
+            2 => ar(&[("data.tar", &inner, 1), ("//", b"x/\n", 0)]),
+            _ => xz(&inner),
+        };
+        let mut broken = whole.clone();
+        let length = broken.len();
+        broken[at % length] = with;
+        broken.truncate(length - cut % length);
+        let bench = Bench::new();
+        let difference = bench.between(&whole, &broken);
+        proptest::prop_assert_eq!(difference.is_empty(), whole == broken);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, magic in 0usize..6) {
+        let magic: &[u8] = [&b"!<arch>\n"[..], b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh91", b""][magic];
+        let left = [magic, &bytes].concat();
+        let right = [magic, &bytes, b"x"].concat();
+        proptest::prop_assert!(!Bench::new().between(&left, &right).is_empty());
+    }
+}

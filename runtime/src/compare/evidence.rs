@@ -1,0 +1,179 @@
+//! Evidence: which pairs of results are worth showing, and how they differ.
+
+use std::io;
+use std::rc::Rc;
+
+use rbld_lang::digest::Digest;
+use rbld_lang::plan::{Comparison, Expected, Form};
+
+use super::difference::{self, Difference, Entry, Finding, Opener, Side, What};
+use super::outcome::{Evidence, ExpectedOutcome, Identity, Outcome, Party, Verdict};
+use super::{Options, OutputState};
+use crate::store::{Store, tree};
+
+/// Two results to be looked into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    left: Party,
+    right: Party,
+    file: Option<String>,
+    objects: (Identity, Identity),
+}
+
+/// The pairs worth showing: a group's majority against each odd one out, what was expected against what was found.
+pub(super) fn pairs(outcome: &Outcome, limit: usize) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for group in outcome.groups.iter().filter(|group| group.verdict.is_some()) {
+        let Some((majority, odd)) = group.classes.split_first() else { continue };
+        pairs.extend(odd.iter().filter_map(|odd| {
+            let (left, right) = (*majority.members.first()?, *odd.members.first()?);
+            let objects = (majority.identity, odd.identity);
+            Some(Pair { left: Party::Member(left), right: Party::Member(right), file: None, objects })
+        }));
+    }
+    for (index, member) in outcome.members.iter().enumerate() {
+        let Some(against) = member.against.as_ref().filter(|against| against.verdict == Verdict::Mismatch)
+        else {
+            continue;
+        };
+        let Some(found) = member.identity() else { continue };
+        let pair = |expected, found, file| Pair {
+            left: Party::Expected,
+            right: Party::Member(index),
+            file,
+            objects: (expected, found),
+        };
+        match &against.expected {
+            ExpectedOutcome::Digest(digest) => {
+                pairs.push(pair(Identity { folder: found.folder, digest: *digest }, found, None));
+            }
+            ExpectedOutcome::Output { state: OutputState::Ready { object, .. }, .. } => {
+                pairs.push(pair(object.into(), found, None));
+            }
+            ExpectedOutcome::Output { .. } => {}
+            ExpectedOutcome::Published { files, .. } => {
+                let file = |digest| Identity { folder: false, digest };
+                let differing = files.iter().filter(|file| file.expected != file.found);
+                pairs.extend(
+                    differing.map(|one| pair(file(one.expected), file(one.found), Some(one.name.clone()))),
+                );
+            }
+        }
+    }
+    // Several members may have come to the same two results.
+    let mut seen = Vec::new();
+    pairs.retain(|pair: &Pair| {
+        let new = !seen.contains(&pair.objects);
+        seen.push(pair.objects);
+        new
+    });
+    pairs.truncate(limit);
+    pairs
+}
+
+/// Looks into each pair.
+pub(super) fn gather(
+    comparison: &Comparison,
+    pairs: Vec<Pair>,
+    store: &Store,
+    options: &Options<'_>,
+) -> Vec<Evidence> {
+    let look = |pair: Pair| {
+        let difference = bring(comparison, &pair, store, options).and_then(|()| {
+            between(pair.objects.0, pair.objects.1, store, &options.limits).map_err(|failure| failure.message)
+        });
+        Evidence { left: pair.left, right: pair.right, file: pair.file, difference }
+    };
+    let mut evidence: Vec<Evidence> = pairs.into_iter().map(look).collect();
+    // An expected digest whose bytes nobody has says nothing that the verdict doesn't.
+    evidence.retain(|one| !matches!(&one.difference, Err(why) if why.is_empty()));
+    evidence
+}
+
+/// Sees to it that what was expected is in the store; an empty reason if nobody can bring it.
+fn bring(comparison: &Comparison, pair: &Pair, store: &Store, options: &Options<'_>) -> Result<(), String> {
+    let expected = pair.objects.0;
+    if pair.left != Party::Expected || store.has_blob(expected.digest).map_err(|failure| failure.message)? {
+        return Ok(());
+    }
+    let Form::Matches { expected: wanted, .. } = &comparison.form else { return Ok(()) };
+    let file = wanted.iter().find_map(|wanted| match wanted {
+        Expected::Published { files, archive, .. } => {
+            files.iter().find(|file| file.digest == expected.digest).map(|file| (archive, file))
+        }
+        _ => None,
+    });
+    match (file, options.published) {
+        (Some((archive, file)), Some(published)) => published(archive, file)
+            .map_err(|failure| format!("it could not be fetched: {}", failure.message)),
+        _ => Err(String::new()),
+    }
+}
+
+/// How two objects of a store differ.
+pub fn between(
+    left: Identity,
+    right: Identity,
+    store: &Store,
+    limits: &difference::Limits,
+) -> crate::failure::Result<Difference> {
+    if left.folder != right.folder {
+        let kind = |identity: Identity| Some(if identity.folder { "folder" } else { "file" }.to_owned());
+        let what = What::Fact { name: "kind".to_owned(), left: kind(left), right: kind(right), members: 1 };
+        let findings = vec![Finding { path: Vec::new(), what }];
+        return Ok(Difference { classes: [difference::Class::Contents].into(), findings });
+    }
+    if !left.folder {
+        return Ok(difference::between_files(
+            opener(store, left.digest),
+            opener(store, right.digest),
+            limits,
+        ));
+    }
+    let (ours, theirs) = (entries(store, left.digest)?, entries(store, right.digest)?);
+    let open = |side, index: usize| {
+        let entry: &Entry = match side {
+            Side::Left => &ours[index],
+            Side::Right => &theirs[index],
+        };
+        opener(store, entry.contents.unwrap_or_else(|| Digest::of(b"")))
+    };
+    Ok(difference::between_entries(&ours, &theirs, &open, limits))
+}
+
+fn opener(store: &Store, digest: Digest) -> Opener<'_> {
+    Rc::new(move || store.open_blob(digest).map_err(|failure| io::Error::other(failure.message)))
+}
+
+/// The entries of a tree, folders only where they are empty.
+fn entries(store: &Store, digest: Digest) -> crate::failure::Result<Vec<Entry>> {
+    let folder = tree::read(store, digest)?;
+    let mut entries = Vec::new();
+    list("", &folder, &mut entries);
+    Ok(entries)
+}
+
+fn list(prefix: &str, folder: &tree::Folder, entries: &mut Vec<Entry>) {
+    for (name, node) in &folder.entries {
+        let name = format!("{prefix}{name}");
+        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        match node {
+            tree::Node::File { digest, executable, .. } => {
+                let executable = if *executable { "yes" } else { "no" };
+                let facts = [fact("kind", "file"), fact("executable", executable)].into();
+                entries.push(Entry { name, facts, contents: Some(*digest) });
+            }
+            tree::Node::Link { target } => {
+                let facts = [fact("kind", "symbolic link"), fact("link", target)].into();
+                entries.push(Entry { name, facts, contents: None });
+            }
+            tree::Node::Folder(inner) => {
+                if inner.entries.is_empty() {
+                    let facts = [fact("kind", "folder")].into();
+                    entries.push(Entry { name: name.clone(), facts, contents: None });
+                }
+                list(&format!("{name}/"), inner, entries);
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Diagnostics as text with the lines they point at, and as JSON with lines and columns.
+
+use std::fmt;
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity as Level,
+    SourceCode, SourceSpan, SpanContents,
+};
+use rbld_lang::diagnostic::{Diagnostic, Label, Severity};
+use rbld_lang::span::{FileId, Source, Sources, Span};
+use serde_json::{Value, json};
+
+use super::style::{Style, printable};
+
+/// All diagnostics with their lines, the codes that can be explained, and how many there are.
+pub fn diagnostics(found: &[Diagnostic], sources: &Sources, style: &Style) -> String {
+    let mut text = String::new();
+    let handler = handler(style);
+    for diagnostic in found {
+        let shown = Shown::new(diagnostic, sources);
+        let mut drawn = String::new();
+        if handler.render_report(&mut drawn, &shown).is_err() {
+            drawn = format!("{}: {}", shown.code.unwrap_or_default(), shown.message);
+        }
+        let mut lines: Vec<&str> = drawn.lines().map(str::trim_end).collect();
+        lines.dedup_by(|one, other| one.is_empty() && other.is_empty());
+        text += lines.join("\n").trim_matches('\n');
+        text += "\n\n";
+    }
+    if let Some(first) = found.first() {
+        let mut codes: Vec<&str> = found.iter().map(|diagnostic| diagnostic.code.0).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let others = if codes.len() > 1 {
+            format!(" (also: {})", codes_but(&codes, first.code.0))
+        } else {
+            String::new()
+        };
+        text += &style
+            .wrapped("", &format!("{}; `rbld explain {}` says more{others}", counted(found), first.code.0));
+    }
+    text
+}
+
+fn codes_but(codes: &[&str], first: &str) -> String {
+    codes.iter().filter(|code| **code != first).copied().collect::<Vec<_>>().join(", ")
+}
+
+fn counted(found: &[Diagnostic]) -> String {
+    let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let part = |count: usize, word: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        _ => Some(format!("{count} {word}s")),
+    };
+    let parts = [part(count(Severity::Error), "error"), part(count(Severity::Warning), "warning")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn handler(style: &Style) -> GraphicalReportHandler {
+    let theme = match (style.unicode, style.colour) {
+        (true, true) => GraphicalTheme::unicode(),
+        (true, false) => GraphicalTheme::unicode_nocolor(),
+        (false, true) => {
+            GraphicalTheme { characters: miette::ThemeCharacters::ascii(), ..GraphicalTheme::unicode() }
+        }
+        (false, false) => GraphicalTheme::none(),
+    };
+    GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false).with_context_lines(1)
+}
+
+/// A diagnostic, or one file's share of it, as miette sees it.
+#[derive(Debug)]
+struct Shown {
+    message: String,
+    code: Option<&'static str>,
+    severity: Level,
+    help: Option<String>,
+    labels: Vec<LabeledSpan>,
+    source: Option<Text>,
+    related: Vec<Shown>,
+}
+
+impl Shown {
+    fn new(diagnostic: &Diagnostic, sources: &Sources) -> Shown {
+        let main = diagnostic.labels.first().map(|label| label.span.file);
+        let mut files: Vec<FileId> = diagnostic.labels.iter().map(|label| label.span.file).collect();
+        files.dedup();
+        let mut seen = Vec::new();
+        files.retain(|file| {
+            let new = Some(*file) != main && !seen.contains(file);
+            seen.push(*file);
+            new
+        });
+        let elsewhere = |file: &FileId| Shown::in_file(*file, &diagnostic.labels, sources);
+        Shown {
+            message: printable(&diagnostic.message),
+            code: Some(diagnostic.code.0),
+            severity: match diagnostic.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
+            },
+            help: diagnostic
+                .help
+                .as_ref()
+                .map(|help| help.lines().map(printable).collect::<Vec<_>>().join("\n")),
+            labels: main.map(|file| labels_in(file, &diagnostic.labels, sources)).unwrap_or_default(),
+            source: main.and_then(|file| source(file, sources)),
+            related: files.iter().map(elsewhere).collect(),
+        }
+    }
+
+    /// What a diagnostic says of another file than its first.
+    fn in_file(file: FileId, labels: &[Label], sources: &Sources) -> Shown {
+        let first = labels.iter().find(|label| label.span.file == file);
+        Shown {
+            message: first.map(|label| printable(&label.text)).unwrap_or_default(),
+            code: None,
+            severity: Level::Advice,
+            help: None,
+            labels: labels_in(file, labels, sources),
+            source: source(file, sources),
+            related: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Shown {}
+
+impl miette::Diagnostic for Shown {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.code.map(|code| Box::new(code) as Box<dyn fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<Level> {
+        Some(self.severity)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        Some(Box::new(self.related.iter().map(|related| related as &dyn miette::Diagnostic)))
+    }
+}
+
+fn text_of(file: FileId, sources: &Sources) -> Option<&Source> {
+    sources.iter().find(|(id, _)| *id == file).map(|(_, source)| source)
+}
+
+/// A source text by its name, whose columns count characters as ours do; miette's own count bytes.
+#[derive(Debug)]
+struct Text {
+    name: String,
+    text: String,
+}
+
+impl SourceCode for Text {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let read = self.text.read_span(span, before, after)?;
+        let (_, column) = position(&self.text, read.span().offset());
+        let (name, span) = (self.name.clone(), *read.span());
+        let contents = MietteSpanContents::new_named(
+            name,
+            read.data(),
+            span,
+            read.line(),
+            column - 1,
+            read.line_count(),
+        );
+        Ok(Box::new(contents))
+    }
+}
+
+fn source(file: FileId, sources: &Sources) -> Option<Text> {
+    text_of(file, sources).map(|source| Text { name: printable(&source.name), text: harmless(&source.text) })
+}
+
+/// A text whose control and direction characters are replaced by others of equal length, so that spans hold.
+fn harmless(text: &str) -> String {
+    let harmless = |character: char| match character {
+        '\n' | '\t' => character,
+        _ if printable(character.encode_utf8(&mut [0; 4])).starts_with(character) => character,
+        _ => match character.len_utf8() {
+            1 => '?',
+            2 => '·',
+            _ => char::REPLACEMENT_CHARACTER,
+        },
+    };
+    text.chars().map(harmless).collect()
+}
+
+fn labels_in(file: FileId, labels: &[Label], sources: &Sources) -> Vec<LabeledSpan> {
+    let Some(source) = text_of(file, sources) else { return Vec::new() };
+    let mut primary = true;
+    let labelled = labels.iter().filter(|label| label.span.file == file).map(|label| {
+        let (start, end) = within(label.span, &source.text);
+        let (text, span) = (Some(printable(&label.text)), SourceSpan::new(start.into(), end - start));
+        if std::mem::take(&mut primary) {
+            LabeledSpan::new_primary_with_span(text, span)
+        } else {
+            LabeledSpan::new_with_span(text, span)
+        }
+    });
+    labelled.collect()
+}
+
+/// A span moved onto the text it points into, and onto whole characters.
+fn within(span: Span, text: &str) -> (usize, usize) {
+    let place = |at: u32| {
+        let mut at = (at as usize).min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = place(span.start);
+    (start, place(span.end).max(start))
+}
+
+/// All diagnostics as JSON: code, severity, message, labels with lines and columns from one, help.
+pub fn diagnostics_json(found: &[Diagnostic], sources: &Sources) -> Value {
+    let label = |label: &Label| {
+        let Some(source) = text_of(label.span.file, sources) else { return json!({ "text": label.text }) };
+        let (start, end) = within(label.span, &source.text);
+        let ((line, column), (end_line, end_column)) =
+            (position(&source.text, start), position(&source.text, end));
+        json!({
+            "file": source.name,
+            "line": line, "column": column, "end_line": end_line, "end_column": end_column,
+            "start": start, "end": end,
+            "text": label.text,
+        })
+    };
+    let one = |diagnostic: &Diagnostic| {
+        json!({
+            "code": diagnostic.code.0,
+            "severity": diagnostic.severity,
+            "message": diagnostic.message,
+            "labels": diagnostic.labels.iter().map(label).collect::<Vec<_>>(),
+            "help": diagnostic.help,
+        })
+    };
+    found.iter().map(one).collect()
+}
+
+/// Line and column of a place, from one; columns count characters.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}

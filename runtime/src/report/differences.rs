@@ -1,0 +1,161 @@
+//! A difference as text: where it is, and a few bytes or a line of both sides.
+
+use super::style::{Style, printable};
+use crate::compare::difference::{Class, Difference, Finding, Side, What, Window};
+
+/// Findings shown at most.
+const SHOWN: usize = 6;
+
+/// A difference as indented lines for a person; `left` and `right` are what the sides are called.
+pub fn difference(difference: &Difference, left: &str, right: &str, style: &Style) -> String {
+    let mut text = style.wrapped("      ", &amounts_to(difference));
+    for finding in difference.findings.iter().take(SHOWN) {
+        text += &shown(finding, (left, right), style);
+    }
+    if difference.findings.len() > SHOWN {
+        text += &format!("      and {} more\n", difference.findings.len() - SHOWN);
+    }
+    text
+}
+
+/// What all of it is made of, in a sentence.
+fn amounts_to(difference: &Difference) -> String {
+    let only = |class: Class| difference.classes.len() == 1 && difference.classes.contains(&class);
+    if only(Class::Metadata) {
+        return "only metadata differs; no byte of any file does".to_owned();
+    }
+    if only(Class::Order) {
+        return "only the order of members differs".to_owned();
+    }
+    if only(Class::Framing) {
+        return "only the way that equal members are written down differs".to_owned();
+    }
+    if only(Class::Compression) {
+        return "only the compression differs; what it holds is equal".to_owned();
+    }
+    if !difference.classes.contains(&Class::Contents) && !difference.classes.contains(&Class::Names) {
+        let words: Vec<&str> = difference.classes.iter().map(|class| class.word()).collect();
+        return format!("no byte of any file differs; {} do", words.join(" and "));
+    }
+    let words: Vec<&str> = difference.classes.iter().map(|class| class.word()).collect();
+    format!("what differs: {}", words.join(", "))
+}
+
+fn shown(finding: &Finding, (left, right): (&str, &str), style: &Style) -> String {
+    let arrow = if style.unicode { " » " } else { " > " };
+    let path: Vec<String> = finding.path.iter().map(|step| printable(step)).collect();
+    let (place, detail) = described(&finding.what);
+    let mut head = path.join(&style.dim(arrow));
+    if !head.is_empty() && !place.is_empty() {
+        head.push_str(", ");
+    }
+    let mut text = format!("      {head}{place}\n");
+    match detail {
+        Detail::None => {}
+        Detail::Sides(one, other) => {
+            text += &format!("        {} {}\n", style.red("-"), one);
+            text += &format!("        {} {}\n", style.green("+"), other);
+        }
+        Detail::List(side, names) => {
+            let who = if side == Side::Left { left } else { right };
+            text += &style.wrapped("        ", &format!("only in {who}: {}", names.join(", ")));
+        }
+    }
+    text
+}
+
+enum Detail {
+    None,
+    Sides(String, String),
+    List(Side, Vec<String>),
+}
+
+fn described(what: &What) -> (String, Detail) {
+    let nothing = || "(nothing)".to_owned();
+    match what {
+        What::Bytes { offset, left, right } => {
+            (format!("byte {offset} (0x{offset:x})"), Detail::Sides(hex(left), hex(right)))
+        }
+        What::Line { number, left, right, .. } => {
+            let line = |side: &Option<String>| side.as_deref().map_or("(ends here)".to_owned(), printable);
+            (format!("line {number}"), Detail::Sides(line(left), line(right)))
+        }
+        What::Fact { name, left, right, members } => {
+            let value =
+                |side: &Option<String>| side.as_deref().map_or_else(nothing, |value| fact(name, value));
+            let more = if *members > 1 { format!(" (and of {} more)", members - 1) } else { String::new() };
+            (format!("{}{more}", printable(name)), Detail::Sides(value(left), value(right)))
+        }
+        What::Only { side, names, count } => {
+            let mut names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+            if *count > names.len() {
+                names.push(format!("and {} more", count - names.len()));
+            }
+            (format!("{count} member{} on one side only", plural(*count)), Detail::List(*side, names))
+        }
+        What::Order { position, left, right } => {
+            (format!("order, from member {}", position + 1), Detail::Sides(printable(left), printable(right)))
+        }
+        What::Framing => ("headers, padding or end of the archive".to_owned(), Detail::None),
+        What::Compression { left, right, header } => match header.first() {
+            _ if left != right => {
+                ("compression".to_owned(), Detail::Sides(left.name().to_owned(), right.name().to_owned()))
+            }
+            Some((name, one, other)) => {
+                let value = |value: &str| if value.is_empty() { nothing() } else { fact(name, value) };
+                (format!("{} header: {name}", left.name()), Detail::Sides(value(one), value(other)))
+            }
+            None => (format!("the {} stream", left.name()), Detail::None),
+        },
+        What::More { members } => (format!("{members} more member{} differ", plural(*members)), Detail::None),
+        What::Unread(why) => (format!("not looked into: {}", printable(why)), Detail::None),
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// A fact's value; a time also as a date.
+fn fact(name: &str, value: &str) -> String {
+    let seconds = value.split('.').next().and_then(|whole| whole.parse::<i64>().ok());
+    match seconds.filter(|seconds| name == "mtime" && *seconds > 0).and_then(date) {
+        Some(date) => format!("{} ({date})", printable(value)),
+        None => printable(value),
+    }
+}
+
+/// Seconds since 1970 as `2026-11-22T00:00:00Z`, up to the year 9999.
+pub(super) fn date(seconds: i64) -> Option<String> {
+    if !(0..253_402_300_800).contains(&seconds) {
+        return None;
+    }
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01, in cycles of 400 years; the year begins in March, so that leap days end it.
+    let days = days + 719_468;
+    let (cycle, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year + cycle * 400 + i64::from(month <= 2);
+    Some(format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60))
+}
+
+/// Sixteen bytes in hexadecimal and as characters.
+fn hex(window: &Window) -> String {
+    if window.bytes.is_empty() {
+        return "(ends here)".to_owned();
+    }
+    let digits: Vec<String> = window
+        .bytes
+        .chunks(2)
+        .map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        .collect();
+    let text: String = window
+        .bytes
+        .iter()
+        .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { *byte as char } else { '.' })
+        .collect();
+    format!("{:08x}  {:<39}  {text}", window.start, digits.join(" "))
+}
