@@ -1,1 +1,254 @@
-//! Environment. (Being written.)
+//! Environments: a locked list of packages becomes one tree, the same on every machine.
+//!
+//! Each package is taken apart once, ever ([`deb`], kept as a realisation of its own); the parts are merged
+//! in memory ([`merge`], [`dpkg`]), the maintainer scripts run once over the result ([`configure`]), what they
+//! wrote is laid over it ([`layer`]) and made equal everywhere ([`normalise`]). Scripts only ever see an overlay,
+//! so they can't touch a blob of the store. Where packages come from and what becomes of the tree is the caller's
+//! matter. The rules are written down in `spec/09-environments.md`.
+
+mod configure;
+mod deb;
+mod dpkg;
+mod layer;
+mod merge;
+mod normalise;
+mod package;
+#[cfg(test)]
+mod testing;
+mod unpack;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use rbld_lang::derivation::{Derivation, ENVIRONMENT_RULES, Emulator, Environment};
+use rbld_lang::digest::{Digest, Hasher, Manifest};
+
+use self::package::Part;
+use crate::executor::{Cancel, Executor, Isolation};
+use crate::failure::{Doing, Failure, Kind, Result};
+use crate::progress::{Progress, Step};
+use crate::store::tree::{self, Folder, Node};
+use crate::store::{Batch, Object, Realisation, Store};
+
+pub use normalise::rules;
+pub use unpack::Fetch;
+
+/// The greatest file that a rule edits, in bytes.
+const EDIT_LIMIT: u64 = 16 << 20;
+
+/// What environments are made with.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// Where trees are kept.
+    pub store: &'a Store,
+    /// What runs the maintainer scripts.
+    pub executor: &'a dyn Executor,
+    /// Brings the file of a package.
+    pub fetch: &'a Fetch<'a>,
+    /// Who is told how it goes.
+    pub progress: &'a Progress,
+    /// Set when it is to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// The key under which an environment's tree is recorded: it has no inputs, so its own digest says all.
+pub fn key(env: &Environment) -> Digest {
+    let mut hasher = Hasher::new("rbld-environment-1");
+    hasher.field("derivation", Derivation::Environment(env.clone()).id().0.as_bytes());
+    hasher.finish()
+}
+
+/// Makes the tree of an environment, or finds it. Output `out` is the tree; the facts say how it was made:
+/// `packages`, `rules`, `seconds`, `isolation`, and `emulated` where a foreign machine was.
+pub fn realise(env: &Environment, tools: Tools<'_>) -> Result<Realisation> {
+    if env.rules != ENVIRONMENT_RULES {
+        return Err(Failure::input(format!("the environment was locked under rules {}", env.rules))
+            .fact(format!("this rbld configures and normalises by rules {ENVIRONMENT_RULES}"))
+            .help("run `rbld lock`, or the rbld that locked it"));
+    }
+    let key = key(env);
+    let realisation = match tools.store.realisation(key)? {
+        Some(found) => found,
+        None => {
+            let _lock = tools.store.lock_key(key)?;
+            match tools.store.realisation(key)? {
+                Some(found) => found,
+                None => make(env, key, tools)?,
+            }
+        }
+    };
+    check_expected(env, &realisation, tools.store)?;
+    Ok(realisation)
+}
+
+/// A static qemu-user for the machine, ready to be run: from the package of the lock, unpacked once.
+pub fn emulator(emulator: &Emulator, machine: &str, tools: Tools<'_>) -> Result<PathBuf> {
+    let packages = std::slice::from_ref(&emulator.package);
+    let task = tools.progress.begin(Step::Unpack, &emulator.package.name);
+    let parts = unpack::parts(packages, &emulator.archive, tools, &task)?;
+    task.done("");
+    // Up to Debian 12 the static one has its own name, since 13 there is no other.
+    for name in [format!("usr/bin/qemu-{machine}-static"), format!("usr/bin/qemu-{machine}")] {
+        if let Some(Node::File { digest, size, executable: true }) = parts[0].data.get(&name) {
+            let file = Object::File { digest: *digest, size: *size, executable: true };
+            return tools.store.ready_file(&file);
+        }
+    }
+    Err(Failure::world(format!("the package `{}` holds no qemu for `{machine}`", emulator.package.name))
+        .fact(format!("looked for usr/bin/qemu-{machine}-static and usr/bin/qemu-{machine}"))
+        .help("lock a package that holds static qemu-user programs: `qemu-user-static`, or `qemu-user` of Debian 13"))
+}
+
+/// Makes what isn't there yet.
+fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation> {
+    let begun = Instant::now();
+    let store = tools.store;
+    let id = Derivation::Environment(env.clone()).id();
+    let name = format!("environment {}", id.0.short());
+    let task = tools.progress.begin(Step::Unpack, &name);
+    let parts = unpack::parts(&env.packages, &env.archive, tools, &task)?;
+    task.done(format!("{} packages", parts.len()));
+    let emulated = match &env.emulator {
+        Some(locked) => Some(emulator(locked, env.arch.machine(), tools)?),
+        None => None,
+    };
+    let order = package::order(&parts);
+    let (lower, tree) = lower(env, &parts, &order, store)?;
+
+    let task = tools.progress.begin(Step::Configure, &name);
+    let scratch = store.scratch("environment")?;
+    let log = store.log_path(id);
+    let setting = configure::Setting {
+        executor: tools.executor,
+        arch: env.arch,
+        emulator: emulated.as_deref(),
+        lower: &lower,
+        scratch: scratch.path(),
+        log: &log,
+        cancel: tools.cancel,
+    };
+    let debs = |part: &Part| store.blob_path(part.package.digest);
+    let configured = configure::run(&setting, &parts, &order, &task, &debs)?;
+
+    let batch = store.batch()?;
+    let mut root = tree;
+    let left_out = layer::apply(&configured.upper, &mut root, &batch, &normalise::wanted)?;
+    finish(&mut root, &batch)?;
+    let out = tree::write(&batch, &root)?;
+    let mut facts = facts(env, &configured.isolation, begun);
+    if !left_out.is_empty() {
+        facts.insert("left-out".to_owned(), left_out.join(" "));
+    }
+    let realisation = Realisation { key, outputs: BTreeMap::from([("out".to_owned(), out)]), facts };
+    batch.commit(&[(id, realisation.clone())])?;
+    scratch.close()?;
+    task.done(out.digest().short());
+    Ok(realisation)
+}
+
+/// The unpacked root: as a folder to lay an overlay on, and as a tree.
+fn lower(env: &Environment, parts: &[Part], order: &[usize], store: &Store) -> Result<(PathBuf, Folder)> {
+    let batch = store.batch()?;
+    let native: Vec<usize> = order.iter().copied().filter(|index| !parts[*index].diverts()).collect();
+    let mut merged = merge::merge(parts, &native, env.arch)?;
+    let mut write = |bytes: &[u8]| blob(&batch, bytes, false);
+    dpkg::write_database(&mut merged, parts, &native, env.arch.name(), &mut write)?;
+    let mut root = merged.root;
+    for name in ["dev", "proc", "sys", "run", "tmp", "inputs", "build", "root"] {
+        if root.get(name).is_none() {
+            root.insert(name, Node::Folder(Folder::default()))?;
+        }
+    }
+    if let Some(place) = merge::place_in(&root, "usr/sbin/policy-rc.d") {
+        root.insert(&place, blob(&batch, configure::POLICY, true)?)?;
+    }
+    if let Some(place) = merge::place_in(&root, "bin/sh").filter(|place| root.get(place).is_none()) {
+        // Debian 11's dash makes its link when it is configured; until then bash's preinst would make this one.
+        root.insert(&place, Node::Link { target: "bash".to_owned() })?;
+    }
+    let tree = tree::write(&batch, &root)?;
+    batch.commit(&[])?;
+    Ok((store.ready(tree.digest())?, root))
+}
+
+/// Normalises the configured root.
+fn finish(root: &mut Folder, batch: &Batch) -> Result<()> {
+    let read = |node: &Node| match node {
+        Node::File { digest, .. } => batch.read(*digest, EDIT_LIMIT),
+        _ => Err(Failure::bug("a link or folder was to be edited")),
+    };
+    normalise::normalise(root, &read, &|bytes| blob(batch, bytes, false))
+}
+
+fn blob(batch: &Batch, bytes: &[u8], executable: bool) -> Result<Node> {
+    let mut writer = batch.writer()?;
+    std::io::Write::write_all(&mut writer, bytes).doing(|| "write into the store")?;
+    let blob = writer.finish(executable)?;
+    Ok(Node::File { digest: blob.digest, size: blob.size, executable })
+}
+
+fn facts(env: &Environment, isolation: &Isolation, begun: Instant) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::from([
+        ("packages".to_owned(), env.packages.len().to_string()),
+        ("rules".to_owned(), env.rules.to_string()),
+        ("seconds".to_owned(), format!("{:.1}", begun.elapsed().as_secs_f64())),
+        ("isolation".to_owned(), missing(isolation)),
+    ]);
+    if let Some(emulator) = &env.emulator {
+        let package = &emulator.package;
+        facts.insert(
+            "emulated".to_owned(),
+            format!("{} {} on {}", package.name, package.version, emulator.host.name()),
+        );
+    }
+    facts
+}
+
+/// What the sandbox lacked, by name; `full` if nothing.
+fn missing(isolation: &Isolation) -> String {
+    let names: Vec<&str> = isolation.missing.iter().map(|feature| feature.name()).collect();
+    if names.is_empty() { "full".to_owned() } else { format!("without {}", names.join(", ")) }
+}
+
+/// Compares with the tree that the lock says it comes to.
+fn check_expected(env: &Environment, realisation: &Realisation, store: &Store) -> Result<()> {
+    let Some(expected) = env.expected else { return Ok(()) };
+    let found = realisation.outputs.get("out").map(Object::digest);
+    if found == Some(expected) {
+        return Ok(());
+    }
+    let found = found.ok_or_else(|| Failure::bug("an environment was realised without a tree"))?;
+    let mut failure = Failure::new(Kind::World, "the environment came to another tree than the lock says")
+        .fact(format!("locked: {expected}"))
+        .fact(format!("here:   {found}"));
+    // The other machine's tree is here only if somebody brought it.
+    if let (Ok(theirs), Ok(ours)) = (tree::read(store, expected), tree::read(store, found)) {
+        for line in differences(&theirs, &ours).into_iter().take(20) {
+            failure = failure.fact(line);
+        }
+    }
+    Err(failure.help(
+        "if the lock was written by an older rbld, run `rbld lock`; else compare the two machines' logs",
+    ))
+}
+
+/// The paths in which two trees differ, a line each.
+pub fn differences(theirs: &Folder, ours: &Folder) -> Vec<String> {
+    let theirs: BTreeMap<String, &Node> = theirs.files().collect();
+    let ours: BTreeMap<String, &Node> = ours.files().collect();
+    let mut lines = Vec::new();
+    for (path, node) in &theirs {
+        match ours.get(path) {
+            None => lines.push(format!("- /{path}: {}", node.describe())),
+            Some(other) if other != node => {
+                lines.push(format!("~ /{path}: {} became {}", node.describe(), other.describe()));
+            }
+            Some(_) => {}
+        }
+    }
+    let new = ours.iter().filter(|(path, _)| !theirs.contains_key(*path));
+    lines.extend(new.map(|(path, node)| format!("+ /{path}: {}", node.describe())));
+    lines.sort_by(|one, other| one[2..].cmp(&other[2..]));
+    lines
+}

@@ -1,0 +1,297 @@
+//! Running the maintainer scripts of unpacked packages, once, in the sandbox.
+//!
+//! Writes the script, runs it by an [`Executor`] over the unpacked root, and tells from dpkg's own
+//! `status` and the log whether every package is installed; if not, which script of which package
+//! failed and what it said last. What is kept of what they wrote is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rbld_lang::derivation::Arch;
+
+use super::dpkg::{self, State};
+use super::package::Part;
+use crate::executor::{Cancel, Executor, Exit, Isolation, Mount, Request, Root, User};
+use crate::failure::{Doing, Failure, Kind, Result};
+use crate::progress::Task;
+
+/// The time that scripts are told it is: 2011-11-11T11:11:11Z, which every file of a root has.
+pub(super) const EPOCH: i64 = 1_321_009_871;
+
+/// Keeps services from being started while they are configured: `101` is "forbidden by policy".
+pub(super) const POLICY: &[u8] = b"#!/bin/sh\nexit 101\n";
+
+/// A configuration that runs longer hangs.
+const LIMIT: Duration = Duration::from_secs(6 * 3600);
+
+/// How much of the log is kept in memory, from its end.
+const LOG_LIMIT: usize = 4 << 20;
+
+/// Where packages are seen that dpkg itself unpacks.
+const PACKAGES: &str = "/inputs";
+
+/// What runs the scripts.
+pub(super) struct Setting<'a> {
+    pub(super) executor: &'a dyn Executor,
+    pub(super) arch: Arch,
+    /// Runs the programs, if the machine can't.
+    pub(super) emulator: Option<&'a Path>,
+    /// The unpacked root; never written to.
+    pub(super) lower: &'a Path,
+    /// A folder for the layer above it.
+    pub(super) scratch: &'a Path,
+    /// Where the whole log is written.
+    pub(super) log: &'a Path,
+    pub(super) cancel: &'a Cancel,
+}
+
+/// A root in which every package is installed.
+pub(super) struct Configured {
+    /// The layer over the unpacked root.
+    pub(super) upper: PathBuf,
+    /// What kept the scripts from the rest of the machine.
+    pub(super) isolation: Isolation,
+}
+
+/// The script: each `preinst` in the order given, what only dpkg can unpack, then everything else.
+pub(super) fn script(parts: &[Part], order: &[usize]) -> String {
+    let mut text = HEAD.to_owned();
+    let mut diverting = String::new();
+    for &index in order {
+        let part = &parts[index];
+        let (name, arch) = (&part.package.name, &part.package.arch);
+        if part.diverts() {
+            let _ = writeln!(diverting, "unpack {name} {PACKAGES}/{}.deb", part.package.digest);
+        } else if part.members.contains_key("preinst") {
+            let _ = writeln!(text, "preinst {name} {arch} {}", part.info_name());
+        }
+    }
+    text.push_str(&diverting);
+    text.push_str(TAIL);
+    text
+}
+
+/// Names and architectures have only letters, digits and `.+-:`: nothing to quote.
+const HEAD: &str = r#"cd /
+preinst() {
+  echo "Preparing $1:$2 ..."
+  DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
+  DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 DPKG_MAINTSCRIPT_DEBUG=0 DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg \
+    "/var/lib/dpkg/info/$3.preinst" install && return
+  echo "rbld: the preinst script of $1 failed with status $?"
+  exit 1
+}
+unpack() {
+  dpkg --force-unsafe-io --force-depends --unpack "$2" && return
+  echo "rbld: the unpacking of $1 failed with status $?"
+  exit 1
+}
+"#;
+
+const TAIL: &str = "exec dpkg --force-unsafe-io --abort-after=100000 --configure -a\n";
+
+/// Runs the script over the unpacked root.
+pub(super) fn run(
+    setting: &Setting<'_>,
+    parts: &[Part],
+    order: &[usize],
+    task: &Task,
+    debs: &dyn Fn(&Part) -> PathBuf,
+) -> Result<Configured> {
+    let mounts = parts.iter().filter(|part| part.diverts());
+    let mounts =
+        mounts.map(|part| Mount { from: debs(part), at: format!("{PACKAGES}/{}.deb", part.package.digest) });
+    let mut log = Log::new(setting.log)?;
+    let mut lines = Lines { task, rest: Vec::new() };
+    let finished = setting.executor.run(Request {
+        root: Root::Overlay { lower: setting.lower },
+        scratch: setting.scratch,
+        arch: setting.arch,
+        emulator: setting.emulator,
+        mounts: mounts.collect(),
+        copies: Vec::new(),
+        argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script(parts, order)],
+        env: variables(),
+        cwd: "/".to_owned(),
+        user: User::Root,
+        timeout: Some(LIMIT),
+        log: &mut |bytes| {
+            lines.take(bytes);
+            log.take(bytes);
+        },
+        cancel: setting.cancel,
+    })?;
+    let text = log.finish()?;
+    let told = |failure: Failure| explain(failure, &text, setting.log);
+    match finished.exit {
+        Exit::Cancelled => {
+            return Err(Failure::new(Kind::Interrupted(2), "interrupted while packages were configured"));
+        }
+        Exit::Timeout => {
+            let hours = LIMIT.as_secs() / 3600;
+            return Err(told(Failure::build(format!(
+                "configuring the packages took more than {hours} hours"
+            ))));
+        }
+        Exit::Signal(signal) => {
+            return Err(told(Failure::build(format!(
+                "configuring the packages was ended by signal {signal}"
+            ))));
+        }
+        Exit::Code(_) => {}
+    }
+    let code = if let Exit::Code(code) = finished.exit { code } else { 0 };
+    let status = finished.upper.join(dpkg::ADMIN).join("status");
+    let status = std::fs::read(&status).unwrap_or_default();
+    let mut unfinished = dpkg::unfinished(&String::from_utf8_lossy(&status));
+    if status.is_empty() {
+        // No package got so far that dpkg wrote the file anew.
+        unfinished = parts.iter().map(|part| state(&part.package.name, "unpacked")).collect();
+    }
+    match (code, unfinished.is_empty()) {
+        (0, true) => Ok(Configured { upper: finished.upper, isolation: finished.isolation }),
+        _ => Err(failed(code, &unfinished, &text, setting.log)),
+    }
+}
+
+fn state(package: &str, state: &str) -> State {
+    State { package: package.to_owned(), state: state.to_owned() }
+}
+
+/// The environment of the scripts.
+fn variables() -> BTreeMap<String, String> {
+    let epoch = EPOCH.to_string();
+    let fixed = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/root"),
+        ("LC_ALL", "C.UTF-8"),
+        ("TZ", "UTC"),
+        ("TERM", "dumb"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
+        ("DEBCONF_NOWARNINGS", "yes"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("SOURCE_DATE_EPOCH", &epoch),
+    ];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The failure of the first package that failed by itself; the rest mostly waited for it.
+fn failed(code: i32, unfinished: &[State], log: &str, path: &Path) -> Failure {
+    let culprit = culprit(log);
+    let message = match &culprit {
+        Some((package, script)) => format!("the {script} script of the package `{package}` failed"),
+        None => match unfinished.first() {
+            Some(first) => format!("the package `{}` stayed {}", first.package, first.state),
+            None => format!("dpkg ended with status {code} though every package is installed"),
+        },
+    };
+    let mut failure = Failure::build(message);
+    if !unfinished.is_empty() {
+        let shown: Vec<String> =
+            unfinished.iter().take(8).map(|state| format!("{} ({})", state.package, state.state)).collect();
+        let more = if unfinished.len() > shown.len() {
+            format!(" and {} more", unfinished.len() - shown.len())
+        } else {
+            String::new()
+        };
+        failure = failure.fact(format!("not installed: {}{more}", shown.join(", ")));
+    }
+    explain(failure, log, path)
+}
+
+/// Which script of which package the log blames first.
+fn culprit(log: &str) -> Option<(String, String)> {
+    let mut lines = log.lines();
+    while let Some(line) = lines.next() {
+        if let Some(rest) = line.strip_prefix("rbld: the preinst script of ") {
+            return Some((rest.split(' ').next()?.to_owned(), "preinst".to_owned()));
+        }
+        if let Some(rest) = line.strip_prefix("rbld: the unpacking of ") {
+            return Some((rest.split(' ').next()?.to_owned(), "preinst".to_owned()));
+        }
+        let Some(rest) = line.strip_prefix("dpkg: error processing package ") else { continue };
+        let package = rest.split(' ').next()?.to_owned();
+        let why = lines.next().unwrap_or_default();
+        if why.contains("dependency problems") {
+            continue;
+        }
+        let script = if why.contains("post-installation") || why.contains("postinst") {
+            "postinst"
+        } else {
+            "maintainer"
+        };
+        return Some((package, script.to_owned()));
+    }
+    None
+}
+
+/// Adds the end of the log, up to where it blames somebody, and where the whole is.
+fn explain(failure: Failure, log: &str, path: &Path) -> Failure {
+    let lines: Vec<&str> = log.lines().collect();
+    let blame =
+        |line: &&str| line.starts_with("dpkg: error processing package") || line.starts_with("rbld: the ");
+    let end = lines.iter().position(|line| blame(line)).map_or(lines.len(), |at| (at + 2).min(lines.len()));
+    let start = end.saturating_sub(20);
+    let failure = lines[start..end].iter().fold(failure, |failure, line| failure.fact(format!("| {line}")));
+    let failure = failure.fact(format!("the whole log: {}", path.display()));
+    failure.help("a script that needs a service, a network or a second user can't run in an environment: leave out its package")
+}
+
+/// The log: all of it in a file, its end in memory.
+struct Log {
+    file: std::fs::File,
+    path: PathBuf,
+    end: Vec<u8>,
+    failed: Option<std::io::Error>,
+}
+
+impl Log {
+    fn new(path: &Path) -> Result<Log> {
+        let file = std::fs::File::create(path).doing(|| format!("write the log {}", path.display()))?;
+        Ok(Log { file, path: path.to_owned(), end: Vec::new(), failed: None })
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        if let Err(error) = std::io::Write::write_all(&mut self.file, bytes) {
+            self.failed.get_or_insert(error);
+        }
+        self.end.extend_from_slice(bytes);
+        if self.end.len() > 2 * LOG_LIMIT {
+            self.end.drain(..self.end.len() - LOG_LIMIT);
+        }
+    }
+
+    fn finish(self) -> Result<String> {
+        match self.failed {
+            None => Ok(String::from_utf8_lossy(&self.end).into_owned()),
+            Some(error) => Err(Failure::io(format!("write the log {}", self.path.display()), &error)),
+        }
+    }
+}
+
+/// Hands whole lines to the progress.
+struct Lines<'a> {
+    task: &'a Task,
+    rest: Vec<u8>,
+}
+
+impl Lines<'_> {
+    fn take(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            self.task.line(&String::from_utf8_lossy(&self.rest[..end]));
+            self.rest.drain(..=end);
+        }
+        // A line without an end must not fill the memory.
+        if self.rest.len() > 1 << 16 {
+            self.rest.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "configure_tests.rs"]
+mod tests;

@@ -1,0 +1,222 @@
+//! The packages of an environment, each taken apart once, ever.
+//!
+//! A package's two trees are a realisation under a key made of the `.deb`'s digest alone, so
+//! any other environment finds them. New ones are fetched by some threads and unpacked by as
+//! many as there are cores, the greatest first; all are committed together, whole or not at all.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rbld_lang::derivation::{ArchiveId, DerivationId, Package};
+use rbld_lang::digest::{Digest, Hasher, Manifest};
+
+use super::package::{Member, Part};
+use super::{Tools, deb};
+use crate::failure::{Doing, Failure, Kind, Result};
+use crate::progress::Task;
+use crate::store::tree::{self, Folder, Node};
+use crate::store::{Batch, Object, Realisation, Store};
+
+/// Brings the file of a package of an archive; called by several threads. The path must stay until the
+/// environment is realised; whether its bytes are the right ones is checked again.
+pub type Fetch<'a> = dyn Fn(&ArchiveId, &Package) -> Result<PathBuf> + Sync + 'a;
+
+/// A change of how packages are taken apart is a change of this.
+const FORMAT: &str = "rbld-package-1";
+
+/// How many files are brought at once.
+const FETCHERS: usize = 4;
+
+/// The greatest control member, in bytes.
+const MEMBER_LIMIT: u64 = 64 << 20;
+
+/// The parts of the packages, in their order; those not in the store yet are fetched and unpacked.
+pub(super) fn parts(
+    packages: &[Package],
+    archive: &ArchiveId,
+    tools: Tools<'_>,
+    task: &Task,
+) -> Result<Vec<Part>> {
+    let mut found: Vec<Option<Part>> = Vec::new();
+    let mut missing = Vec::new();
+    for (index, package) in packages.iter().enumerate() {
+        let part = stored(package, tools.store)?;
+        if part.is_none() {
+            missing.push(index);
+        }
+        found.push(part);
+    }
+    // The greatest first: the last one to end decides when all have.
+    missing.sort_by_key(|index| (std::cmp::Reverse(packages[*index].size), *index));
+    if !missing.is_empty() {
+        task.expect(missing.iter().map(|index| packages[*index].size).sum());
+        let batch = tools.store.batch()?;
+        let line = Line::new(packages, &missing);
+        let new = line.run(archive, tools, task, &batch)?;
+        let realisations: Vec<(DerivationId, Realisation)> = new
+            .iter()
+            .map(|(index, object)| (DerivationId(key(&packages[*index])), object.clone()))
+            .collect();
+        batch.commit(&realisations)?;
+        for (index, _) in new {
+            found[index] = stored(&packages[index], tools.store)?;
+        }
+    }
+    let lost = || Failure::world("a package that was just unpacked isn't in the store");
+    found.into_iter().map(|part| part.ok_or_else(lost)).collect()
+}
+
+/// The key of a package's trees.
+fn key(package: &Package) -> Digest {
+    let mut hasher = Hasher::new(FORMAT);
+    hasher.field("deb", package.digest.as_bytes());
+    hasher.finish()
+}
+
+/// A package that was taken apart before.
+fn stored(package: &Package, store: &Store) -> Result<Option<Part>> {
+    let Some(realisation) = store.realisation(key(package))? else { return Ok(None) };
+    let tree = |name: &str| realisation.outputs.get(name).map(Object::digest);
+    let (Some(control), Some(data)) = (tree("control"), tree("data")) else { return Ok(None) };
+    let control = tree::read(store, control)?;
+    let mut members = BTreeMap::new();
+    for (name, node) in control.entries {
+        if let Node::File { digest, .. } = node {
+            let bytes = store.read_blob(digest, MEMBER_LIMIT)?;
+            members.insert(name, Member { node, bytes });
+        }
+    }
+    Part::new(package.clone(), members, tree::read(store, data)?).map(Some)
+}
+
+/// The line of packages from the mirror to the store.
+struct Line<'a> {
+    packages: &'a [Package],
+    /// Indexes of what is to be done, in order.
+    todo: &'a [usize],
+    /// The next of `todo` to fetch.
+    next: AtomicUsize,
+    stop: AtomicBool,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Fetched, to be unpacked.
+    waiting: Vec<(usize, PathBuf)>,
+    /// How many fetchers still work.
+    fetching: usize,
+    done: Vec<(usize, Realisation)>,
+    /// The failure of the first package in the list that failed.
+    failed: Option<(usize, Failure)>,
+}
+
+impl<'a> Line<'a> {
+    fn new(packages: &'a [Package], todo: &'a [usize]) -> Line<'a> {
+        let shared = Mutex::new(Shared { fetching: FETCHERS, ..Shared::default() });
+        Line {
+            packages,
+            todo,
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            shared,
+            changed: Condvar::new(),
+        }
+    }
+
+    fn run(
+        self,
+        archive: &ArchiveId,
+        tools: Tools<'_>,
+        task: &Task,
+        batch: &Batch,
+    ) -> Result<Vec<(usize, Realisation)>> {
+        let unpackers = std::thread::available_parallelism().map_or(2, |count| count.get());
+        std::thread::scope(|scope| {
+            for _ in 0..FETCHERS {
+                scope.spawn(|| self.fetch(archive, tools));
+            }
+            for _ in 1..unpackers {
+                scope.spawn(|| self.unpack(task, batch));
+            }
+            self.unpack(task, batch);
+        });
+        let mut shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, failure)) = shared.failed {
+            return Err(failure);
+        }
+        if tools.cancel.is_set() {
+            return Err(Failure::new(Kind::Interrupted(2), "interrupted while packages were unpacked"));
+        }
+        shared.done.sort_by_key(|(index, _)| *index);
+        Ok(shared.done)
+    }
+
+    fn fetch(&self, archive: &ArchiveId, tools: Tools<'_>) {
+        while !self.stop.load(Ordering::Relaxed) && !tools.cancel.is_set() {
+            let Some(&index) = self.todo.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
+            match (tools.fetch)(archive, &self.packages[index]) {
+                Ok(path) => self.with(|shared| shared.waiting.push((index, path))),
+                Err(failure) => self.fail(index, failure),
+            }
+        }
+        self.with(|shared| shared.fetching -= 1);
+    }
+
+    fn unpack(&self, task: &Task, batch: &Batch) {
+        while let Some((index, path)) = self.take() {
+            let package = &self.packages[index];
+            match take_apart(package, &path, batch) {
+                Ok(realisation) => self.with(|shared| shared.done.push((index, realisation))),
+                Err(failure) => self.fail(index, failure),
+            }
+            task.advance(package.size);
+        }
+    }
+
+    /// The next package that was fetched; none when there will be no more.
+    fn take(&self) -> Option<(usize, PathBuf)> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            if !shared.waiting.is_empty() {
+                return Some(shared.waiting.remove(0));
+            }
+            if shared.fetching == 0 {
+                return None;
+            }
+            shared = self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn fail(&self, index: usize, failure: Failure) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.with(|shared| {
+            if shared.failed.as_ref().is_none_or(|(at, _)| index < *at) {
+                shared.failed = Some((index, failure));
+            }
+        });
+    }
+
+    fn with(&self, act: impl FnOnce(&mut Shared)) {
+        act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+}
+
+fn take_apart(package: &Package, path: &std::path::Path, batch: &Batch) -> Result<Realisation> {
+    let mut file = File::open(path).doing(|| format!("open the package {}", path.display()))?;
+    let deb = deb::unpack(&mut file, package, batch)?;
+    let write = |folder: &Folder| tree::write(batch, folder);
+    let outputs = BTreeMap::from([
+        ("control".to_owned(), write(&deb.control)?),
+        ("data".to_owned(), write(&deb.data)?),
+    ]);
+    Ok(Realisation { key: key(package), outputs, facts: BTreeMap::new() })
+}

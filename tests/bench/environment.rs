@@ -1,0 +1,102 @@
+//! Realises an environment from `.deb` files on this disk: for timing, and for comparing trees.
+//!
+//! `environment STORE ARCH [EMULATOR.deb] -- DEB…` prints the tree's digest and what it took; `tests/bench/environment.sh`
+//! runs it beside mmdebstrap.
+
+#![expect(clippy::print_stdout, reason = "a program that prints its result")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use rbld::environment::{self, Tools};
+use rbld::executor::{Cancel, Embedded, host_arch};
+use rbld::failure::{Doing, Failure, Result};
+use rbld::progress::Progress;
+use rbld::sandbox::helper;
+use rbld::store::{Store, tree};
+use rbld_lang::derivation::{Arch, ArchiveId, ENVIRONMENT_RULES, Emulator, Environment, Package};
+use rbld_lang::digest::Digest;
+
+fn package(path: &Path) -> Result<Package> {
+    let reading = || format!("read {}", path.display());
+    let output =
+        Command::new("dpkg-deb").arg("-f").arg(path).args(["Package", "Version", "Architecture"]).output();
+    let text = String::from_utf8_lossy(&output.doing(reading)?.stdout).into_owned();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.map(str::to_owned).ok_or_else(|| Failure::input(format!("{} has no {name}", path.display())))
+    };
+    let bytes = std::fs::read(path).doing(reading)?;
+    Ok(Package {
+        name: field("Package")?,
+        arch: field("Architecture")?,
+        version: field("Version")?,
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+        path: path.display().to_string(),
+    })
+}
+
+fn run() -> Result<()> {
+    let usage = || Failure::input("usage: environment STORE ARCH [EMULATOR.deb] -- DEB…");
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().ok_or_else(usage);
+    let (store, arch) = (next()?, next()?);
+    let arch = Arch::from_name(&arch).ok_or_else(usage)?;
+    let mut emulator = None;
+    loop {
+        match next()?.as_str() {
+            "--" => break,
+            deb => emulator = Some(package(Path::new(deb))?),
+        }
+    }
+    let mut packages = arguments.map(|path| package(Path::new(&path))).collect::<Result<Vec<_>>>()?;
+    packages.sort();
+    let archive = ArchiveId { name: "debian".to_owned(), instant: 0 };
+    let host = host_arch().ok_or_else(|| Failure::world("this machine's architecture is unknown"))?;
+    let env = Environment {
+        arch,
+        archive: archive.clone(),
+        packages,
+        rules: ENVIRONMENT_RULES,
+        emulator: emulator.map(|package| Emulator { host, package, archive }),
+        expected: None,
+        request: Digest::of(b""),
+    };
+    let store = Store::open(Path::new(&store))?;
+    let begun = Instant::now();
+    let realisation = environment::realise(
+        &env,
+        Tools {
+            store: &store,
+            executor: &Embedded::new(),
+            fetch: &|_, package| Ok(PathBuf::from(&package.path)),
+            progress: &Progress::silent(),
+            cancel: &Cancel::new()?,
+        },
+    )?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let out = realisation.outputs["out"].digest();
+    println!("tree {out}");
+    println!("seconds {seconds:.2}");
+    let facts: &BTreeMap<String, String> = &realisation.facts;
+    println!("facts {facts:?}");
+    let ready = Instant::now();
+    println!("root {}", store.ready(out)?.display());
+    println!("seconds to make it ready {:.2}", ready.elapsed().as_secs_f64());
+    println!("entries {}", tree::read(&store, out)?.nodes().count());
+    Ok(())
+}
+
+fn main() {
+    // The sandbox's helper process is this very program.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == helper::ARGUMENT) {
+        helper::main();
+    }
+    if let Err(failure) = run() {
+        println!("{failure}");
+        std::process::exit(failure.exit_code());
+    }
+}
