@@ -10,6 +10,8 @@ mod mistake;
 mod parser;
 mod recover;
 #[cfg(test)]
+mod spec;
+#[cfg(test)]
 mod tests;
 mod text;
 mod tokens;
