@@ -97,3 +97,32 @@ impl Release {
         self.names.iter().any(|name| name == suite)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signed_facts_are_read() {
+        let keyring = Keyring::from_bytes(include_bytes!("fixtures/keyring.gpg"));
+        let bytes = include_bytes!("fixtures/subkey.asc");
+        let instant = date::parse("Thu, 01 Jul 2021 00:00:00 UTC").unwrap();
+        let release = Release::read(bytes, &keyring, instant).unwrap();
+        assert_eq!(release.digest, Digest::of(bytes));
+        assert_eq!(date::instant(release.date), "2021-01-01T00:00:00Z");
+        assert!(release.is("pebble") && release.is("stable") && !release.is("sid"));
+        assert!(release.by_hash && release.all_included && release.valid_until.is_none());
+        assert_eq!(release.file("main/binary-amd64/Packages"), Some((Digest::of(b""), 0)));
+        assert_eq!(release.file("main/binary-arm64/Packages"), None);
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused() {
+        let keyring = Keyring::from_bytes(include_bytes!("fixtures/keyring.gpg"));
+        for bytes in [&b""[..], b"\xff\xfe", b"Date: Fri, 01 Jan 2021 00:00:00 UTC\n"] {
+            assert!(Release::read(bytes, &keyring, 0).is_err());
+        }
+        assert!(Release::parse("Date: yesterday\nSHA256:\n", Digest::of(b""), String::new()).is_err());
+        assert!(Release::parse("Suite: x\n", Digest::of(b""), String::new()).is_err());
+    }
+}

@@ -146,14 +146,19 @@ fn made_well(signature: &Signature, instant: i64) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a key that was made at a time and lives so long was valid at an instant.
-fn alive(key: &impl KeyDetails, by: &Signature, instant: i64) -> Result<(), String> {
+/// Whether a key was valid at an instant by the signatures that say how long it lives; the shortest counts.
+fn alive<'s>(
+    key: &impl KeyDetails,
+    by: impl IntoIterator<Item = &'s Signature>,
+    instant: i64,
+) -> Result<(), String> {
     let made = i64::from(key.created_at().as_secs());
     if made > instant {
         return Err("its key was made after the instant".to_owned());
     }
-    let life = by.key_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
-    if life > 0 && made + life <= instant {
+    let lives =
+        by.into_iter().filter_map(Signature::key_expiration_time).map(|life| i64::from(life.as_secs()));
+    if lives.filter(|life| *life > 0).min().is_some_and(|life| made + life <= instant) {
         return Err("its key had expired by the instant".to_owned());
     }
     Ok(())
@@ -182,21 +187,27 @@ fn good_algorithm(key: &impl KeyDetails) -> Result<(), String> {
     }
 }
 
-/// What a primary key says of itself: the latest of its own signatures on itself or on its names.
-fn self_signature(key: &SignedPublicKey) -> Option<&Signature> {
-    let direct = key.details.direct_signatures.iter().filter(|one| one.verify_key(&key.primary_key).is_ok());
+/// What a primary key says of itself: the latest of its signatures on its names, and the latest on itself
+/// alone (which often says nothing but who may revoke it).
+fn self_signatures(key: &SignedPublicKey) -> Vec<&Signature> {
     let names = key.details.users.iter().flat_map(|user| {
         user.signatures.iter().filter(|one| {
             one.is_certification()
                 && one.verify_certification(&key.primary_key, Tag::UserId, &user.id).is_ok()
         })
     });
-    direct.chain(names).filter(|one| strong(one)).max_by_key(|one| created(one))
+    let alone = key.details.direct_signatures.iter().filter(|one| one.verify_key(&key.primary_key).is_ok());
+    let on_names = names.filter(|one| strong(one)).max_by_key(|one| created(one));
+    let on_itself = alone.filter(|one| strong(one)).max_by_key(|one| created(one));
+    on_names.into_iter().chain(on_itself).collect()
 }
 
 fn primary_is_valid(key: &SignedPublicKey, instant: i64) -> Result<(), String> {
     good_algorithm(&key.primary_key)?;
-    let Some(own) = self_signature(key) else { return Err("its key doesn't vouch for itself".to_owned()) };
+    let own = self_signatures(key);
+    if own.is_empty() {
+        return Err("its key doesn't vouch for itself".to_owned());
+    }
     alive(&key.primary_key, own, instant)?;
     let revocations = key.details.revocation_signatures.iter();
     if revocations.filter(|one| one.verify_key(&key.primary_key).is_ok()).any(|one| revoked(one, instant)) {
@@ -207,9 +218,10 @@ fn primary_is_valid(key: &SignedPublicKey, instant: i64) -> Result<(), String> {
 
 fn primary_may_sign(key: &SignedPublicKey, instant: i64) -> Result<(), String> {
     primary_is_valid(key, instant)?;
-    match self_signature(key) {
-        Some(own) if own.key_flags().sign() => Ok(()),
-        _ => Err("its key isn't one for signing".to_owned()),
+    if self_signatures(key).first().is_some_and(|own| own.key_flags().sign()) {
+        Ok(())
+    } else {
+        Err("its key isn't one for signing".to_owned())
     }
 }
 
@@ -229,9 +241,87 @@ fn subkey_may_sign(key: &SignedPublicKey, subkey: &SignedPublicSubKey, instant: 
     if !back.is_some_and(|back| back.verify_primary_key_binding(&subkey.key, &key.primary_key).is_ok()) {
         return Err("its subkey doesn't agree to be bound".to_owned());
     }
-    alive(&subkey.key, binding, instant)?;
+    alive(&subkey.key, [binding], instant)?;
     if of(SignatureType::SubkeyRevocation).any(|one| revoked(one, instant)) {
         return Err("its subkey was revoked".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::date;
+
+    // Made once with gpg and `--faked-system-time`: keys of 2020, texts signed in January 2021, one in 2025;
+    // `compromised` and `replaced` were revoked in January 2024, `shortlived` ends with 2021, `stranger` isn't
+    // in the keyring.
+    const KEYS: &[u8] = include_bytes!("fixtures/keyring.gpg");
+
+    fn at(year: i64) -> i64 {
+        date::parse(&format!("Thu, 01 Jul {year} 00:00:00 UTC")).unwrap()
+    }
+
+    fn check(message: &str, year: i64) -> Result<String, String> {
+        let keyring = Keyring::from_bytes(KEYS);
+        keyring.check(message, at(year)).map(|signed| signed.signer).map_err(|why| why.join("; "))
+    }
+
+    #[test]
+    fn primary_keys_and_subkeys_sign() {
+        let primary = check(include_str!("fixtures/primary.asc"), 2021).unwrap();
+        let subkey = check(include_str!("fixtures/subkey.asc"), 2021).unwrap();
+        assert_eq!((primary.len(), subkey.len()), (40, 40));
+        assert_ne!(primary, subkey);
+        assert_eq!(check(include_str!("fixtures/two.asc"), 2021).unwrap(), subkey);
+    }
+
+    #[test]
+    fn a_key_counts_as_of_the_instant() {
+        let shortlived = include_str!("fixtures/shortlived.asc");
+        assert!(check(shortlived, 2021).is_ok());
+        assert!(check(shortlived, 2022).unwrap_err().contains("had expired"));
+        let replaced = include_str!("fixtures/replaced.asc");
+        assert!(check(replaced, 2023).is_ok());
+        assert!(check(replaced, 2024).unwrap_err().contains("was revoked"));
+        assert!(check(include_str!("fixtures/compromised.asc"), 2021).unwrap_err().contains("was revoked"));
+        let later = include_str!("fixtures/later.asc");
+        assert!(check(later, 2024).unwrap_err().contains("after the instant"));
+        assert!(check(later, 2025).is_ok());
+        assert!(check(include_str!("fixtures/primary.asc"), 2031).is_err());
+    }
+
+    #[test]
+    fn weak_foreign_and_damaged_signatures_do_not_count() {
+        assert!(check(include_str!("fixtures/weak.asc"), 2021).unwrap_err().contains("too weak"));
+        assert!(check(include_str!("fixtures/stranger.asc"), 2021).unwrap_err().contains("no such key"));
+        let good = include_str!("fixtures/primary.asc");
+        assert!(check(&good.replace("pebble", "pebbly"), 2021).unwrap_err().contains("doesn't fit the text"));
+        assert!(check(&format!("Suite: evil\n{good}"), 2021).is_err());
+        assert!(check(&format!("{good}Suite: evil\n"), 2021).is_err());
+        for cut in (0..good.len()).step_by(7) {
+            assert!(check(&good[..cut], 2021).is_err());
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_the_text_between_the_marks() {
+        let signed = Keyring::from_bytes(KEYS).check(include_str!("fixtures/primary.asc"), at(2021)).unwrap();
+        assert!(
+            signed.text.starts_with("Origin: Test\n") && !signed.text.contains('\r'),
+            "{:?}",
+            signed.text
+        );
+    }
+
+    #[test]
+    fn the_embedded_keyrings_are_whole() {
+        let keyring = Keyring::of("debian").unwrap();
+        assert_eq!(keyring.keys.len(), 32);
+        let valid = |year| keyring.keys.iter().filter(|key| primary_is_valid(key, at(year)).is_ok()).count();
+        // 10 (three), 11, 12 and 13 in 2026; no key without an end counts for ever.
+        assert_eq!(valid(2026), 12);
+        assert_eq!(valid(2040), 0);
+        assert!(Keyring::of("nonesuch").is_none());
+    }
 }
