@@ -24,7 +24,8 @@ use crate::sandbox::Feature;
 pub use cancel::Cancel;
 pub use embedded::{Embedded, check_arch, host_arch};
 pub use outputs::{Collected, Entry, collect_file, collect_files};
-pub use stage::{FIXED_TIME, remove_work};
+pub use stage::FIXED_TIME;
+pub(crate) use stage::open_up;
 
 /// What becomes the root filesystem.
 #[derive(Clone, Copy, Debug)]

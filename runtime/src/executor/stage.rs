@@ -1,7 +1,7 @@
 //! The scratch folder of one run: what is in place before the sandbox is made, and tidying up after it.
 //!
-//! Folders: `upper` (the writable layer), `work` and `lower` (overlay's own), `root` (where it is mounted); for a
-//! writable root `tmp` and `build` instead of a layer. Places that the sandbox mounts on are made here.
+//! Folders: `upper` (the writable layer), `work` (overlay's own), `root` (where it is mounted); for a writable
+//! root `tmp` and `build` instead of a layer. Places that the sandbox mounts on are made here.
 
 use std::fs::File;
 use std::io;
@@ -38,7 +38,7 @@ pub(super) fn stage(request: &Request<'_>) -> Result<Staged> {
     for mount in request.mounts.iter().chain(&request.copies) {
         check_place(&mount.at)?;
     }
-    for name in ["root", "lower", "upper", "work"] {
+    for name in ["root", "upper", "work"] {
         let path = request.scratch.join(name);
         std::fs::create_dir(&path).doing(|| format!("make the folder `{}`", path.display()))?;
     }
@@ -127,19 +127,12 @@ impl Staged {
                 }
             }
         }
-        remove_work(scratch);
+        open_up(&scratch.join("work"));
     }
 }
 
-/// Removes overlay's work folder from a scratch folder: the kernel leaves one of mode 000 in it, which an
-/// ordinary user can only remove after changing that.
-pub fn remove_work(scratch: &Path) {
-    let work = scratch.join("work");
-    open_up(&work);
-    let _ = std::fs::remove_dir_all(&work);
-}
-
-fn open_up(folder: &Path) {
+/// Makes overlay's work folder one that its owner can remove: the kernel leaves a folder of mode 000 in it.
+pub(crate) fn open_up(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -103,8 +103,9 @@ fn base(base: &Base) -> Result<(), Stumble> {
     match base {
         Base::Overlay(lower) => {
             let tree = clone_mount(lower).during(Feature::Root, "open the environment's folder")?;
-            move_to(tree, "lower").during(Feature::Root, "mount the environment's folder")?;
-            let options = c"lowerdir=lower,upperdir=upper,workdir=work,userxattr,volatile";
+            // The overlay covers the place that it takes its lower layer from.
+            move_to(tree, "root").during(Feature::Root, "mount the environment's folder")?;
+            let options = c"lowerdir=root,upperdir=upper,workdir=work,userxattr,volatile";
             let flags = MountFlags::NOSUID | MountFlags::NODEV;
             rustix::mount::mount("overlay", "root", "overlay", flags, options)
                 .during(Feature::Overlay, "put a writable layer over the environment")

@@ -141,7 +141,8 @@ pub fn probe_with(helper: &Path, folder: &Path) -> Grade {
         Err(_) => ask(helper, None),
     };
     if let Ok(scratch) = scratch {
-        crate::executor::remove_work(scratch.path());
+        // The folder of mode 000 that overlay leaves would stay.
+        crate::executor::open_up(&scratch.path().join("work"));
     }
     let tried = |wanted: Feature| {
         messages.as_ref().ok().and_then(|messages| {
@@ -228,6 +229,13 @@ pub(crate) fn setting(stumble: &Stumble) -> Option<String> {
     }
 }
 
+/// CAP_SETFCAP's number.
+const SETFCAP: u32 = 31;
+
+fn has_capability(number: u32) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.bits() & (1 << number) != 0)
+}
+
 fn namespace_setting(feature: Feature, errno: Errno) -> Option<String> {
     let read = |name: &str| {
         std::fs::read_to_string(format!("/proc/sys/{name}")).ok().map(|text| text.trim().to_owned())
@@ -245,6 +253,10 @@ fn namespace_setting(feature: Feature, errno: Errno) -> Option<String> {
     }
     if errno == Errno::INVAL || errno == Errno::NOSYS {
         return Some(format!("this kernel was built without a {}", feature.name()));
+    }
+    // The kernel wants this of a root whose uid gets a new name; containers usually leave it.
+    if rustix::process::geteuid().is_root() && !has_capability(SETFCAP) {
+        return Some("as root it needs CAP_SETFCAP: start the container with `--cap-add SETFCAP`, or run rbld as an ordinary user".to_owned());
     }
     if read("kernel/unprivileged_userns_clone").is_some_and(|value| value == "0") {
         return Some("`sysctl -w kernel.unprivileged_userns_clone=1`".to_owned());

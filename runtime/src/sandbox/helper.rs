@@ -85,7 +85,7 @@ fn run(mut control: UnixStream, setup: &Setup) {
 
 /// Makes the namespaces and forks the first process of the new ones.
 fn begin(control: &mut UnixStream, setup: &Setup) -> Result<Pid, Stumble> {
-    enter_user(setup.id)?;
+    enter_user(0)?;
     let mut missing = Vec::new();
     let hard = [
         (UnshareFlags::NEWNS, Feature::Mount),
@@ -204,6 +204,11 @@ fn prepare(
     let machine = if native_32(setup.arch) { PERSONA_LINUX32 } else { 0 };
     let persona = libc::ADDR_NO_RANDOMIZE | machine;
     missing.extend(sys::set_personality(persona).during(Feature::Personality, "fix addresses").err());
+    if setup.id != 0 {
+        // A second one inside the first, which keeps owning the mounts and everything else: only uid 0 can
+        // register an emulator, and a build's uid is another.
+        enter_user(setup.id)?;
+    }
     privileges::drop_all()?;
     die_with_parent().during(Feature::Pid, "ask to end with rbld")?;
     let machines = Machine::of_host();
@@ -374,7 +379,7 @@ fn try_one(feature: Feature, scratch: Option<&std::path::Path>) -> Result<(), St
             rustix::thread::set_no_new_privs(true).during(feature, "refuse new privileges")?;
             return sys::install_filter(&program).during(feature, "filter system calls");
         }
-        _ => enter_user(1000)?,
+        _ => enter_user(0)?,
     }
     match feature {
         Feature::Mount => enter_namespace(UnshareFlags::NEWNS, feature),

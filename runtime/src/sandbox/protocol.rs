@@ -48,7 +48,7 @@ pub(crate) struct Setup {
     pub(crate) emulator: Option<PathBuf>,
     /// What becomes the root.
     pub(crate) base: Base,
-    /// A prepared folder: `root` and, for an overlay, `lower`, `upper` and `work` are in it.
+    /// A prepared folder: `root` and, for an overlay, `upper` and `work` are in it.
     pub(crate) scratch: PathBuf,
     /// What is mounted on places that exist in the root by now.
     pub(crate) binds: Vec<Bind>,
