@@ -253,8 +253,7 @@ impl Builder<'_> {
     fn text(&mut self, pair: Pair<'_, Rule>, depth: usize) -> ExprKind {
         let written = pair.as_str();
         let lines = pair.as_rule() != Rule::string;
-        // The opening quotes are taken greedily and the first run of as many closes: none is at the content's edges.
-        let content = if lines { written.trim_start_matches('@').trim_matches('"') } else { "" };
+        let content = if lines { text::content(written) } else { "" };
         if lines {
             self.lines(&pair, content);
         }
@@ -280,7 +279,7 @@ impl Builder<'_> {
     /// What is wrong with the lines of a text, if anything: one that starts beside the quotes, one in column 0.
     fn lines(&mut self, pair: &Pair<'_, Rule>, content: &str) {
         let whole = self.span(pair);
-        let from = pair.as_str().find(content).unwrap_or(0) as u32;
+        let from = (pair.as_str().len() - pair.as_str().trim_start_matches(['@', '"']).len()) as u32;
         let opening = Span { end: whole.start + from, ..whole };
         if text::starts_late(content) {
             let message = "a text of several lines begins on the line after its quotes";

@@ -174,22 +174,39 @@ impl Cause<'_> {
                         self.glued_text(token, before).unwrap_or_else(|| self.unclosed_string(token)),
                     );
                 }
-                Kind::Text { closed: false } => {
-                    let at = usize::from(self.str(token).starts_with('@'));
-                    let count = tokens::quotes(self.text.as_bytes(), token.start + at);
-                    let quotes = "\"".repeat(count);
-                    let span = self.span(token.start, token.start + at + count);
-                    let message = format!("the text that {quotes} opens is never closed");
-                    return Some(
-                        Diagnostic::error(codes::TEXT, message, span, "opened here")
-                            .label(self.span(token.end, token.end), "no closing quotes up to here")
-                            .help(format!("write {quotes} on a line by itself after its last line, and indent all lines of it")),
-                    );
-                }
+                Kind::Text { closed: false } => return Some(self.unclosed_text(token)),
                 _ => {}
             }
         }
         None
+    }
+
+    fn unclosed_text(&self, token: &Token) -> Diagnostic {
+        let at = usize::from(self.str(token).starts_with('@'));
+        let count = tokens::quotes(self.text.as_bytes(), token.start + at);
+        let quotes = "\"".repeat(count);
+        let span = self.span(token.start, token.start + at + count);
+        let message = format!("the text that {quotes} opens is never closed");
+        let diagnostic = Diagnostic::error(codes::TEXT, message, span, "opened here");
+        if count >= 6
+            && self.text[token.start..].lines().next().is_some_and(|line| line.trim_end().ends_with('"'))
+        {
+            return diagnostic.help("an empty text is `\"\"`: six quotes open a text that six quotes close");
+        }
+        // What ended it: the next line that begins an item, if there is one.
+        let rest = &self.text[token.end..];
+        let next = rest.find(|c: char| !c.is_whitespace()).map(|blank| token.end + blank);
+        let diagnostic = match next {
+            Some(next) => {
+                let word = self.text[next..].split_whitespace().next().unwrap_or("");
+                diagnostic
+                    .label(self.span(next, next + word.len()), "an item begins here, so the text ends before")
+            }
+            None => diagnostic.label(self.span(token.end, token.end), "no closing quotes up to here"),
+        };
+        diagnostic.help(format!(
+            "write {quotes} on a line by itself after the text's last line, and indent all lines of it"
+        ))
     }
 
     fn unclosed_string(&self, token: &Token) -> Diagnostic {

@@ -29,6 +29,9 @@ pub const EDITION: u32 = 1;
 /// How large a file may be, in bytes.
 const SIZE: usize = 16 << 20;
 
+/// How many errors of one file are said one by one.
+const SHOWN: usize = 50;
+
 /// How deep brackets may nest.
 const BRACKETS: usize = 128;
 
@@ -52,10 +55,13 @@ pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
     for chunk in chunks {
         let mut found = Vec::new();
         tree.items.extend(item(file, text, &chunk, &mut found));
-        if !marks.iter().any(|(at, _)| (chunk.start..chunk.end).contains(at)) {
+        // What a newer edition or both sides of a merge mean together is not ours to judge.
+        let judged = tree.edition.as_ref().is_none_or(|edition| edition.node <= EDITION);
+        if judged && !marks.iter().any(|(at, _)| (chunk.start..chunk.end).contains(at)) {
             diagnostics.append(&mut found);
         }
     }
+    capped(&mut diagnostics);
     (tree, diagnostics)
 }
 
@@ -83,6 +89,21 @@ pub fn parse_expression(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>
         }
     };
     (expr.unwrap_or(broken), diagnostics)
+}
+
+/// Nobody reads thousands of errors, and a file that isn't of this language has as many.
+fn capped(diagnostics: &mut Vec<Diagnostic>) {
+    let more = diagnostics.len().saturating_sub(SHOWN);
+    if more > 1 {
+        diagnostics.truncate(SHOWN);
+        if let Some(last) = diagnostics.last().and_then(|last| last.labels.first()).map(|label| label.span) {
+            let message = format!("{more} more errors of syntax follow");
+            diagnostics.push(
+                Diagnostic::error(codes::SYNTAX, message, last, "after this")
+                    .help("mend these first, then look again"),
+            );
+        }
+    }
 }
 
 fn too_large(file: FileId, text: &str) -> Option<Diagnostic> {
@@ -139,21 +160,27 @@ fn edition(
         return None;
     };
     let place = parser::span_of(file, chunk.start, &number);
-    let edition = number.as_str().parse::<u32>().unwrap_or(u32::MAX);
-    if edition > EDITION {
+    let written = number.as_str();
+    let edition = written.parse::<u32>().unwrap_or(u32::MAX);
+    if written.starts_with('0') {
         diagnostics.push(
             Diagnostic::error(
                 codes::EDITION,
-                format!("edition {} is from the future", number.as_str()),
+                format!("there is no edition {written}"),
+                place,
+                "no such edition",
+            )
+            .help(format!("write `rbld {EDITION}`")),
+        );
+    } else if edition > EDITION {
+        diagnostics.push(
+            Diagnostic::error(
+                codes::EDITION,
+                format!("edition {written} is from the future"),
                 place,
                 format!("this rbld reads edition {EDITION}"),
             )
             .help("install a newer rbld; `rbld --version` says which one this is"),
-        );
-    } else if edition == 0 {
-        diagnostics.push(
-            Diagnostic::error(codes::EDITION, "there is no edition 0", place, "no such edition")
-                .help(format!("write `rbld {EDITION}`")),
         );
     }
     Some(Spanned { node: edition, span: place })

@@ -94,6 +94,7 @@ fn every_rule_is_in_an_example() {
         Rule::word_char,
         Rule::word_end,
         Rule::day,
+        Rule::close,
         Rule::path_char,
         Rule::reserved,
         Rule::expression,

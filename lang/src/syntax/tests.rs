@@ -146,6 +146,8 @@ fn texts_and_what_they_hold() {
     assert_eq!(shape("\"\"\"\n  a @{b} \\n\n  \"\"\""), r#""a @{b} \\n\n""#);
     assert_eq!(shape("@\"\"\"\n  a @{b} \\n\n    c@{d}\n  \"\"\""), r#""a "@{b}" \\n\n  c"@{d}"\n""#);
     assert_eq!(shape("\"\"\"\"\n  a \"\"\" b\n  \"\"\"\""), r#""a \"\"\" b\n""#);
+    assert_eq!(shape(r#""""say "hi"""""#), r#""say \"hi\"""#);
+    assert_eq!(shape(r#"@"""@{a}"""""#), r#"@{a}"\"""#);
 }
 
 #[test]
@@ -225,6 +227,15 @@ fn every_kind_of_item_has_its_forms() {
     assert_eq!((path.node.as_str(), alias.as_ref().map(|a| a.node.as_str())), ("./common.rbld", Some("c")));
     let ItemKind::Build { axes, filter, .. } = &file.items[7].kind else { panic!() };
     assert_eq!((axes.len(), filter.is_some()), (2, true));
+}
+
+#[test]
+fn errors_are_counted_and_not_endless() {
+    let (_, diagnostics) = parse(FileId(0), &format!("rbld 1\n{}", "let\n".repeat(1000)));
+    assert_eq!(diagnostics.len(), SHOWN + 1);
+    assert_eq!(diagnostics[SHOWN].message, "950 more errors of syntax follow");
+    let (file, diagnostics) = parse(FileId(0), "rbld 9\nlet a = ~~\n");
+    assert_eq!((file.items.len(), diagnostics.len()), (1, 1), "a newer edition is not judged");
 }
 
 #[test]

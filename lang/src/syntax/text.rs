@@ -1,5 +1,12 @@
 //! Texts: escapes, and the indentation that `"""` texts lose. Knows no places and no expressions.
 
+/// What stands between the quotes of a text as written. The opening quotes are all that there are; as many close.
+pub(crate) fn content(written: &str) -> &str {
+    let from = written.trim_start_matches('@');
+    let count = from.bytes().take_while(|byte| *byte == b'"').count();
+    from.get(count..from.len().saturating_sub(count)).unwrap_or("")
+}
+
 /// The indentation that a text's lines share, and what stands around it.
 pub(crate) struct Layout<'a> {
     /// The blanks that every line begins with.

@@ -146,7 +146,7 @@ fn text_end(text: &str, start: usize) -> (usize, bool) {
     let mut at = first + count;
     while at < bytes.len() {
         match bytes[at] {
-            b'"' if quotes(bytes, at) >= count => return (at + count, true),
+            b'"' if quotes(bytes, at) >= count => return (at + quotes(bytes, at), true),
             b'"' => at += quotes(bytes, at),
             b'\n' if keyword_at(text[at + 1..].split('\n').next().unwrap_or("")).is_some() => break,
             _ => at += 1,
@@ -253,9 +253,8 @@ pub(crate) fn chunks(text: &str, tokens: &[Token]) -> Vec<Chunk> {
             Kind::Close(_) => open = open.saturating_sub(1),
             _ => {}
         }
-        let goes_on = open > 0 && !begins_item(text, &tokens[index..]);
         if token.counts() && column0 && !matches!(token.kind, Kind::Close(_)) {
-            if goes_on && !piece.is_empty() {
+            if open > 0 && !piece.is_empty() && !begins_item(text, &tokens[index..]) {
                 outdented = outdented.or(Some(*token));
             } else {
                 let docs = std::mem::replace(&mut piece_docs, std::mem::take(&mut docs));
@@ -279,10 +278,12 @@ fn finish(docs: Vec<String>, tokens: Vec<Token>, outdented: Option<Token>) -> Op
 fn begins_item(text: &str, tokens: &[Token]) -> bool {
     let mut counting = tokens.iter().filter(|token| token.kind != Kind::Comment);
     let word = counting.next().map_or("", |token| &text[token.start..token.end]);
-    let next = counting.next();
     KEYWORDS.contains(&word)
-        && next.is_some_and(|next| matches!(next.kind, Kind::Word | Kind::String { .. } | Kind::Sign))
-        && next.is_none_or(|next| !["=", ":", ".", ".*"].contains(&&text[next.start..next.end]))
+        && counting.next().is_some_and(|next| match next.kind {
+            Kind::Word | Kind::String { .. } => true,
+            Kind::Sign => text[next.start..].starts_with("./") || text[next.start..].starts_with("../"),
+            _ => false,
+        })
 }
 
 /// How deep the brackets of a piece nest, those in texts included, and where they first pass `limit`.

@@ -177,24 +177,14 @@ impl Cause<'_> {
         })
     }
 
-    /// More closing quotes than opening ones.
+    /// A quote inside of a text.
     pub(super) fn glued_text(&self, here: &Token, before: Option<&Token>) -> Option<Diagnostic> {
         let before = before.filter(|before| before.end == here.start)?;
         let texts = |token: &Token| matches!(token.kind, Kind::Text { .. } | Kind::String { .. });
         let word = matches!(before.kind, Kind::String { .. }) && here.kind == Kind::Word;
         (texts(before) && (texts(here) || word)).then(|| {
-            let count = |token: &Token| {
-                self.str(token).trim_start_matches('@').bytes().take_while(|b| *b == b'"').count()
-            };
-            let help = match before.kind {
-                Kind::Text { .. } => {
-                    let more = "\"".repeat(count(before) + 1);
-                    format!(
-                        "a text that holds as many quotes as open it is opened and closed with more: {more}"
-                    )
-                }
-                _ => "write `\\\"` for a quote inside of a text".to_owned(),
-            };
+            let help =
+                "write `\\\"` for a quote inside of a text, or put the text between `\"\"\"` and `\"\"\"`";
             Diagnostic::error(
                 codes::TEXT,
                 "a text ends earlier than it seems",
