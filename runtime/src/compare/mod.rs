@@ -16,6 +16,8 @@ mod identical;
 mod matches;
 mod outcome;
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;
 
 pub use evidence::between;

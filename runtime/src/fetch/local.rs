@@ -47,6 +47,12 @@ pub fn scan(project: &Path, path: &str) -> Result<Found> {
     Ok(Found { digest: folder.digest(), folder: true, executable: false })
 }
 
+/// The folder that a path of the project leads to, without links and never outside the project.
+pub(super) fn inside(project: &Path, path: &str) -> Result<PathBuf> {
+    let place = Place::find(project, path)?;
+    if place.folder { Ok(place.target) } else { Err(Failure::input(format!("`./{path}` isn't a folder"))) }
+}
+
 /// Takes a file or folder of the project into the store, if it still is what `expected` says.
 /// Also gives what of it a tree doesn't keep.
 pub fn take(batch: &Batch, project: &Path, path: &str, expected: &Found) -> Result<(Object, Dropped)> {

@@ -5,6 +5,7 @@
 
 pub mod date;
 pub mod debian;
+pub mod git;
 pub mod http;
 pub mod local;
 pub mod mirrors;

@@ -1,0 +1,140 @@
+//! The tree of a git commit, brought into the store without a `git` on the host.
+//!
+//! Objects are taken as they are: no checkout, no `.git`, no attributes, no line-end conversion, no replaced
+//! objects; the id of each one is computed again. A server or repository is trusted with nothing but to have
+//! them. The user's own git configuration isn't read and no helper program is started.
+
+use std::path::Path;
+
+use crate::failure::{Failure, Result};
+use crate::progress::Task;
+use crate::store::tree::{self, Folder};
+use crate::store::{Batch, Object};
+
+mod objects;
+mod origin;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use objects::Repository;
+use origin::Origin;
+
+/// Submodules within submodules.
+const DEPTH_LIMIT: usize = 16;
+
+/// Repositories that one commit may need.
+const REPOSITORY_LIMIT: usize = 500;
+
+/// A commit and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit<'a> {
+    /// `https://…`, `http://…`, `file:///…` or a path inside the project.
+    pub url: &'a str,
+    /// Its full id.
+    pub id: &'a str,
+    /// A tag or branch that it is on: where to look if a server doesn't give commits by id.
+    pub reference: Option<&'a str>,
+    /// Whether submodules are filled in; else their folders are empty.
+    pub submodules: bool,
+}
+
+/// Brings the tree of a commit into the store; the caller commits the batch. Refuses to use the network if `offline`.
+pub fn git(batch: &Batch, project: &Path, commit: &Commit<'_>, offline: bool, task: &Task) -> Result<Object> {
+    let origin = Origin::parse(commit.url, project)?;
+    let mut fetch = Fetch { batch, project, offline, task, submodules: commit.submodules, repositories: 0 };
+    let mut folder = Folder::default();
+    let at = At { origin: &origin, id: commit.id, reference: commit.reference, path: "", depth: 0 };
+    fetch.fill(&mut folder, &at)?;
+    tree::write(batch, &folder)
+}
+
+struct Fetch<'a> {
+    batch: &'a Batch,
+    project: &'a Path,
+    offline: bool,
+    task: &'a Task,
+    submodules: bool,
+    repositories: usize,
+}
+
+/// A commit and the folder that it fills.
+struct At<'a> {
+    origin: &'a Origin,
+    id: &'a str,
+    reference: Option<&'a str>,
+    /// The folder, empty for the root, else ending in `/`.
+    path: &'a str,
+    depth: usize,
+}
+
+impl Fetch<'_> {
+    fn fill(&mut self, folder: &mut Folder, at: &At<'_>) -> Result<()> {
+        self.repositories += 1;
+        if self.repositories > REPOSITORY_LIMIT || at.depth > DEPTH_LIMIT {
+            return Err(Failure::input(format!("`{}` has too many submodules in submodules", at.origin))
+                .fact(format!("at most {DEPTH_LIMIT} deep and {REPOSITORY_LIMIT} in all are followed")));
+        }
+        let id = parse_id(at.id)?;
+        // The scratch folder of a fetched repository lives until its objects are in the batch.
+        let (repository, _scratch) = self.open(at, id)?;
+        let modules = objects::fill(&repository, id, folder, at.path, self.batch)?;
+        if !self.submodules || modules.is_empty() {
+            return Ok(());
+        }
+        let known = repository.modules(id)?;
+        for module in modules {
+            let missing = || {
+                Failure::input(format!(
+                    "`{}` is a submodule, but `.gitmodules` doesn't say of what",
+                    module.path
+                ))
+                .fact(format!("in commit {} of {}", at.id, at.origin))
+                .help("take another commit, or leave `submodules` out: its folder is empty then")
+            };
+            let entry = known.get(&module.path).ok_or_else(missing)?;
+            let origin = at.origin.relative(&entry.url, self.project).map_err(|failure| {
+                failure.fact(format!("for the submodule `{}` of {}", module.path, at.origin))
+            })?;
+            let path = format!("{}{}/", at.path, module.path);
+            let reference = entry.branch.as_deref();
+            let inner =
+                At { origin: &origin, id: &module.commit, reference, path: &path, depth: at.depth + 1 };
+            self.fill(folder, &inner)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, at: &At<'_>, id: gix::ObjectId) -> Result<(Repository, Option<crate::store::Scratch>)> {
+        match at.origin {
+            Origin::Folder { path, .. } => {
+                let repository = Repository::open(path, at.origin)?;
+                repository.require(id, at.origin, at.reference)?;
+                Ok((repository, None))
+            }
+            Origin::Network(url) if self.offline => Err(Failure::world(format!(
+                "commit {} isn't in the store, and `--offline` forbids to fetch it",
+                at.id
+            ))
+            .fact(format!("it would come from {url}"))
+            .help("run once without `--offline`")),
+            Origin::Network(url) => {
+                let scratch = self.batch.store().scratch("git")?;
+                let wanted = transport::Wanted { url, id, reference: at.reference };
+                let repository = transport::fetch(&wanted, scratch.path(), self.task)?;
+                Ok((repository, Some(scratch)))
+            }
+        }
+    }
+}
+
+fn parse_id(text: &str) -> Result<gix::ObjectId> {
+    if text.len() == 64 {
+        return Err(Failure::input(format!("`{text}` is a commit of a SHA-256 repository"))
+            .fact("only repositories whose ids have 40 digits can be read so far"));
+    }
+    gix::ObjectId::from_hex(text.as_bytes()).map_err(|_| {
+        Failure::input(format!("`{text}` isn't the full id of a commit"))
+            .help("`git rev-parse HEAD` prints all 40 digits")
+    })
+}

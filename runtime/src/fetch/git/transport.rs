@@ -1,0 +1,189 @@
+//! Fetching a commit over http into a bare repository in a scratch folder.
+//!
+//! First the commit alone by its id, then the tip of its tag or branch, then everything: what a server allows
+//! differs. Bytes are bounded, a silent server is given up, and no credentials are asked for.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use gix::ObjectId;
+use gix::protocol::transport::client::blocking_io::http;
+use gix::remote::Direction;
+use gix::remote::fetch::{Shallow, Tags};
+
+use super::objects::{Repository, causes, isolated};
+use super::origin::Origin;
+use crate::failure::{Doing, Failure, Result};
+use crate::progress::Task;
+
+/// The most that is fetched of one repository, in bytes.
+const BYTES_LIMIT: u64 = 16 << 30;
+
+/// How long a server may be silent.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often it is looked how much has come.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What is to be fetched.
+pub(super) struct Wanted<'a> {
+    pub(super) url: &'a str,
+    pub(super) id: ObjectId,
+    pub(super) reference: Option<&'a str>,
+}
+
+/// One way to ask a server.
+struct Way {
+    /// What it is called in a failure.
+    name: String,
+    specs: Vec<String>,
+    shallow: bool,
+}
+
+/// Fetches a commit into a new repository below `scratch`.
+pub(super) fn fetch(wanted: &Wanted<'_>, scratch: &Path, task: &Task) -> Result<Repository> {
+    let mut tried = Vec::new();
+    for (number, way) in ways(wanted).into_iter().enumerate() {
+        let folder = scratch.join(number.to_string());
+        match watched(wanted.url, &folder, &way, task) {
+            Ok(()) => {}
+            Err(Trouble::Server(why)) => {
+                return Err(Failure::world(format!("`{}` can't be reached as a git repository", wanted.url))
+                    .fact(why)
+                    .help(
+                        "see whether the address is right and the server up; what is fetched once is kept",
+                    ));
+            }
+            Err(Trouble::Way(why)) => {
+                tried.push(format!("{}: {why}", way.name));
+                continue;
+            }
+            Err(Trouble::Failed(failure)) => return Err(failure),
+        }
+        let origin = Origin::Network(wanted.url.to_owned());
+        let repository = Repository::open(&folder, &origin)?;
+        if repository.has(wanted.id) {
+            return Ok(repository);
+        }
+        tried.push(format!("{}: the commit isn't in it", way.name));
+    }
+    let mut failure = Failure::world(format!("`{}` doesn't give commit {}", wanted.url, wanted.id));
+    for tried in tried {
+        failure = failure.fact(tried);
+    }
+    Err(failure.help("see whether the commit still is on a branch or tag of that repository"))
+}
+
+fn ways(wanted: &Wanted<'_>) -> Vec<Way> {
+    let mut ways = vec![Way {
+        name: "by its id".to_owned(),
+        specs: vec![format!("{}:refs/rbld/commit", wanted.id)],
+        shallow: true,
+    }];
+    if let Some(reference) = wanted.reference {
+        for kind in ["tags", "heads"] {
+            ways.push(Way {
+                name: format!("by refs/{kind}/{reference}"),
+                specs: vec![format!("+refs/{kind}/{reference}:refs/rbld/{kind}")],
+                shallow: true,
+            });
+        }
+    }
+    ways.push(Way {
+        name: "by fetching all branches and tags".to_owned(),
+        specs: vec!["+refs/heads/*:refs/rbld/heads/*".to_owned(), "+refs/tags/*:refs/rbld/tags/*".to_owned()],
+        shallow: false,
+    });
+    ways
+}
+
+enum Trouble {
+    /// The server doesn't answer as a git server: no other way will do.
+    Server(String),
+    /// It doesn't allow this way.
+    Way(String),
+    /// Something else went wrong.
+    Failed(Failure),
+}
+
+/// Fetches in a thread of its own, and watches from here how much comes.
+fn watched(url: &str, folder: &Path, way: &Way, task: &Task) -> Result<(), Trouble> {
+    let stop = AtomicBool::new(false);
+    let (done, result) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let fetch = || {
+            // Nobody waits any more if this can't be sent.
+            let _ = done.send(attempt(url, folder, way, &stop));
+        };
+        let spawned = std::thread::Builder::new().name("git".to_owned()).spawn_scoped(scope, fetch);
+        spawned.doing(|| "start a thread").map_err(Trouble::Failed)?;
+        let mut seen = 0;
+        loop {
+            let outcome = result.recv_timeout(LOOK);
+            let now = size(&folder.join("objects/pack"));
+            task.advance(now.saturating_sub(seen));
+            seen = seen.max(now);
+            if now > BYTES_LIMIT {
+                stop.store(true, Ordering::Relaxed);
+            }
+            match outcome {
+                Ok(_) if stop.load(Ordering::Relaxed) => {
+                    let failure = Failure::world(format!("`{url}` sends more than {BYTES_LIMIT} bytes"));
+                    return Err(Trouble::Failed(failure));
+                }
+                Ok(outcome) => return outcome,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(Trouble::Failed(Failure::bug("the git library gave up without a word")));
+                }
+            }
+        }
+    })
+}
+
+/// The bytes of the files in a folder.
+fn size(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|facts| facts.len()).sum()
+}
+
+fn attempt(url: &str, folder: &Path, way: &Way, stop: &AtomicBool) -> Result<(), Trouble> {
+    let failed = |error: gix::Error| {
+        Trouble::Failed(Failure::world("could not make a git repository").fact(causes(&error)))
+    };
+    std::fs::create_dir_all(folder)
+        .doing(|| "make a folder for a git repository")
+        .map_err(Trouble::Failed)?;
+    let options = gix::create::Options { destination_must_be_empty: Some(true), ..Default::default() };
+    let repository =
+        gix::ThreadSafeRepository::init_opts(folder, gix::create::Kind::Bare, options, isolated());
+    let repository = repository.map_err(failed)?.to_thread_local();
+    let remote =
+        repository.remote_at_without_url_rewrite(url).map_err(|error| Trouble::Server(causes(&error)))?;
+    let remote = remote.with_fetch_tags(Tags::None);
+    let specs = way.specs.iter().map(String::as_str);
+    let remote =
+        remote.with_refspecs(specs, Direction::Fetch).map_err(|error| Trouble::Way(causes(&error)))?;
+    let server = |error: gix::Error| Trouble::Server(causes(&error));
+    let connection = remote.connect(Direction::Fetch).map_err(server)?;
+    // A repository that wants a password is answered as one that isn't there.
+    let connection =
+        connection.with_credentials(|_| Ok(None)).with_transport_options(Box::new(http_options()));
+    let prepared = connection.prepare_fetch(gix::progress::Discard, Default::default()).map_err(server)?;
+    let shallow = if way.shallow { Shallow::DepthAtRemote(NonZeroU32::MIN) } else { Shallow::NoChange };
+    let received = prepared.with_shallow(shallow).receive(gix::progress::Discard, stop);
+    received.map(|_| ()).map_err(|error| Trouble::Way(causes(&error)))
+}
+
+fn http_options() -> http::Options {
+    let client = http::reqwest::Options {
+        configure_client: Some(Box::new(|builder| {
+            Ok(builder.user_agent(concat!("git/rbld-", env!("CARGO_PKG_VERSION"))).timeout(PATIENCE))
+        })),
+        configure_request: None,
+    };
+    http::Options { backend: Some(Arc::new(Mutex::new(client))), ..Default::default() }
+}
