@@ -6,6 +6,7 @@ use super::mismatch::{Role, article};
 use super::{Body, Build, Checker, Meaning};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::ir::Ir;
 use crate::syntax::ast::{Axis, Expr, Ident};
 use crate::types::{MatrixType, Type};
 
@@ -31,6 +32,9 @@ impl<'p> Checker<'p> {
                     ),
                 );
                 key = Type::Error;
+                if let Some(over) = over.last_mut() {
+                    *over = Ir::poison(over.span);
+                }
             }
             keys.push(key);
         }

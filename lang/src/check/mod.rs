@@ -215,7 +215,7 @@ impl<'p> Checker<'p> {
         for (index, module) in self.project.modules.iter().enumerate() {
             let id = ModuleId(index as u32);
             self.scopes.push(IndexMap::new());
-            let mut places: IndexMap<&str, Span> = IndexMap::new();
+            let mut places: IndexMap<(bool, &str), Span> = IndexMap::new();
             for (at, item) in module.ast.items.iter().enumerate() {
                 let (name, span) = item::name(item);
                 let entry = ItemId(self.items.len() as u32);
@@ -238,11 +238,11 @@ impl<'p> Checker<'p> {
                     },
                     _ => Binding::Item(entry),
                 };
-                if let Some(first) = places.get(name) {
+                if let Some(first) = places.get(&(quoted, name)) {
                     self.declared_twice(name, span, *first, quoted);
                     continue;
                 }
-                places.insert(name, span);
+                places.insert((quoted, name), span);
                 if !quoted {
                     self.scopes[index].insert(name, binding);
                 }
@@ -328,19 +328,23 @@ impl<'p> Checker<'p> {
     /// Reports that `id`, which is being checked, was asked for again.
     fn ring(&mut self, id: ItemId, asked: Option<Span>) {
         let from = self.open.iter().position(|(open, _)| *open == id).unwrap_or(0);
-        let hops = &self.open[from..];
-        let name = |id: ItemId| self.items[id.index()].name;
-        let mut names: Vec<String> = hops.iter().map(|(id, _)| format!("`{}`", name(*id))).collect();
-        names.push(format!("`{}`", name(id)));
+        let open = &self.open[from..];
+        let spans = open[1..].iter().map(|(_, span)| *span).chain([asked]);
+        let mut hops: Vec<(ItemId, Option<Span>)> = open.iter().map(|(id, _)| *id).zip(spans).collect();
+        // A ring has no beginning: it is told from the item that stands first.
+        let first = hops.iter().enumerate().min_by_key(|(_, (id, _))| *id).map_or(0, |(index, _)| index);
+        hops.rotate_left(first);
+        let mut names: Vec<String> =
+            hops.iter().map(|(id, _)| format!("`{}`", self.items[id.index()].name)).collect();
+        names.extend(names.first().cloned());
         let function = matches!(self.items[id.index()].ast.kind, ast::ItemKind::Fn { .. });
         let message = match hops.len() {
-            1 => format!("`{}` needs itself", name(id)),
+            1 => format!("{} needs itself", names[0]),
             _ => format!("these need each other in a ring: {}", names.join(" → ")),
         };
-        let spans = hops[1..].iter().map(|(_, span)| *span).chain([asked]);
-        let mut labels = spans
-            .enumerate()
-            .filter_map(|(hop, span)| Some((span?, format!("{} needs {}", names[hop], names[hop + 1]))));
+        let mut labels = hops.iter().enumerate().filter_map(|(hop, (_, span))| {
+            Some(((*span)?, format!("{} needs {}", names[hop], names[hop + 1])))
+        });
         let Some((span, text)) = labels.next() else { return };
         let mut wrong = Diagnostic::error(codes::CYCLE, message, span, text);
         for (span, text) in labels {

@@ -40,6 +40,8 @@ impl<'p> Checker<'p> {
                     .help(format!("name something in it, as `{name}.{}`", names.first().unwrap_or(&"name"))),
                 )
             }
+            // What was wanted has an error of its own, and may have been what gives this name a meaning.
+            None if matches!(want, Type::Error) => (Ir::poison(span), Type::Error),
             Some(Binding::Core) => self.unknown(name, span, want),
             None if signature::BUILTINS.contains(&name) => self.wrong(
                 Diagnostic::error(

@@ -318,6 +318,12 @@ impl<'a> Evaluator<'a> {
         diagnostics.extend(self.program.diagnostics.iter().cloned());
         diagnostics.extend(self.diagnostics);
         order(&mut diagnostics);
+        // What is known before evaluation is sometimes met again by it.
+        diagnostics.dedup_by(|again, first| {
+            again.code == first.code
+                && again.message == first.message
+                && again.labels.first() == first.labels.first()
+        });
         let file = self.project.modules.first().map_or(crate::span::FileId(0), |module| module.file);
         let text = &self.project.sources.get(file).text;
         let line = text.split('\n').next().unwrap_or("").len() as u32;
