@@ -5,6 +5,7 @@ mod snapshot;
 
 use std::time::Duration;
 
+use rbld::failure::Kind;
 use rbld::fetch::http::{Expected, Http, Patience};
 use rbld::progress::{Progress, Step};
 use rbld::store::Store;
@@ -119,6 +120,24 @@ fn a_silent_server_is_left() {
     assert!(place.fetch(&["a", "b"]).unwrap() == place.bytes);
     let failure = place.fetch(&["a"]).unwrap_err();
     assert!(failure.contains("sent nothing for 0.4 s"), "{failure}");
+}
+
+#[test]
+fn a_stopped_client_waits_for_nothing() {
+    let place = Place::new();
+    place.server.fault("/a", Fault::Hang, 0);
+    let http = Http::new(false).unwrap();
+    let url = place.urls(&["a"]).remove(0);
+    let failure = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| http.get(&url, 5000).unwrap_err());
+        while place.server.requests().is_empty() {
+            std::thread::yield_now();
+        }
+        http.stop(2);
+        waiting.join().unwrap()
+    });
+    assert_eq!(failure.kind, Kind::Interrupted(2));
+    assert!(http.get(&place.urls(&["b"])[0], 2_000_000).is_err());
 }
 
 #[test]

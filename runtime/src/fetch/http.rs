@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rbld_lang::digest::Digest;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::transfer::{self, Trouble};
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
 use crate::store::{Batch, Blob, BlobWriter};
 
@@ -76,6 +76,8 @@ pub(super) struct Inner {
     pub(super) patience: Patience,
     pub(super) offline: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+    /// The signal by which the user stopped rbld; 0 before that.
+    stopped: watch::Sender<i32>,
 }
 
 /// What is known of a host.
@@ -126,7 +128,13 @@ impl Http {
             patience,
             offline,
             hosts: Mutex::default(),
+            stopped: watch::Sender::new(0),
         })))
+    }
+
+    /// Ends all transfers at once and refuses new ones: a signal stopped rbld.
+    pub fn stop(&self, signal: i32) {
+        self.0.stopped.send_replace(signal);
     }
 
     /// The bytes at a URL, at most `limit` of them. For what is checked by other means than a digest known before.
@@ -241,15 +249,29 @@ impl Http {
             }
             again += 1;
             pause *= 2;
-            std::thread::sleep(wait);
+            self.block_on(async {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            })?;
         }
     }
 
+    /// Waits for a transfer, unless rbld is stopped.
     fn block_on<T>(&self, future: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-        match &self.0.runtime {
-            Some(runtime) => runtime.block_on(future),
-            None => Err(Trouble::Here(Failure::bug("the http client was used after it ended"))),
-        }
+        let Some(runtime) = &self.0.runtime else {
+            return Err(Trouble::Here(Failure::bug("the http client was used after it ended")));
+        };
+        let mut stopped = self.0.stopped.subscribe();
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                signal = stopped.wait_for(|signal| *signal != 0) => {
+                    let signal = signal.map_or(2, |signal| *signal);
+                    Err(Trouble::Here(Failure::new(Kind::Interrupted(signal), "stopped while fetching")))
+                }
+                done = future => done,
+            }
+        })
     }
 
     fn is_down(&self, url: &str) -> bool {

@@ -13,7 +13,7 @@ use rbld_lang::lock::{Index, SuiteAt};
 
 use super::inrelease::{self, Release};
 use super::keyring::Keyring;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::fetch::date;
 use crate::fetch::http::{Expected, Http};
 use crate::fetch::mirrors::Mirrors;
@@ -87,6 +87,7 @@ impl Sources {
                     tried.push(format!("{url}: is of {}, after the pin", date::instant(date)));
                     newer = Some(newer.map_or(date, |other| other.min(date)));
                 }
+                Err(failure) if matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
                 Err(failure) if failure.message.starts_with("could not fetch") => {
                     tried.extend(failure.facts.into_iter().map(|fact| format!("{url}: {fact}")));
                 }
