@@ -1,63 +1,134 @@
-//! A user's settings, from `config.toml`. Reads them; knows neither flags nor what they are used for.
+//! Settings: `config.toml` of the user and of the project, and which of them won.
 //!
-//! ```toml
-//! [mirrors]
-//! debian = ["http://127.0.0.1:8080/archive/debian/{instant}", "file:///srv/mirror/debian"]
-//! ```
+//! A project's own file comes from whoever wrote the merge request, so it may choose
+//! comfort only: a setting that names a cache, an executor or credentials, or that
+//! weakens isolation, is an error there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Failure, Result};
 
-/// The settings of `config.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// The settings in force.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// By archive: base URLs, best first. `{instant}` stands for the pinned instant, as in `20261122T000000Z`.
+    /// Base URLs by archive, best first; `{instant}` stands for the snapshot's.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Derivations realised at once.
+    pub jobs: Option<usize>,
+    /// Each setting and the file that set it, for `rbld doctor`.
+    pub origins: Vec<(String, String)>,
+}
+
+/// Settings that only a user's own file may hold, and why.
+const USERS_ONLY: [(&str, &str); 5] = [
+    ("cache", "a cache decides which results are believed"),
+    ("executor", "an executor is given everything that a build reads"),
+    ("credentials", "credentials are the user's"),
+    ("isolation", "isolation never weakens without the user's word"),
+    ("store", "a store decides which results are believed"),
+];
+
+/// Where the user's settings are: `$XDG_CONFIG_HOME/rbld/config.toml`, else `~/.config/rbld/config.toml`.
+pub fn user_file() -> Option<PathBuf> {
+    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = home("XDG_CONFIG_HOME").or_else(|| home("HOME").map(|home| home.join(".config")))?;
+    Some(folder.join("rbld/config.toml"))
+}
+
+/// The project's settings.
+pub fn project_file(project: &Path) -> PathBuf {
+    project.join(".rbld/config.toml")
 }
 
 impl Config {
-    /// Where the user's own settings are: `$XDG_CONFIG_HOME/rbld/config.toml`, else in `$HOME/.config`.
-    pub fn user_path() -> Option<PathBuf> {
-        let absolute =
-            |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
-        let folder =
-            absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
-        Some(folder.join("rbld").join("config.toml"))
-    }
-
-    /// The user's own settings; the defaults when there is no such file.
-    pub fn user() -> Result<Config> {
-        Config::user_path().map_or_else(|| Ok(Config::default()), |path| Config::load(&path))
-    }
-
-    /// The settings in a file; the defaults when there is no such file.
-    pub fn load(path: &Path) -> Result<Config> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
-            Err(error) => return Err(error).doing(|| format!("read `{}`", path.display())),
-        };
-        Config::parse(&text).map_err(|failure| failure.fact(format!("in `{}`", path.display())))
-    }
-
-    /// The settings in a text.
-    pub fn parse(text: &str) -> Result<Config> {
-        let config: Config = toml::from_str(text).map_err(|error| {
-            let line =
-                error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            Failure::input(format!("a setting is wrong: {}", error.message().trim_end()))
-                .fact(format!("line {line}: {}", text.lines().nth(line - 1).unwrap_or("").trim()))
-        })?;
-        for (archive, bases) in &config.mirrors {
-            if let Some(base) = bases.iter().find(|base| !crate::fetch::mirrors::is_base(base)) {
-                return Err(Failure::input(format!("the mirror `{base}` of `{archive}` is no URL that rbld can fetch"))
-                    .help("write a base URL: `http://…`, `https://…` or `file:///…`, with `{instant}` where the pin goes"));
-            }
+    /// Reads both files; the user's wins.
+    pub fn load(project: Option<&Path>) -> Result<Config> {
+        let mut config = Config::default();
+        if let Some(project) = project {
+            config.read(&project_file(project), false)?;
+        }
+        if let Some(user) = user_file() {
+            config.read(&user, true)?;
         }
         Ok(config)
+    }
+
+    fn read(&mut self, path: &Path, users: bool) -> Result<()> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                return Err(Failure::input(format!(
+                    "could not read the settings in `{}`: {error}",
+                    path.display()
+                )));
+            }
+        };
+        self.read_text(&text, path, users)
+    }
+
+    /// A user's settings from a text.
+    pub fn from_text(text: &str) -> Result<Config> {
+        let mut config = Config::default();
+        config.read_text(text, Path::new("config.toml"), true)?;
+        Ok(config)
+    }
+
+    fn read_text(&mut self, text: &str, path: &Path, users: bool) -> Result<()> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            Failure::input(format!("`{}` isn't valid TOML: {}", path.display(), error.message()))
+        })?;
+        for (key, value) in table {
+            if !users && let Some((_, why)) = USERS_ONLY.iter().find(|(name, _)| key.starts_with(name)) {
+                return Err(Failure::input(format!("a project's own settings can't set `{key}`"))
+                    .fact(format!("in {}", path.display()))
+                    .fact(format!("{why}, and a project's file may come from a stranger"))
+                    .help(match user_file() {
+                        Some(user) => format!("take it out, and set it in your own `{}`", user.display()),
+                        None => "take it out".to_owned(),
+                    }));
+            }
+            self.set(path, &key, value)?;
+            self.origins.push((key, path.display().to_string()));
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, path: &Path, key: &str, value: toml::Value) -> Result<()> {
+        let wrong =
+            |expected: &str| Failure::input(format!("`{key}` in `{}` must be {expected}", path.display()));
+        match key {
+            "jobs" => {
+                let jobs =
+                    value.as_integer().and_then(|jobs| usize::try_from(jobs).ok()).filter(|jobs| *jobs > 0);
+                self.jobs = Some(jobs.ok_or_else(|| wrong("a whole number from 1, such as `jobs = 2`"))?);
+            }
+            "mirrors" => {
+                let example = "a table of lists, such as `[mirrors]` and `debian = [\"https://…\"]`";
+                let table = value.as_table().ok_or_else(|| wrong(example))?;
+                for (archive, urls) in table {
+                    let urls: Option<Vec<String>> = urls
+                        .as_array()
+                        .and_then(|urls| urls.iter().map(|url| url.as_str().map(str::to_owned)).collect());
+                    let urls = urls.ok_or_else(|| wrong(example))?;
+                    if let Some(base) = urls.iter().find(|base| !crate::fetch::mirrors::is_base(base)) {
+                        return Err(Failure::input(format!(
+                            "the mirror `{base}` of `{archive}` in `{}` is no URL that rbld can fetch",
+                            path.display()
+                        ))
+                        .help("a base URL: `http://…`, `https://…` or `file:///…`, `{instant}` where the pin goes"));
+                    }
+                    self.mirrors.insert(archive.clone(), urls);
+                }
+            }
+            _ => {
+                return Err(Failure::input(format!("there is no setting `{key}`"))
+                    .fact(format!("in {}", path.display()))
+                    .help("the settings are `jobs` and `[mirrors]`"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -66,18 +137,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mirrors_are_read() {
-        let config = Config::parse("[mirrors]\ndebian = [\"file:///srv/mirror\"]\n").unwrap();
-        assert_eq!(config.mirrors["debian"], ["file:///srv/mirror"]);
-        assert_eq!(Config::parse("").unwrap(), Config::default());
+    fn a_project_can_not_choose_what_is_believed() {
+        for text in
+            ["cache = \"https://cache.example\"", "executors = []", "isolation = \"none\"", "store = \"/x\""]
+        {
+            let failure = Config::default().read_text(text, Path::new("config.toml"), false).unwrap_err();
+            assert!(failure.message.starts_with("a project's own settings can't set"), "{failure}");
+            assert_eq!(failure.exit_code(), 2);
+        }
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_line() {
-        let failure = Config::parse("[mirrors]\ndebian = \"file:///srv\"\n").unwrap_err();
-        assert!(failure.facts[0].starts_with("line 2: debian"), "{failure}");
-        let failure = Config::parse("[mirrors]\ndebian = [\"ftp://example.org/debian\"]\n").unwrap_err();
-        assert!(failure.message.contains("`ftp://example.org/debian`"), "{failure}");
-        assert!(Config::parse("[miror]\n").is_err());
+    fn wrong_settings_say_what_is_right() {
+        assert!(Config::from_text("jobs = 0").unwrap_err().message.contains("whole number"));
+        assert!(Config::from_text("mirors = {}").unwrap_err().message.contains("no setting `mirors`"));
+        assert!(
+            Config::from_text("[mirrors]\ndebian = [\"ftp://a\"]").unwrap_err().message.contains("no URL")
+        );
+        assert!(Config::from_text("=").unwrap_err().message.contains("TOML"));
+        assert_eq!(Config::from_text("jobs = 3").unwrap().jobs, Some(3));
     }
 }

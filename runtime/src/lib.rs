@@ -1,5 +1,6 @@
 //! Everything of rbld that touches the world: realising a plan and comparing what comes out.
 
+pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod display;
@@ -11,4 +12,5 @@ pub mod packing;
 pub mod progress;
 pub mod report;
 pub mod sandbox;
+pub mod schedule;
 pub mod store;

@@ -5,4 +5,5 @@ fn main() {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == rbld::sandbox::helper::ARGUMENT) {
         rbld::sandbox::helper::main();
     }
+    std::process::exit(rbld::cli::main());
 }

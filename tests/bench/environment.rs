@@ -69,6 +69,7 @@ fn run() -> Result<()> {
     let begun = Instant::now();
     let realisation = environment::realise(
         &env,
+        rbld::schedule::key::environment_key(&env)?.key,
         Tools {
             store: &store,
             executor: &Embedded::new(),

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use rbld_lang::derivation::{Derivation, ENVIRONMENT_RULES, Emulator, Environment};
-use rbld_lang::digest::{Digest, Hasher, Manifest};
+use rbld_lang::digest::Digest;
 
 use self::package::Part;
 use crate::executor::{Cancel, Executor, Isolation};
@@ -52,34 +52,15 @@ pub struct Tools<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// The key under which an environment's tree is recorded: it has no inputs, so its own digest says all.
-pub fn key(env: &Environment) -> Digest {
-    let mut hasher = Hasher::new("rbld-environment-1");
-    hasher.field("derivation", Derivation::Environment(env.clone()).id().0.as_bytes());
-    hasher.finish()
-}
-
-/// Makes the tree of an environment, or finds it. Output `out` is the tree; the facts say how it was made:
-/// `packages`, `rules`, `seconds`, `isolation`, and `emulated` where a foreign machine was.
-pub fn realise(env: &Environment, tools: Tools<'_>) -> Result<Realisation> {
+/// Makes the tree of an environment and records it under its key. Output `out` is the tree; the facts say how it
+/// was made: `packages`, `rules`, `seconds`, `isolation`, and `emulated` where a foreign machine was.
+pub fn realise(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation> {
     if env.rules != ENVIRONMENT_RULES {
         return Err(Failure::input(format!("the environment was locked under rules {}", env.rules))
             .fact(format!("this rbld configures and normalises by rules {ENVIRONMENT_RULES}"))
             .help("run `rbld lock`, or the rbld that locked it"));
     }
-    let key = key(env);
-    let realisation = match tools.store.realisation(key)? {
-        Some(found) => found,
-        None => {
-            let _lock = tools.store.lock_key(key)?;
-            match tools.store.realisation(key)? {
-                Some(found) => found,
-                None => make(env, key, tools)?,
-            }
-        }
-    };
-    check_expected(env, &realisation, tools.store)?;
-    Ok(realisation)
+    make(env, key, tools)
 }
 
 /// A static qemu-user for the machine, ready to be run: from the package of the lock, unpacked once.
@@ -211,8 +192,8 @@ fn missing(isolation: &Isolation) -> String {
     if names.is_empty() { "full".to_owned() } else { format!("without {}", names.join(", ")) }
 }
 
-/// Compares with the tree that the lock says it comes to.
-fn check_expected(env: &Environment, realisation: &Realisation, store: &Store) -> Result<()> {
+/// Compares with the tree that the lock says it comes to; a failure names the files that differ.
+pub fn check_expected(env: &Environment, realisation: &Realisation, store: &Store) -> Result<()> {
     let Some(expected) = env.expected else { return Ok(()) };
     let found = realisation.outputs.get("out").map(Object::digest);
     if found == Some(expected) {

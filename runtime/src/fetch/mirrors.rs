@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn configured_then_host_then_snapshot() {
         let config =
-            Config::parse("[mirrors]\ndebian = [\"http://127.0.0.1:1/{instant}/\", \"file:///srv\"]")
+            Config::from_text("[mirrors]\ndebian = [\"http://127.0.0.1:1/{instant}/\", \"file:///srv\"]")
                 .unwrap();
         let mirrors = Mirrors::new(
             &config,

@@ -99,7 +99,9 @@ impl Batch {
         File::from(file).take(limit.saturating_add(1)).read_to_end(&mut bytes).doing(doing)?;
         match bytes.len() as u64 > limit {
             false => Ok(bytes),
-            true => Err(Failure::world(format!("the blob {digest} is greater than the {limit} bytes expected of it"))),
+            true => Err(Failure::world(format!(
+                "the blob {digest} is greater than the {limit} bytes expected of it"
+            ))),
         }
     }
 

@@ -1,0 +1,179 @@
+//! The command line: what may be typed, and nothing of what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Pinned environments, reproducible recipes, and whether the bytes agree.
+#[derive(Debug, Parser)]
+#[command(name = "rbld", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    /// What to do; `check` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Where the store is.
+    #[arg(long, global = true, value_name = "DIR", env = "RBLD_STORE", hide_env_values = true)]
+    pub store: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build what the assertions compare, compare it, and say the verdict
+    Check(Check),
+    /// Build outputs and put them, with SHA256SUMS, into a folder
+    Build(Build),
+    /// Resolve what isn't locked yet and write rbld.lock
+    Lock(Lock),
+    /// Show the derivations and which of them are in the store
+    Plan(Plan),
+    /// Say why a build isn't in the store: which field of its key changed
+    Why(Why),
+    /// Show the log of a build's or environment's last run
+    Log(Why),
+    /// Explain a diagnostic's code, such as E0203
+    Explain {
+        /// The code.
+        code: String,
+    },
+    /// Look after the store
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+    /// Say what this machine can isolate and run, and which settings are in force
+    Doctor {
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What is meant: a file and names in it.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Target {
+    /// A `.rbld` file, or a folder that holds `build.rbld` (found upwards from here when left out); then names of
+    /// assertions, builds or environments, all of them when left out
+    #[arg(value_name = "FILE] [NAMES")]
+    pub words: Vec<String>,
+}
+
+/// How things are run.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Running {
+    /// How many derivations are realised at once [default: the cores there are]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Keep the folder of a build that fails
+    #[arg(long)]
+    pub keep_failed: bool,
+    /// Build what is asked for again although its result is in the store
+    #[arg(long)]
+    pub rebuild: bool,
+    /// Don't write rbld.lock, not even an environment's tree digest
+    #[arg(long)]
+    pub locked: bool,
+    /// Use no network
+    #[arg(long)]
+    pub offline: bool,
+    /// Start nothing more after the first failure
+    #[arg(long)]
+    pub fail_fast: bool,
+}
+
+/// `rbld check`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Check {
+    /// What to check.
+    #[command(flatten)]
+    pub target: Target,
+    /// How to run it.
+    #[command(flatten)]
+    pub running: Running,
+    /// How to print the verdict
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `rbld build`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Build {
+    /// What to build.
+    #[command(flatten)]
+    pub target: Target,
+    /// The folder for the outputs
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// How to run it.
+    #[command(flatten)]
+    pub running: Running,
+    /// How to print what was built
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `rbld lock`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Lock {
+    /// What to lock.
+    #[command(flatten)]
+    pub target: Target,
+    /// Only say whether the lock is complete
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `rbld plan`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Plan {
+    /// What to show.
+    #[command(flatten)]
+    pub target: Target,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `rbld why`, `rbld log`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Why {
+    /// A file, when it isn't `build.rbld`, and the name of a build or environment
+    #[arg(value_name = "FILE] [NAME", required = true)]
+    pub words: Vec<String>,
+}
+
+/// `rbld store …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Show how much room the store takes
+    Du,
+    /// Remove what no run used lately
+    Gc {
+        /// Keep what was used within so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        keep: u32,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Hash everything again and name what is damaged
+    Verify,
+    /// Put damaged objects aside, so that they are made again
+    Repair,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program.
+    Json,
+}

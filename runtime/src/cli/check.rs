@@ -1,0 +1,297 @@
+//! `rbld check`: realises what the assertions compare, compares it, and says the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use rbld_lang::derivation::{Derivation, DerivationId, InputRef};
+use rbld_lang::lock::Facts;
+use rbld_lang::plan::Plan;
+
+use super::args::{self, Format, Running};
+use super::project::{self, Project, choose};
+use super::{context, output, plan, why};
+use crate::compare::{self, ComparisonReport, OutputState, Verdict};
+use crate::display::Screen;
+use crate::environment;
+use crate::failure::{Failure, Kind, Result};
+use crate::report::{self, Failed, Realised, Report};
+use crate::schedule::{How, Outcome, Standing, World, node};
+use crate::store::Object;
+
+/// Checks the assertions that are named, all of them when none is.
+pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
+    let chosen = choose(&args.target.words)?;
+    let mut project = Project::load(&chosen.file)?;
+    if refused(&project, args.format) {
+        return Ok(2);
+    }
+    select(&mut project, &chosen.names)?;
+    let mut targets: Vec<DerivationId> = Vec::new();
+    for comparison in &project.plan.comparisons {
+        targets.extend(project::members(comparison).iter().map(|member| member.output.derivation));
+        targets.extend(project::expected(comparison));
+    }
+    targets.extend(chosen.names.iter().flat_map(|name| project.named(name)));
+    if targets.is_empty() {
+        return Err(Failure::input(format!(
+            "`{}` asserts nothing, so there is nothing to check",
+            project.file
+        ))
+        .help(
+            "add an assertion, such as `assert \"same everywhere\" identical(b.*.out)`, or use `rbld build`",
+        ));
+    }
+    let ran = realise(&project, store, &targets, &args.running)?;
+    let compared = ran.compare(&project);
+    let (realised, failed) = (ran.realised(&project), ran.failed());
+    let report = Report {
+        sources: &project.lang.sources,
+        diagnostics: &project.diagnostics,
+        derivations: &realised,
+        comparisons: Some(&compared),
+        failures: &failed,
+        now: None,
+    };
+    match args.format {
+        Format::Json => output::line(&format!("{:#}", report::json(&report))),
+        Format::Text => {
+            output::failures(&failed);
+            output::text(&report::comparisons(&compared, &project.lang.sources, &output::style()));
+            output::line(&ran.summary(&compared));
+        }
+    }
+    Ok(report.exit_code())
+}
+
+/// Shows what was found wrong with the file; true if nothing may run.
+pub(super) fn refused(project: &Project, format: Format) -> bool {
+    let refused = project.has_errors();
+    match format {
+        Format::Json if refused => {
+            let report = Report {
+                sources: &project.lang.sources,
+                diagnostics: &project.diagnostics,
+                derivations: &[],
+                comparisons: None,
+                failures: &[],
+                now: None,
+            };
+            output::line(&format!("{:#}", report::json(&report)));
+        }
+        Format::Json => {}
+        Format::Text => output::diagnostics(&project.lang.sources, &project.diagnostics),
+    }
+    refused
+}
+
+/// Leaves the assertions that are named, or that compare a build that is.
+fn select(project: &mut Project, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in names {
+        let known = project.plan.comparisons.iter().any(|comparison| comparison.name == *name);
+        if !known && project.named(name).is_empty() {
+            return Err(project.unknown(name));
+        }
+    }
+    let ids: BTreeSet<DerivationId> = names.iter().flat_map(|name| project.named(name)).collect();
+    project.plan.comparisons.retain(|comparison| {
+        names.contains(&comparison.name)
+            || project::members(comparison).iter().any(|member| ids.contains(&member.output.derivation))
+    });
+    Ok(())
+}
+
+/// What a run came to.
+pub(super) struct Ran {
+    /// The world it ran in.
+    pub world: Arc<World>,
+    /// How each derivation ended.
+    pub outcomes: BTreeMap<DerivationId, Outcome>,
+    /// Environments that came to another tree than the lock says.
+    pub other_trees: Vec<Failure>,
+}
+
+/// Realises the targets, then keeps what later runs need: facts for `why`, tree digests for the lock.
+pub(super) fn realise(
+    project: &Project,
+    store: Option<&Path>,
+    targets: &[DerivationId],
+    running: &Running,
+) -> Result<Ran> {
+    let screen = Screen::on_stderr(false);
+    let world = context::world(project, context::store(store)?, running, screen.progress())?;
+    let options = context::options(project, running)?;
+    let rebuild: BTreeSet<DerivationId> =
+        if running.rebuild { rebuildable(&project.plan, targets) } else { BTreeSet::new() };
+    let outcomes = crate::schedule::realise(&project.plan, targets, &rebuild, &world, options)?;
+    screen.finish();
+    let other_trees = other_trees(project, &world, &outcomes);
+    let ran = Ran { world, outcomes, other_trees };
+    ran.remember(project)?;
+    ran.note_trees(project, running.locked)?;
+    Ok(ran)
+}
+
+fn other_trees(project: &Project, world: &World, outcomes: &BTreeMap<DerivationId, Outcome>) -> Vec<Failure> {
+    let other = |(id, derivation): (&DerivationId, &Derivation)| match (derivation, outcomes.get(id)) {
+        (Derivation::Environment(environment), Some(Outcome::Ready { realisation, .. })) => {
+            let mut failure = environment::check_expected(environment, realisation, &world.store).err()?;
+            failure.facts.insert(0, format!("environment `{}`", world.name(*id)));
+            Some(failure)
+        }
+        _ => None,
+    };
+    project.plan.derivations.iter().filter_map(other).collect()
+}
+
+/// The builds among the targets: what `--rebuild` makes again.
+fn rebuildable(plan: &Plan, targets: &[DerivationId]) -> BTreeSet<DerivationId> {
+    let is_build = |id: &DerivationId| matches!(plan.derivations.get(id), Some(Derivation::Build(_)));
+    targets.iter().copied().filter(is_build).collect()
+}
+
+impl Ran {
+    /// Keeps the facts of what was made, so that `rbld why` can compare.
+    fn remember(&self, project: &Project) -> Result<()> {
+        let standings: BTreeMap<DerivationId, Standing> = self
+            .outcomes
+            .iter()
+            .filter_map(|(id, outcome)| match outcome {
+                Outcome::Ready { realisation, .. } => Some((*id, Standing::Cached(realisation.clone()))),
+                _ => None,
+            })
+            .collect();
+        for named in &project.plan.names {
+            let Some(Outcome::Ready { realisation, how: How::Made }) = self.outcomes.get(&named.id) else {
+                continue;
+            };
+            let Some(derivation) = project.plan.derivations.get(&named.id) else { continue };
+            let facts = plan::facts(&self.world, &standings, named.id, derivation)?;
+            let memory = why::Memory { key: realisation.key, facts };
+            why::remember(&self.world.store, &project.root, &project.file, &named.name, &memory)?;
+        }
+        Ok(())
+    }
+
+    /// Writes tree digests that the lock doesn't have yet. (One that isn't the lock's is a failed environment.)
+    fn note_trees(&self, project: &Project, locked: bool) -> Result<()> {
+        let Some(mut lock) = project.lock.clone() else { return Ok(()) };
+        let mut changed = false;
+        for (id, request) in project::environment_requests(&project.plan) {
+            let Some(Outcome::Ready { realisation, .. }) = self.outcomes.get(&id) else { continue };
+            let Some(found) = realisation.outputs.get("out").map(Object::digest) else { continue };
+            let Some(block) = lock.blocks.get_mut(&request) else { continue };
+            let Facts::Environment { tree, .. } = &mut block.facts else { continue };
+            if tree.is_none() {
+                *tree = Some(found);
+                changed = true;
+            }
+        }
+        if changed && !locked {
+            project::write_lock(&project.lock_path, &lock)?;
+        }
+        Ok(())
+    }
+
+    /// Judges the assertions.
+    fn compare(&self, project: &Project) -> ComparisonReport {
+        let state = |input: &InputRef| self.state(input);
+        let published = |archive: &rbld_lang::derivation::ArchiveId,
+                         file: &rbld_lang::derivation::PoolFile| {
+            let batch = self.world.store.batch()?;
+            node::pool_file(&self.world, archive, file, &batch)?;
+            batch.commit(&[])
+        };
+        let options = compare::Options {
+            published: Some(&published),
+            progress: self.world.progress.clone(),
+            ..compare::Options::default()
+        };
+        compare::compare(&project.plan, &state, &self.world.store, &options)
+    }
+
+    fn state(&self, input: &InputRef) -> OutputState {
+        let name = self.world.name(input.derivation);
+        match self.outcomes.get(&input.derivation) {
+            Some(Outcome::Ready { realisation, .. }) => match realisation.outputs.get(&input.output) {
+                Some(object) => OutputState::Ready { object: object.clone(), key: realisation.key },
+                None => OutputState::Missing(format!("`{name}` has no output `{}`", input.output)),
+            },
+            Some(Outcome::Failed(failure)) => OutputState::Failed(failure.message.clone()),
+            Some(Outcome::Blocked(cause)) => {
+                OutputState::Failed(format!("`{}` failed, which `{name}` needs", self.world.name(*cause)))
+            }
+            Some(Outcome::Skipped) | None => OutputState::Missing(format!("`{name}` wasn't tried")),
+        }
+    }
+
+    /// What went wrong: each failure once, an interruption once for all it befell.
+    pub(super) fn failed(&self) -> Vec<Failed> {
+        let mut failed: Vec<Failed> = Vec::new();
+        for (id, outcome) in &self.outcomes {
+            let Outcome::Failed(failure) = outcome else { continue };
+            if matches!(failure.kind, Kind::Interrupted(_)) {
+                continue;
+            }
+            let name = Some(self.world.name(*id));
+            failed.push(Failed { name, id: Some(*id), failure: failure.clone() });
+        }
+        failed.extend(self.other_trees.iter().cloned().map(Failed::of_run));
+        if self.world.cancel.is_set() {
+            failed.push(Failed::of_run(node::interrupted(&self.world)));
+        }
+        failed
+    }
+
+    /// What became of each derivation, in the plan's order.
+    pub(super) fn realised(&self, project: &Project) -> Vec<Realised> {
+        let ended = |(id, derivation)| Some((id, derivation, self.outcomes.get(id)?));
+        let describe = |(id, derivation, outcome): (&DerivationId, &Derivation, &Outcome)| {
+            let mut realised = Realised {
+                id: *id,
+                name: project.plan.name_of(*id).map(|named| named.name.clone()),
+                kind: plan::kind(derivation),
+                status: "missing",
+                key: None,
+                outputs: BTreeMap::new(),
+                facts: BTreeMap::new(),
+            };
+            match outcome {
+                Outcome::Ready { realisation, how } => {
+                    realised.status = if *how == How::Made { "realised" } else { "cached" };
+                    realised.key = Some(realisation.key);
+                    realised.outputs.clone_from(&realisation.outputs);
+                    realised.facts.clone_from(&realisation.facts);
+                }
+                Outcome::Failed(_) => realised.status = "failed",
+                Outcome::Blocked(_) | Outcome::Skipped => {}
+            }
+            realised
+        };
+        project.plan.derivations.iter().filter_map(ended).map(describe).collect()
+    }
+
+    fn summary(&self, compared: &ComparisonReport) -> String {
+        let count = |wanted: How| {
+            self.outcomes
+                .values()
+                .filter(|o| matches!(o, Outcome::Ready { how, .. } if *how == wanted))
+                .count()
+        };
+        let hold = compared.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Match).count();
+        format!(
+            "{hold} of {} hold · {} realised, {} from the store",
+            plural(compared.outcomes.len(), "assertion"),
+            count(How::Made),
+            count(How::Cached)
+        )
+    }
+}
+
+/// A number and its noun.
+pub(super) fn plural(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

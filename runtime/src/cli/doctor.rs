@@ -1,0 +1,81 @@
+//! `rbld doctor`: what this machine grants, and which settings are in force.
+
+use std::path::Path;
+
+use rbld_lang::derivation::ArchiveId;
+use serde_json::json;
+
+use super::args::Format;
+use super::project::host_arch;
+use super::{context, output};
+use crate::config::{Config, user_file};
+use crate::failure::Result;
+use crate::fetch::mirrors::Mirrors;
+use crate::sandbox;
+
+/// Prints what was probed; 4 when builds can't run here.
+pub(super) fn run(store: Option<&Path>, format: Format) -> Result<i32> {
+    let here = std::env::current_dir().ok();
+    let project =
+        here.as_deref().and_then(|here| here.ancestors().find(|folder| folder.join("build.rbld").is_file()));
+    let config = Config::load(project)?;
+    let store = context::store(store)?;
+    let grade = sandbox::probe_with(Path::new("/proc/self/exe"), store.root());
+    let arch = host_arch()?.name();
+    let debian = ArchiveId { name: "debian".to_owned(), instant: 0 };
+    let mirrors: Vec<String> = Mirrors::from_machine(&config)
+        .bases(&debian)
+        .into_iter()
+        .map(|base| base.url.replace("19700101T000000Z", "INSTANT"))
+        .collect();
+    if format == Format::Json {
+        output::line(&format!(
+            "{:#}",
+            json!({
+                "arch": arch,
+                "cores": context::cores(),
+                "store": store.root(),
+                "sandbox": grade,
+                "settings": config.origins,
+                "mirrors": mirrors,
+            })
+        ));
+    } else {
+        output::line(&format!("architecture   {}, {} cores", arch, context::cores()));
+        output::line(&format!("store          {}", store.root().display()));
+        output::line("");
+        table(&grade);
+        output::line("");
+        for (index, base) in mirrors.iter().enumerate() {
+            output::line(&format!("{:15}{base}", if index == 0 { "mirrors" } else { "" }));
+        }
+        output::line("");
+        match &config.origins[..] {
+            [] => output::line(&format!(
+                "settings       none; yours would be in {}",
+                user_file().map_or_else(|| "config.toml".to_owned(), |file| file.display().to_string())
+            )),
+            origins => {
+                for (key, origin) in origins {
+                    output::line(&format!("{key:15}set in {origin}"));
+                }
+            }
+        }
+    }
+    Ok(if grade.sufficient() { 0 } else { 4 })
+}
+
+fn table(grade: &sandbox::Grade) {
+    for (feature, grant) in &grade.features {
+        let needed = if feature.hard() { "needed" } else { "useful" };
+        match grant {
+            sandbox::Grant::Granted => output::line(&format!("{:15}granted", feature.name())),
+            sandbox::Grant::Refused { why, setting } => {
+                output::line(&format!("{:15}refused ({needed}): {why}", feature.name()));
+                if let Some(setting) = setting {
+                    output::line(&format!("{:15}help: {setting}", ""));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `rbld lock`: resolves what isn't locked yet and writes the lock, changing only what had to change.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rbld_lang::diagnostic::{Code, Severity};
+use rbld_lang::lock::Lock;
+
+use super::args;
+use super::check::plural;
+use super::project::{Project, choose, write_lock};
+use super::{context, output};
+use crate::config::Config;
+use crate::display::Screen;
+use crate::failure::{Failure, Result};
+use crate::fetch::debian;
+use crate::fetch::http::Http;
+use crate::fetch::mirrors::Mirrors;
+
+/// Locks a project.
+pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
+    let chosen = choose(&args.target.words)?;
+    if let Some(name) = chosen.names.first() {
+        return Err(Failure::input(format!("`rbld lock` locks a whole file, not `{name}` alone"))
+            .help("`rbld lock FILE`: what is locked already stays as it is"));
+    }
+    let project = Project::load(&chosen.file)?;
+    // A missing lock is why this command was called; anything else wrong is shown and ends it.
+    let lock_missing = Code("E0204");
+    let shown: Vec<_> =
+        project.diagnostics.iter().filter(|diagnostic| diagnostic.code != lock_missing).cloned().collect();
+    if shown.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        output::diagnostics(&project.lang.sources, &shown);
+        return Ok(2);
+    }
+    let old = project.lock.clone().unwrap_or_default();
+    let mut new = Lock { blocks: BTreeMap::new() };
+    let mut missing = Vec::new();
+    for (request, _) in &project.evaluated.requests {
+        let digest = request.digest();
+        match old.blocks.get(&digest) {
+            Some(block) => drop(new.blocks.insert(digest, block.clone())),
+            None if missing.iter().any(|known| known == request) => {}
+            None => missing.push(request.clone()),
+        }
+    }
+    if args.check {
+        return Ok(checked(&missing, &old, &new));
+    }
+    if !missing.is_empty() {
+        let config = Config::load(Some(&project.root))?;
+        let screen = Screen::on_stderr(false);
+        let sources = debian::Sources::new(
+            Http::new(false)?,
+            Mirrors::from_machine(&config),
+            context::store(store)?,
+            screen.progress(),
+            now(),
+        );
+        for request in &missing {
+            new.blocks.insert(request.digest(), debian::resolve(request, &sources)?);
+        }
+    }
+    let dropped = old.blocks.keys().filter(|digest| !new.blocks.contains_key(digest)).count();
+    if old == new && project.lock.is_some() {
+        output::line(&format!(
+            "{} is complete: {}",
+            short(&project.lock_path),
+            plural(new.blocks.len(), "request")
+        ));
+        return Ok(0);
+    }
+    write_lock(&project.lock_path, &new)?;
+    output::line(&format!(
+        "wrote {}: {} resolved, {} kept, {dropped} dropped",
+        short(&project.lock_path),
+        plural(missing.len(), "request"),
+        new.blocks.len() - missing.len()
+    ));
+    for request in &missing {
+        output::line(&format!("  + {}", request.title()));
+    }
+    Ok(0)
+}
+
+fn checked(missing: &[rbld_lang::lock::Request], old: &Lock, new: &Lock) -> i32 {
+    for request in missing {
+        output::line(&format!("not locked: {}", request.title()));
+    }
+    let unreached: Vec<_> =
+        old.blocks.iter().filter(|(digest, _)| !new.blocks.contains_key(digest)).collect();
+    for (_, block) in &unreached {
+        output::line(&format!("locked, but nothing asks for it: {}", block.title.title()));
+    }
+    if missing.is_empty() && unreached.is_empty() {
+        output::line("the lock is complete");
+        return 0;
+    }
+    output::note("help: run `rbld lock`");
+    2
+}
+
+fn short(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Seconds since 1970, taken once: a pin in the future isn't a pin.
+fn now() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,265 @@
+//! A project as a command sees it: which file is meant, what it evaluates to, its lock.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use rbld_lang::derivation::{Arch, Derivation, DerivationId};
+use rbld_lang::diagnostic::{Diagnostic, Severity};
+use rbld_lang::loader::{LoadError, Loader, Local};
+use rbld_lang::lock::{self, Lock};
+use rbld_lang::plan::{Comparison, Expected, Form, ItemKind, Member, Plan};
+
+use crate::failure::{Doing, Failure, Result};
+
+/// What is meant by the words of a command line.
+pub(super) struct Chosen {
+    /// The file.
+    pub file: PathBuf,
+    /// The names after it.
+    pub names: Vec<String>,
+}
+
+/// Splits words into a file and names; without a file, `build.rbld` is looked for upwards from here.
+pub(super) fn choose(words: &[String]) -> Result<Chosen> {
+    if let Some((first, names)) = words.split_first() {
+        let path = Path::new(first);
+        let is_file = first.ends_with(".rbld");
+        if is_file || first.contains('/') || path.is_dir() {
+            let file = if is_file { path.to_owned() } else { path.join("build.rbld") };
+            return match file.is_file() {
+                true => Ok(Chosen { file, names: names.to_vec() }),
+                false => Err(Failure::input(format!("there is no file `{}`", file.display()))
+                    .help("name a `.rbld` file, or a folder that holds `build.rbld`")),
+            };
+        }
+    }
+    let here = std::env::current_dir().doing(|| "find the current folder")?;
+    match here.ancestors().map(|folder| folder.join("build.rbld")).find(|file| file.is_file()) {
+        Some(file) => Ok(Chosen { file, names: words.to_vec() }),
+        None => Err(Failure::input("there is no `build.rbld` here or in a folder above")
+            .fact(format!("looked upwards from {}", here.display()))
+            .help("name a file: `rbld check path/to/build.rbld`")),
+    }
+}
+
+/// The architecture of this machine.
+pub(super) fn host_arch() -> Result<Arch> {
+    crate::executor::host_arch().ok_or_else(|| {
+        Failure::world(format!("rbld doesn't know the architecture `{}`", std::env::consts::ARCH))
+    })
+}
+
+/// A project, evaluated.
+pub(super) struct Project {
+    /// Its folder: nothing outside is read.
+    pub root: PathBuf,
+    /// Its file, relative to the folder.
+    pub file: String,
+    /// Where its lock is.
+    pub lock_path: PathBuf,
+    /// Its lock, when there is one.
+    pub lock: Option<Lock>,
+    /// Its texts and what they mean.
+    pub lang: rbld_lang::Project,
+    /// Its values.
+    pub evaluated: rbld_lang::Evaluated,
+    /// What to realise and compare.
+    pub plan: Plan,
+    /// All findings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Project {
+    /// Reads and evaluates a file; findings are collected, not returned as a failure.
+    pub(super) fn load(file: &Path) -> Result<Project> {
+        let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
+        let (Some(root), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str()))
+        else {
+            return Err(Failure::input(format!("`{}` isn't a file with a name in UTF-8", file.display())));
+        };
+        let lock_path = root.join(match name {
+            "build.rbld" => "rbld.lock".to_owned(),
+            _ => format!("{name}.lock"),
+        });
+        let lock = read_lock(&lock_path)?;
+        let loader = Files { root: root.to_owned() };
+        let lang = rbld_lang::load(name, &loader);
+        let host = rbld_lang::Host { arch: host_arch()? };
+        let evaluated = rbld_lang::evaluate(&lang, &loader, &host);
+        let (plan, found) = rbld_lang::instantiate(&evaluated, lock.as_ref(), &host);
+        let mut diagnostics = lang.diagnostics.clone();
+        diagnostics.extend(evaluated.diagnostics.iter().cloned());
+        diagnostics.extend(found);
+        Ok(Project {
+            root: root.to_owned(),
+            file: name.to_owned(),
+            lock_path,
+            lock,
+            lang,
+            evaluated,
+            plan,
+            diagnostics,
+        })
+    }
+
+    /// Whether anything found forbids to run.
+    pub(super) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The derivation that a name means: `bookworm`, `t[bookworm]`, or `t` for every cell.
+    pub(super) fn named(&self, name: &str) -> Vec<DerivationId> {
+        let cells = format!("{name}[");
+        let mut ids: Vec<DerivationId> = Vec::new();
+        for named in &self.plan.names {
+            if (named.name == name || named.name.starts_with(&cells)) && !ids.contains(&named.id) {
+                ids.push(named.id);
+            }
+        }
+        ids
+    }
+
+    /// The failure for a name that nothing has.
+    pub(super) fn unknown(&self, name: &str) -> Failure {
+        let known: BTreeSet<&str> = self
+            .plan
+            .names
+            .iter()
+            .map(|named| named.name.as_str())
+            .chain(self.plan.comparisons.iter().map(|comparison| comparison.name.as_str()))
+            .collect();
+        let near = known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(name, known), *known))
+            .filter(|(near, _)| *near > 0.75)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let failure =
+            Failure::input(format!("`{}` has no assertion, build, environment or input `{name}`", self.file));
+        match near {
+            Some((_, near)) => failure.help(format!("did you mean `{near}`?")),
+            None => failure.help("`rbld plan` lists the names"),
+        }
+    }
+
+    /// The names of derivations, for people.
+    pub(super) fn names(&self) -> std::collections::BTreeMap<DerivationId, String> {
+        let mut names = std::collections::BTreeMap::new();
+        for named in &self.plan.names {
+            names.entry(named.id).or_insert_with(|| named.name.clone());
+        }
+        names
+    }
+
+    /// The builds of the file, each once.
+    pub(super) fn builds(&self) -> Vec<DerivationId> {
+        let mut ids = Vec::new();
+        for named in &self.plan.names {
+            if named.kind == ItemKind::Build && !ids.contains(&named.id) {
+                ids.push(named.id);
+            }
+        }
+        ids
+    }
+}
+
+/// The members of a comparison.
+pub(super) fn members(comparison: &Comparison) -> Vec<&Member> {
+    match &comparison.form {
+        Form::Identical { members, .. } | Form::Matches { members, .. } => members.iter().collect(),
+        Form::Differ { a, b } => vec![a, b],
+    }
+}
+
+/// The derivations that a comparison expects its members to equal.
+pub(super) fn expected(comparison: &Comparison) -> Vec<DerivationId> {
+    match &comparison.form {
+        Form::Matches { expected, .. } => expected
+            .iter()
+            .filter_map(|expected| match expected {
+                Expected::Output(output) => Some(output.derivation),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn read_lock(path: &Path) -> Result<Option<Lock>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::input(format!("could not read `{}`: {error}", path.display()))),
+    };
+    match lock::parse(&text) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) => Err(Failure::input(format!("{}:{}: {}", path.display(), error.line, error.message))
+            .help("take the lock from a commit where it was right, or delete it and run `rbld lock`")),
+    }
+}
+
+/// Writes a lock whole or not at all.
+pub(super) fn write_lock(path: &Path, lock: &Lock) -> Result<()> {
+    use std::io::Write;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let doing = || format!("write `{}`", path.display());
+    let mut file = tempfile::Builder::new().prefix(".rbld.lock.").tempfile_in(folder).doing(doing)?;
+    file.write_all(lock::print(lock).as_bytes()).doing(doing)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    file.as_file().set_permissions(mode).doing(doing)?;
+    file.as_file().sync_all().doing(doing)?;
+    file.persist(path).map_err(|error| error.error).doing(doing)?;
+    Ok(())
+}
+
+/// The tree digests of environments, for the lock.
+pub(super) fn environment_requests(plan: &Plan) -> Vec<(DerivationId, rbld_lang::digest::Digest)> {
+    let request = |(id, derivation): (&DerivationId, &Derivation)| match derivation {
+        Derivation::Environment(environment) => Some((*id, environment.request)),
+        _ => None,
+    };
+    plan.derivations.iter().filter_map(request).collect()
+}
+
+/// The loader of files: nothing outside the project's folder.
+struct Files {
+    root: PathBuf,
+}
+
+impl Loader for Files {
+    fn source(&self, path: &str) -> std::result::Result<String, LoadError> {
+        let full = inside(&self.root, path)?;
+        const LIMIT: u64 = 64 << 20;
+        let length = std::fs::metadata(&full).map_err(|error| unreadable(&error))?.len();
+        if length > LIMIT {
+            return Err(LoadError::Unreadable(format!("it has {length} bytes, the most is {LIMIT}")));
+        }
+        std::fs::read_to_string(&full).map_err(|error| unreadable(&error))
+    }
+
+    fn local(&self, path: &str) -> std::result::Result<Local, LoadError> {
+        if !path.is_empty() {
+            inside(&self.root, path)?;
+        }
+        let found = crate::fetch::local::scan(&self.root, path)
+            .map_err(|failure| LoadError::Unreadable(failure.message))?;
+        Ok(Local { digest: found.digest, folder: found.folder, executable: found.executable })
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> LoadError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => LoadError::Missing,
+        _ => LoadError::Unreadable(error.to_string()),
+    }
+}
+
+/// The real path of a project's file, if it doesn't lead outside, by links either.
+fn inside(root: &Path, path: &str) -> std::result::Result<PathBuf, LoadError> {
+    let outside = || LoadError::Outside;
+    let relative = Path::new(path);
+    if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err(outside());
+    }
+    let real = root.join(relative).canonicalize().map_err(|error| unreadable(&error))?;
+    if real.starts_with(root) { Ok(real) } else { Err(outside()) }
+}

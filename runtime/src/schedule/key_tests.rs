@@ -1,0 +1,66 @@
+//! Golden keys: a changed digest here is a change of the edition, never a detail.
+
+use super::*;
+use rbld_lang::derivation::{Arch, DerivationId, InputRef};
+
+fn build() -> Build {
+    let derivation = DerivationId(Digest::of(b"env"));
+    Build {
+        arch: Arch::Amd64,
+        env: InputRef { derivation, output: "out".to_owned() },
+        inputs: BTreeMap::from([("src".to_owned(), InputRef { derivation, output: "out".to_owned() })]),
+        workdir: Some("src".to_owned()),
+        script: "make\n".to_owned(),
+        shell: Shell::Sh,
+        vars: BTreeMap::from([("VERSION".to_owned(), "1.0".to_owned())]),
+        outputs: BTreeMap::from([("dist".to_owned(), OutputSpec::File("a-1.0.tar.gz".to_owned()))]),
+        timeout: 3600,
+        emulator: None,
+    }
+}
+
+fn resolved(build: &Build) -> Resolved<'_> {
+    Resolved {
+        build,
+        env: Object::Tree { digest: Digest::of(b"tree"), size: 10 },
+        inputs: BTreeMap::from([("src".to_owned(), Object::Tree { digest: Digest::of(b"src"), size: 20 })]),
+    }
+}
+
+fn key(build: &Build) -> String {
+    resolved(build).action(&reapi::Directory::default()).unwrap().key.to_hex()
+}
+
+#[test]
+fn golden() {
+    assert_eq!(key(&build()), "12fecd500fdd454dfbea010473d6cf06c20f8a94846711849bfb2c0c050b02db");
+}
+
+#[test]
+fn what_decides_bytes_is_in_the_key_and_nothing_else() {
+    let base = key(&build());
+    let changed = |change: fn(&mut Build)| {
+        let mut build = build();
+        change(&mut build);
+        key(&build)
+    };
+    assert_eq!(base, changed(|b| b.timeout = 1));
+    assert_ne!(base, changed(|b| b.script.push('\n')));
+    assert_ne!(base, changed(|b| b.shell = Shell::Bash));
+    assert_ne!(base, changed(|b| b.workdir = None));
+    assert_ne!(base, changed(|b| b.arch = Arch::Arm64));
+    assert_ne!(base, changed(|b| drop(b.vars.insert("A".to_owned(), String::new()))));
+    assert_ne!(
+        base,
+        changed(|b| drop(b.outputs.insert("dist".to_owned(), OutputSpec::Files("a-1.0.tar.gz".to_owned()))))
+    );
+}
+
+#[test]
+fn the_key_and_the_explanation_come_from_one_walk() {
+    let build = build();
+    let facts = resolved(&build).explain();
+    assert!(facts.contains(&("arguments.script".to_owned(), "make\n".to_owned())));
+    assert!(facts.contains(&("variables.src".to_owned(), "/build/src".to_owned())));
+    assert!(facts.iter().any(|(name, _)| name == "inputs./build/src"));
+}

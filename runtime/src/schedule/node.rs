@@ -1,0 +1,327 @@
+//! One node: finding its result by its key, or making it. Knows nothing of other nodes
+//! but the objects that its inputs turned out to be.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
+use prost::Message;
+use rbld_lang::derivation::{
+    Arch, ArchiveId, Build, Derivation, DerivationId, Emulator, Environment, Fetch, InputRef, Package,
+    PoolFile,
+};
+use rbld_lang::digest::{Digest, Hasher, Manifest};
+
+use super::key::{KeyAction, Resolved, environment_key};
+use super::{How, build};
+use crate::environment;
+use crate::executor::{Cancel, Executor};
+use crate::failure::{Doing, Failure, Result};
+use crate::fetch::http::{Expected, Http, Sink};
+use crate::fetch::mirrors::Mirrors;
+use crate::fetch::{git, local, unpack};
+use crate::progress::{Progress, Step};
+use crate::store::{Batch, Blob, BlobWriter, Object, Realisation, Store, tree};
+
+/// What realising needs of the world; one for a run.
+pub struct World {
+    /// Where results are.
+    pub store: Store,
+    /// What runs builds.
+    pub executor: Box<dyn Executor>,
+    /// The network: set up by the first thing that needs it, since most runs need none.
+    pub http: Mutex<Option<Http>>,
+    /// Where a distribution's files may be had.
+    pub mirrors: Mirrors,
+    /// The project's folder.
+    pub project: PathBuf,
+    /// What a person sees.
+    pub progress: Progress,
+    /// Set when the run is to stop.
+    pub cancel: Cancel,
+    /// Which signal that was.
+    pub signal: Arc<AtomicI32>,
+    /// Whether the network may be used.
+    pub offline: bool,
+    /// Whether a failed build's folder is kept.
+    pub keep_failed: bool,
+    /// The parallelism offered to a build; in no key.
+    pub cores: usize,
+    /// The names a person knows derivations by.
+    pub names: BTreeMap<DerivationId, String>,
+}
+
+impl World {
+    /// The client for everything that is fetched.
+    pub fn http(&self) -> Result<Http> {
+        // A thread that panicked while it held the lock has at worst left no client behind.
+        let mut http = self.http.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*http {
+            Some(http) => Ok(http.clone()),
+            None => Ok(http.insert(Http::new(self.offline)?).clone()),
+        }
+    }
+
+    /// What a person calls a derivation.
+    pub fn name(&self, id: DerivationId) -> String {
+        self.names.get(&id).cloned().unwrap_or_else(|| id.0.short())
+    }
+}
+
+/// The realisations of what a node needs.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs(BTreeMap<DerivationId, Realisation>);
+
+impl Inputs {
+    /// From pairs.
+    pub fn of(realisations: impl IntoIterator<Item = (DerivationId, Realisation)>) -> Inputs {
+        Inputs(realisations.into_iter().collect())
+    }
+
+    /// The object that a reference means.
+    pub fn object(&self, input: &InputRef) -> Result<Object> {
+        self.0
+            .get(&input.derivation)
+            .and_then(|realisation| realisation.outputs.get(&input.output))
+            .cloned()
+            .ok_or_else(|| {
+                Failure::bug(format!("output `{}` of {:?} isn't realised", input.output, input.derivation))
+            })
+    }
+}
+
+/// The derivation's key, and the messages that make it where it is an action.
+pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &Inputs) -> Result<KeyAction> {
+    match derivation {
+        Derivation::Build(build) => resolve(build, inputs)?.action(&env_root(world, build, inputs)?),
+        Derivation::Environment(environment) => environment_key(environment),
+        Derivation::Fetch(Fetch::Unpack { from, strip }) => {
+            let mut hasher = Hasher::new("rbld-unpack-1");
+            hasher.field("from", inputs.object(from)?.digest().as_bytes());
+            hasher.field("strip", strip.to_string().as_bytes());
+            Ok(KeyAction { key: hasher.finish(), messages: Vec::new() })
+        }
+        // What is fetched is fixed by its own facts, so its id is its key.
+        Derivation::Fetch(_) => Ok(KeyAction { key: id.0, messages: Vec::new() }),
+    }
+}
+
+/// A build with its inputs' objects in place of their references.
+pub fn resolve<'a>(build: &'a Build, inputs: &Inputs) -> Result<Resolved<'a>> {
+    let mut objects = BTreeMap::new();
+    for (name, input) in &build.inputs {
+        objects.insert(name.clone(), inputs.object(input)?);
+    }
+    Ok(Resolved { build, env: inputs.object(&build.env)?, inputs: objects })
+}
+
+/// Stands for an object that isn't known yet.
+pub const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
+
+/// A build with those of its inputs' objects that are known, [`UNKNOWN`] in place of the others.
+pub fn resolve_known<'a>(build: &'a Build, inputs: &Inputs) -> Resolved<'a> {
+    let object = |input: &InputRef| inputs.object(input).unwrap_or(Object::Tree { digest: UNKNOWN, size: 0 });
+    let objects = build.inputs.iter().map(|(name, input)| (name.clone(), object(input))).collect();
+    Resolved { build, env: object(&build.env), inputs: objects }
+}
+
+fn env_root(world: &World, build: &Build, inputs: &Inputs) -> Result<reapi::Directory> {
+    const LIMIT: u64 = 16 << 20;
+    let bytes = world.store.read_blob(inputs.object(&build.env)?.digest(), LIMIT)?;
+    reapi::Directory::decode(bytes.as_slice()).map_err(|error| {
+        Failure::world(format!("the root of an environment in the store is damaged: {error}"))
+            .help("run `rbld store repair`, then check again")
+    })
+}
+
+/// The node's result, where the store has it.
+pub fn find(
+    world: &World,
+    id: DerivationId,
+    derivation: &Derivation,
+    inputs: &Inputs,
+) -> Result<Option<Realisation>> {
+    let key = key(world, id, derivation, inputs)?.key;
+    world.store.realisation(key)
+}
+
+/// Finds or makes the node's result.
+pub fn realise(
+    world: &World,
+    id: DerivationId,
+    derivation: &Derivation,
+    inputs: &Inputs,
+    force: bool,
+) -> Result<(Realisation, How)> {
+    let action = key(world, id, derivation, inputs)?;
+    // Another process may be making the same: wait for it, then look again.
+    let _lock = world.store.lock_key(action.key)?;
+    if !force && let Some(realisation) = world.store.realisation(action.key)? {
+        world.store.record(id, action.key)?;
+        return Ok((realisation, How::Cached));
+    }
+    if world.cancel.is_set() {
+        return Err(interrupted(world));
+    }
+    let realisation = match derivation {
+        Derivation::Fetch(what) => fetched(world, id, what, inputs, action.key)?,
+        Derivation::Environment(environment) => environed(world, environment, action.key)?,
+        Derivation::Build(build) => build::run(world, id, &resolve(build, inputs)?, action)?,
+    };
+    Ok((realisation, How::Made))
+}
+
+/// The failure of a run that was stopped.
+pub fn interrupted(world: &World) -> Failure {
+    let signal = world.signal.load(Ordering::SeqCst);
+    Failure::new(crate::failure::Kind::Interrupted(signal), "stopped; what was finished is in the store")
+}
+
+fn fetched(
+    world: &World,
+    id: DerivationId,
+    what: &Fetch,
+    inputs: &Inputs,
+    key: Digest,
+) -> Result<Realisation> {
+    let batch = world.store.batch()?;
+    let object = match what {
+        Fetch::Url { urls, digest, .. } => {
+            let blob = download(world, &world.name(id), urls, *digest, None, &batch)?;
+            Object::File { digest: blob.digest, size: blob.size, executable: false }
+        }
+        Fetch::Git { url, commit, reference, submodules } => {
+            let task = world.progress.begin(Step::Fetch, &world.name(id));
+            let what =
+                git::Commit { url, id: commit, reference: reference.as_deref(), submodules: *submodules };
+            let object = git::git(&batch, &world.project, &what, world.offline, &task)?;
+            task.done("");
+            object
+        }
+        Fetch::Local { path, digest, folder, executable } => {
+            let expected = local::Found { digest: *digest, folder: *folder, executable: *executable };
+            let (object, dropped) = local::take(&batch, &world.project, path, &expected)?;
+            for sentence in dropped.sentences() {
+                world.progress.say(&format!("`./{path}`: {sentence}"));
+            }
+            object
+        }
+        Fetch::Pool { archive, files, .. } => {
+            let mut folder = tree::Folder::default();
+            for file in files {
+                let blob = pool_file(world, archive, file, &batch)?;
+                let node = tree::Node::File { digest: blob.digest, size: blob.size, executable: false };
+                folder.insert(&file.name, node)?;
+            }
+            tree::write(&batch, &folder)?
+        }
+        Fetch::Unpack { from, strip } => {
+            let object = inputs.object(from)?;
+            let task = world.progress.begin(Step::Unpack, &world.name(id));
+            let object =
+                unpack::unpack(&world.store, &batch, &object, *strip, &unpack::Limits::default(), &task)?;
+            task.done("");
+            object
+        }
+    };
+    let realisation =
+        Realisation { key, outputs: BTreeMap::from([("out".to_owned(), object)]), facts: BTreeMap::new() };
+    batch.commit(&[(id, realisation.clone())])?;
+    Ok(realisation)
+}
+
+/// A file of a distribution's pool, from the store or the first mirror that has it.
+pub fn pool_file(world: &World, archive: &ArchiveId, file: &PoolFile, batch: &Batch) -> Result<Blob> {
+    let urls = world.mirrors.urls(archive, &file.path);
+    download(world, &file.name, &urls, file.digest, Some(file.size), batch)
+}
+
+/// A binary package, from the store or the first mirror that has it.
+pub fn package_file(world: &World, archive: &ArchiveId, package: &Package, batch: &Batch) -> Result<Blob> {
+    let file = PoolFile {
+        name: package.path.rsplit('/').next().unwrap_or(&package.name).to_owned(),
+        digest: package.digest,
+        size: package.size,
+        path: package.path.clone(),
+    };
+    pool_file(world, archive, &file, batch)
+}
+
+fn download(
+    world: &World,
+    name: &str,
+    urls: &[String],
+    digest: Digest,
+    size: Option<u64>,
+    batch: &Batch,
+) -> Result<Blob> {
+    if world.store.has_blob(digest)? {
+        let path = world.store.blob_path(digest);
+        let size = std::fs::metadata(&path).doing(|| format!("read {}", path.display()))?;
+        return Ok(Blob { digest, size: size.len() });
+    }
+    if world.offline {
+        return Err(offline(name));
+    }
+    let task = world.progress.begin(Step::Fetch, name);
+    if let Some(size) = size {
+        task.expect(size);
+    }
+    let mut sink = ToStore { batch, writer: batch.writer()? };
+    world.http()?.fetch(urls, Expected { digest, size }, &mut sink, Some(&task))?;
+    let blob = sink.writer.finish(false)?;
+    task.done("");
+    Ok(blob)
+}
+
+/// Lets fetched bytes go straight into the store.
+struct ToStore<'b> {
+    batch: &'b Batch,
+    writer: BlobWriter,
+}
+
+impl Sink for ToStore<'_> {
+    fn restart(&mut self) -> Result<()> {
+        self.writer = self.batch.writer()?;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        use std::io::Write;
+        self.writer.write_all(bytes).doing(|| "write what was fetched into the store")
+    }
+}
+
+fn offline(name: &str) -> Failure {
+    Failure::world(format!("`{name}` isn't in the store, and `--offline` forbids to fetch it"))
+        .help("run the same command once without `--offline`")
+}
+
+fn environed(world: &World, environment: &Environment, key: Digest) -> Result<Realisation> {
+    with_tools(world, |tools| environment::realise(environment, key, tools))
+}
+
+/// The static qemu-user of a locked package, ready to be registered in a sandbox.
+pub fn emulator_path(world: &World, emulator: &Emulator, arch: Arch) -> Result<PathBuf> {
+    with_tools(world, |tools| environment::emulator(emulator, arch.machine(), tools))
+}
+
+fn with_tools<T>(world: &World, work: impl FnOnce(environment::Tools<'_>) -> Result<T>) -> Result<T> {
+    let fetch = |archive: &ArchiveId, package: &Package| {
+        if !world.store.has_blob(package.digest)? {
+            let batch = world.store.batch()?;
+            package_file(world, archive, package, &batch)?;
+            batch.commit(&[])?;
+        }
+        Ok(world.store.blob_path(package.digest))
+    };
+    work(environment::Tools {
+        store: &world.store,
+        executor: world.executor.as_ref(),
+        fetch: &fetch,
+        progress: &world.progress,
+        cancel: &world.cancel,
+    })
+}
