@@ -1,0 +1,190 @@
+//! Golden ids. A change here is a change of the specification (spec/06-derivations-and-keys.md): every id and
+//! every key of every user changes with it.
+
+use super::*;
+
+fn digest(byte: u8) -> Digest {
+    Digest::from_bytes([byte; 32])
+}
+
+fn archive() -> ArchiveId {
+    ArchiveId { name: "debian".to_owned(), instant: 1_795_132_800 }
+}
+
+fn package() -> Package {
+    Package {
+        name: "bash".to_owned(),
+        arch: "amd64".to_owned(),
+        version: "5.2.15-2+b7".to_owned(),
+        digest: digest(1),
+        size: 1_491_312,
+        path: "pool/main/b/bash/bash_5.2.15-2+b7_amd64.deb".to_owned(),
+    }
+}
+
+fn environment() -> Environment {
+    Environment {
+        arch: Arch::Amd64,
+        archive: archive(),
+        packages: vec![package()],
+        rules: ENVIRONMENT_RULES,
+        emulator: None,
+        expected: None,
+        request: digest(9),
+    }
+}
+
+fn url() -> Derivation {
+    Derivation::Fetch(Fetch::Url {
+        urls: vec!["https://example.org/a.tar.gz".to_owned()],
+        digest: digest(2),
+        name: "a.tar.gz".to_owned(),
+    })
+}
+
+fn build() -> Build {
+    Build {
+        arch: Arch::Amd64,
+        env: InputRef { derivation: Derivation::Environment(environment()).id(), output: "out".to_owned() },
+        inputs: BTreeMap::from([(
+            "src".to_owned(),
+            InputRef { derivation: url().id(), output: "out".to_owned() },
+        )]),
+        workdir: Some("src".to_owned()),
+        script: "make dist\n".to_owned(),
+        shell: Shell::Sh,
+        vars: BTreeMap::from([("VERSION".to_owned(), "1.0".to_owned())]),
+        outputs: BTreeMap::from([
+            ("debs".to_owned(), OutputSpec::Files("*.deb".to_owned())),
+            ("dist".to_owned(), OutputSpec::File("a-1.0.tar.gz".to_owned())),
+        ]),
+        timeout: 3600,
+        emulator: None,
+    }
+}
+
+fn emulated() -> Environment {
+    let emulator = Emulator { host: Arch::Amd64, package: package(), archive: archive() };
+    Environment { arch: Arch::Arm64, emulator: Some(emulator), ..environment() }
+}
+
+/// One of each kind, with its id.
+fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
+    let git = |submodules| {
+        Derivation::Fetch(Fetch::Git {
+            url: "https://example.org/a.git".to_owned(),
+            commit: "136fc8bfe91a64d28b6c54cf8f5930ffe787c16e".to_owned(),
+            reference: Some("v1.0".to_owned()),
+            submodules,
+        })
+    };
+    let local = |folder, executable| {
+        Derivation::Fetch(Fetch::Local { path: "a".to_owned(), digest: digest(3), folder, executable })
+    };
+    let file = PoolFile {
+        name: "ucf_3.0043.dsc".to_owned(),
+        digest: digest(4),
+        size: 1451,
+        path: "pool/main/u/ucf/ucf_3.0043.dsc".to_owned(),
+    };
+    let pool = Fetch::Pool { archive: archive(), name: "ucf 3.0043".to_owned(), files: vec![file] };
+    let from = InputRef { derivation: url().id(), output: "out".to_owned() };
+    vec![
+        ("url", url(), "a998ca38f7cb266b75ba08c041cef24cdda2645ffdade63f643f0c0071e8ec81"),
+        ("git", git(false), "1bdad45ec237e93d73f64396306cad3655a50c28b54bdd178971e4bd4a2e0ea7"),
+        (
+            "git with submodules",
+            git(true),
+            "4dcada221c12bf6e0f6378ae050f9e2bbb25d392ad230f8656a18df9027afdb6",
+        ),
+        ("file", local(false, false), "3e605393b61525499ea2c9c981c6fe0a875d1e0b6b35363cd695cf2b63f7a807"),
+        (
+            "executable",
+            local(false, true),
+            "373e169b28eae48cdd996ebb0eb84b7d6b6501be3fe3a21872ba1fdea215402a",
+        ),
+        ("folder", local(true, false), "c995cf3091131e25b0fcc4099a7816628b9393664876179b7dce6d7e6e259b26"),
+        ("pool", Derivation::Fetch(pool), "3caa8d965987fb8adee4990d3f8cdc5323a90840d880cfa8f40d84b218ccdea0"),
+        (
+            "unpack",
+            Derivation::Fetch(Fetch::Unpack { from, strip: 1 }),
+            "80207236da938644dfe5a70d2bae1511a8d0125da42df13b572450178ea500f3",
+        ),
+        (
+            "environment",
+            Derivation::Environment(environment()),
+            "4c21701b5f4849930de3060b2b578dc7f2a68cda85cdc2ff6fc9a1e626c9fb30",
+        ),
+        (
+            "emulated environment",
+            Derivation::Environment(emulated()),
+            "37f0965151d868a5f909ae7d99f74ff6ac7493bedbcb43a9e3e1606dd2771669",
+        ),
+        (
+            "build",
+            Derivation::Build(build()),
+            "e3d91e0cae9427953890a8186b46727043bca57ffeac952482fe681bbdc3e1c0",
+        ),
+        (
+            "bash build",
+            Derivation::Build(Build { shell: Shell::Bash, workdir: None, ..build() }),
+            "17464d8e6ddbf230107e034c820a2327664b0983dd532c9537bbda3c16a144b1",
+        ),
+    ]
+}
+
+#[test]
+fn ids_never_change() {
+    let wrong: Vec<String> = golden()
+        .into_iter()
+        .filter(|(_, derivation, id)| derivation.id().to_string() != *id)
+        .map(|(what, derivation, _)| format!("{what} {}", derivation.id()))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_decides_no_bytes_is_in_no_id() {
+    let moved = Derivation::Fetch(Fetch::Url {
+        urls: vec!["https://mirror.example.org/b".to_owned()],
+        digest: digest(2),
+        name: "a.tar.gz".to_owned(),
+    });
+    assert_eq!(moved.id(), url().id());
+    let patient = Build { timeout: 1, ..build() };
+    assert_eq!(Derivation::Build(patient).id(), Derivation::Build(build()).id());
+    let known = Environment {
+        archive: ArchiveId { name: "elsewhere".to_owned(), instant: 0 },
+        expected: Some(digest(7)),
+        request: digest(8),
+        packages: vec![Package { path: "elsewhere".to_owned(), size: 0, ..package() }],
+        ..environment()
+    };
+    assert_eq!(Derivation::Environment(known).id(), Derivation::Environment(environment()).id());
+}
+
+#[test]
+fn what_is_explained_is_what_is_hashed() {
+    let facts: Vec<String> = Derivation::Build(build())
+        .explain()
+        .into_iter()
+        .map(|(path, value)| format!("{path} = {value}"))
+        .collect();
+    let env = Derivation::Environment(environment()).id();
+    let src = url().id();
+    assert_eq!(
+        facts,
+        [
+            "kind = build".to_owned(),
+            "arch = amd64".to_owned(),
+            format!("env = {env} out"),
+            format!("inputs.src = {src} out"),
+            "workdir = src".to_owned(),
+            "shell = sh".to_owned(),
+            "script = make dist\n".to_owned(),
+            "vars.VERSION = 1.0".to_owned(),
+            "outputs.debs = files *.deb".to_owned(),
+            "outputs.dist = file a-1.0.tar.gz".to_owned(),
+        ]
+    );
+}
