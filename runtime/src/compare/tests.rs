@@ -45,7 +45,7 @@ struct Case {
     files: BTreeMap<String, Digest>,
 }
 
-fn members(states: &[(String, OutputState)]) -> Vec<Member> {
+fn members_of(states: &[(String, OutputState)]) -> Vec<Member> {
     states.iter().map(|(key, _)| Member { key: key.clone(), output: output(key) }).collect()
 }
 
@@ -58,14 +58,14 @@ fn identical(lines: &[&str], groups: &[&[&str]], across: Across) -> Case {
         span: SPAN,
     };
     let groups = groups.iter().enumerate().map(group).collect();
-    let form = Form::Identical { members: members(&states), groups, across };
+    let form = Form::Identical { members: members_of(&states), groups, across };
     Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }
 }
 
 fn matches(lines: &[&str], expected: Vec<Expected>) -> Case {
     let states: Vec<_> = lines.iter().map(|line| state_of(line)).collect();
     let count = expected.len();
-    let form = Form::Matches { members: members(&states[..count]), expected };
+    let form = Form::Matches { members: members_of(&states[..count]), expected };
     Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }
 }
 
@@ -195,7 +195,7 @@ fn an_expected_difference_fails_once_it_is_gone() {
 fn differ_wants_two_builds() {
     let case = |lines: [&str; 2]| {
         let states: Vec<_> = lines.iter().map(|line| state_of(line)).collect();
-        let mut both = members(&states);
+        let mut both = members_of(&states);
         let (b, a) = (both.remove(1), both.remove(0));
         let form = Form::Differ { a, b };
         Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }.verdict()
@@ -289,4 +289,60 @@ fn percentages_are_rounded_down() {
     assert_eq!(share(1, 1), "100");
     assert_eq!(share(1, 2), "50");
     assert_eq!(share(1, 200), "0.5");
+}
+
+/// The table of verdicts in the specification.
+#[test]
+fn the_specification_holds() {
+    let text = include_str!("../../../spec/11-comparisons.md");
+    let mut rows = 0;
+    for line in text.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 4) {
+        let cells: Vec<&str> = line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        assert_eq!(asked(cells[1], cells[2]).verdict(), cells[3], "{line}");
+        rows += 1;
+    }
+    assert!(rows > 30, "the table has {rows} rows");
+}
+
+fn asked(members: &str, asked: &str) -> Case {
+    let lines: Vec<String> = members.split(", ").map(|line| line.replace("exe:", "x:")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (form, rest) = asked.split_once(' ').unwrap_or((asked, ""));
+    let (rest, at_least) = match rest.split_once("at_least ") {
+        Some((rest, share)) => (rest.trim(), Some(share.trim_end_matches('%'))),
+        None => (rest, None),
+    };
+    let mut case = match form {
+        "identical" => {
+            let (groups, across) = match rest.strip_suffix(" across differ") {
+                Some(groups) => (groups, Across::Differ),
+                None => (rest, Across::Any),
+            };
+            let groups: Vec<Vec<&str>> = match groups.strip_prefix("within ") {
+                Some(groups) => groups
+                    .split(", ")
+                    .filter_map(|group| Some(group.split_once(" = ")?.1.split(' ').collect()))
+                    .collect(),
+                None => Vec::new(),
+            };
+            let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
+            identical(&lines, &groups, across)
+        }
+        "matches" => {
+            let written = Expected::Digest { digest: digest(rest), span: SPAN };
+            matches(&lines, vec![written; lines.len()])
+        }
+        _ => {
+            let states: Vec<_> = lines.iter().map(|line| state_of(line)).collect();
+            let mut both = members_of(&states);
+            let (b, a) = (both.remove(1), both.remove(0));
+            let form = Form::Differ { a, b };
+            Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }
+        }
+    };
+    case.at_least = at_least.map(|share| {
+        let (whole, part) = share.split_once('.').unwrap_or((share, "00"));
+        whole.parse::<u32>().expect("a number") * 100 + part.parse::<u32>().expect("two digits")
+    });
+    if rest == "expect different" { case.different() } else { case }
 }

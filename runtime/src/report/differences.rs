@@ -49,7 +49,10 @@ fn shown(finding: &Finding, (left, right): (&str, &str), style: &Style) -> Strin
     if !head.is_empty() && !place.is_empty() {
         head.push_str(", ");
     }
-    let mut text = format!("      {head}{place}\n");
+    let mut text = if style.colour { format!("      {head}{place}\n") } else { String::new() };
+    if text.is_empty() {
+        text = style.wrapped("      ", &format!("{head}{place}"));
+    }
     match detail {
         Detail::None => {}
         Detail::Sides(one, other) => {
@@ -96,7 +99,7 @@ fn described(what: &What) -> (String, Detail) {
         What::Order { position, left, right } => {
             (format!("order, from member {}", position + 1), Detail::Sides(printable(left), printable(right)))
         }
-        What::Framing => ("headers, padding or end of the archive".to_owned(), Detail::None),
+        What::Framing => ("headers, padding or end".to_owned(), Detail::None),
         What::Compression { left, right, header } => match header.first() {
             _ if left != right => {
                 ("compression".to_owned(), Detail::Sides(left.name().to_owned(), right.name().to_owned()))
@@ -107,7 +110,11 @@ fn described(what: &What) -> (String, Detail) {
             }
             None => (format!("the {} stream", left.name()), Detail::None),
         },
-        What::More { members } => (format!("{members} more member{} differ", plural(*members)), Detail::None),
+        What::More { members, names } => {
+            let named: Vec<String> = names.iter().map(|name| printable(name)).collect();
+            let dots = if *members > names.len() { ", …" } else { "" };
+            (format!("{members} more: {}{dots}", named.join(", ")), Detail::None)
+        }
         What::Unread(why) => (format!("not looked into: {}", printable(why)), Detail::None),
     }
 }

@@ -269,7 +269,7 @@ fn finding(finding: &Finding) -> Value {
                 .collect();
             json!({ "what": "compression", "left": left.name(), "right": right.name(), "header": header })
         }
-        What::More { members } => json!({ "what": "more", "members": members }),
+        What::More { members, names } => json!({ "what": "more", "members": members, "names": names }),
         What::Unread(why) => json!({ "what": "unread", "why": why }),
     };
     if let Value::Object(value) = &mut value {

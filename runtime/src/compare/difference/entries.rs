@@ -10,7 +10,7 @@ use crate::packing::{ar as ar_archive, malformed, tar as tar_archive};
 use rbld_lang::digest::Digest;
 
 /// Names listed in a finding; the rest is counted.
-const NAMES: usize = 5;
+pub(super) const NAMES: usize = 5;
 
 /// A member: its name, what is said of it, and the digest of its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ fn push(entries: &mut Vec<Entry>, entry: Entry, limits: &Limits) -> io::Result<(
     Ok(())
 }
 
-fn digest(reader: &mut impl Read) -> io::Result<Digest> {
+pub(super) fn digest(reader: &mut impl Read) -> io::Result<Digest> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     loop {

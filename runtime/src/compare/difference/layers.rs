@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
-use crate::packing::{Budget, Codec, ar, malformed, tar};
+use crate::packing::{Budget, Codec, ar, malformed, skip, tar};
 
 /// Opens a file from its front.
 pub type Opener<'a> = Rc<dyn Fn() -> io::Result<File> + 'a>;
@@ -22,6 +22,7 @@ enum Step {
     Unpack(Codec),
     Tar(usize),
     Ar(usize),
+    Part(u64, u64),
 }
 
 type Then<'t> = dyn FnMut(&mut dyn Read) -> io::Result<()> + 't;
@@ -45,6 +46,11 @@ impl<'a> Layers<'a> {
     /// The member of an ar archive at a place counted from nought.
     pub fn ar_member(&self, index: usize) -> Layers<'a> {
         self.step(Step::Ar(index))
+    }
+
+    /// So many bytes of it, from an offset on.
+    pub fn part(&self, offset: u64, length: u64) -> Layers<'a> {
+        self.step(Step::Part(offset, length))
     }
 
     /// Reads it from its front.
@@ -88,6 +94,11 @@ fn through(steps: &[Step], reader: &mut dyn Read, budget: &Budget, then: &mut Th
                 archive.advance()?.ok_or_else(gone)?;
             }
             through(rest, &mut archive, budget, then)
+        }
+        Some((Step::Part(offset, length), rest)) => {
+            let mut reader = reader;
+            skip(&mut reader, *offset)?;
+            through(rest, &mut reader.take(*length), budget, then)
         }
     }
 }

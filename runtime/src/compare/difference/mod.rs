@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 mod bytes;
+mod elf;
 mod entries;
 mod layers;
 #[cfg(test)]
@@ -170,6 +171,8 @@ pub enum What {
     More {
         /// How many more.
         members: usize,
+        /// The first few names.
+        names: Vec<String>,
     },
     /// It wasn't looked into, and why.
     Unread(String),
@@ -204,6 +207,7 @@ enum Nature {
     Compressed(Codec),
     Tar,
     Ar,
+    Elf,
     Text,
     Bytes,
 }
@@ -216,6 +220,9 @@ impl Nature {
         if head.starts_with(ar::MAGIC) {
             return Nature::Ar;
         }
+        if head.starts_with(elf::MAGIC) {
+            return Nature::Elf;
+        }
         if tar::is_tar(head) {
             return Nature::Tar;
         }
@@ -223,7 +230,7 @@ impl Nature {
     }
 
     fn is_leaf(self) -> bool {
-        matches!(self, Nature::Text | Nature::Bytes)
+        matches!(self, Nature::Text | Nature::Bytes | Nature::Elf)
     }
 }
 
@@ -293,6 +300,14 @@ impl Search<'_> {
                 };
                 Ok(self.framed(&ours, &theirs, &child, depth))
             }
+            (Nature::Elf, Nature::Elf) if depth > 0 => {
+                let (ours, theirs) = (elf::sections(left, self.limits)?, elf::sections(right, self.limits)?);
+                let child = |side, index: usize| match side {
+                    Side::Left => left.part(ours.places[index].0, ours.places[index].1),
+                    Side::Right => right.part(theirs.places[index].0, theirs.places[index].1),
+                };
+                Ok(self.framed(&ours.entries, &theirs.entries, &child, depth))
+            }
             (Nature::Text, Nature::Text) => Ok(self.bytewise(left, right, Nature::Text, None)),
             _ => Ok(self.bytewise(left, right, Nature::Bytes, None)),
         }
@@ -356,8 +371,9 @@ impl Search<'_> {
             difference.within(Some(&left[*one].name), inner);
         }
         if compared.contents.len() > self.limits.dives {
-            let members = compared.contents.len() - self.limits.dives;
-            difference.add(Class::Contents, Vec::new(), What::More { members });
+            let rest = &compared.contents[self.limits.dives..];
+            let names = rest.iter().take(entries::NAMES).map(|(one, _)| left[*one].name.clone()).collect();
+            difference.add(Class::Contents, Vec::new(), What::More { members: rest.len(), names });
         }
         difference.within(None, compared.rest);
         difference

@@ -254,12 +254,13 @@ fn depth_and_members_are_bounded() {
 
 proptest::proptest! {
     #[test]
-    fn damaged_archives_never_panic(seed in 0usize..4, at in 0usize..3000, with: u8, cut in 0usize..3000) {
+    fn damaged_archives_never_panic(seed in 0usize..5, at in 0usize..3000, with: u8, cut in 0usize..3000) {
         let inner = tar(&[("a", b"one", 1), (&"long/".repeat(60), b"two", 2)]);
         let whole = match seed {
             0 => inner.clone(),
             1 => gzip(&inner, 6, 0),
             2 => ar(&[("data.tar", &inner, 1), ("//", b"x/\n", 0)]),
+            3 => elf(&[(".text", &inner), (".data", b"x")]),
             _ => xz(&inner),
         };
         let mut broken = whole.clone();
@@ -278,4 +279,51 @@ proptest::proptest! {
         let right = [magic, &bytes, b"x"].concat();
         proptest::prop_assert!(!Bench::new().between(&left, &right).is_empty());
     }
+}
+
+/// A 64-bit ELF file of sections by name and contents, and nothing else.
+fn elf(sections: &[(&str, &[u8])]) -> Vec<u8> {
+    let names: String =
+        sections.iter().map(|(name, _)| format!("{name}\0")).collect::<String>() + ".shstrtab\0";
+    let mut bytes = vec![0; 64];
+    let mut headers = vec![[0u8; 64]];
+    let mut at_name = 0u32;
+    let all = sections.iter().copied().chain([(".shstrtab", names.as_bytes())]);
+    for (name, contents) in all {
+        let mut header = [0; 64];
+        header[..4].copy_from_slice(&at_name.to_le_bytes());
+        header[4] = 1;
+        header[24..32].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        header[32..40].copy_from_slice(&(contents.len() as u64).to_le_bytes());
+        headers.push(header);
+        bytes.extend_from_slice(contents);
+        at_name += name.len() as u32 + 1;
+    }
+    let table = bytes.len() as u64;
+    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    bytes[0x28..0x30].copy_from_slice(&table.to_le_bytes());
+    bytes[0x3a..0x3c].copy_from_slice(&64u16.to_le_bytes());
+    bytes[0x3c..0x3e].copy_from_slice(&(headers.len() as u16).to_le_bytes());
+    bytes[0x3e..0x40].copy_from_slice(&(headers.len() as u16 - 1).to_le_bytes());
+    bytes.extend(headers.concat());
+    bytes
+}
+
+#[test]
+fn a_program_differs_in_sections() {
+    let program =
+        |id: &[u8], text: &[u8]| elf(&[(".text", text), (".note.gnu.build-id", id), (".data", b"\0same")]);
+    let difference = Bench::new().between(&program(b"\0id1", b"\0code"), &program(b"\0id2", b"\0code"));
+    assert_eq!(path(&difference.findings[0]), ".note.gnu.build-id");
+    assert!(matches!(difference.findings[0].what, What::Bytes { offset: 3, .. }), "{difference:?}");
+    assert_eq!(difference.findings.len(), 1, "{difference:?}");
+    // A longer section moves the others, which are the same nevertheless.
+    let difference = Bench::new().between(&program(b"\0id", b"\0code"), &program(b"\0id", b"\0longer code"));
+    assert_eq!(path(&difference.findings[0]), ".text");
+    assert_eq!(difference.findings.len(), 1, "{difference:?}");
+    let mut broken = program(b"\0id", b"\0code");
+    broken[0x28] ^= 0xff;
+    let difference = Bench::new().between(&program(b"\0id", b"\0code"), &broken);
+    assert!(matches!(difference.findings[0].what, What::Bytes { offset: 0x28, .. }), "{difference:?}");
+    assert!(matches!(difference.findings[1].what, What::Unread(_)), "{difference:?}");
 }
