@@ -8,16 +8,36 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rbld::environment::{self, Tools};
 use rbld::executor::{Cancel, Embedded, host_arch};
 use rbld::failure::{Doing, Failure, Result};
-use rbld::progress::Progress;
+use rbld::progress::{Display, End, Progress, Step};
 use rbld::sandbox::helper;
 use rbld::store::{Store, tree};
 use rbld_lang::derivation::{Arch, ArchiveId, ENVIRONMENT_RULES, Emulator, Environment, Package};
 use rbld_lang::digest::Digest;
+
+/// Prints when each step begins and ends.
+struct Times(Instant);
+
+impl Display for Times {
+    fn begin(&self, step: Step, name: &str) -> u64 {
+        println!("{:6.2} {} {name}", self.0.elapsed().as_secs_f64(), step.word());
+        0
+    }
+    fn expect(&self, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {}
+    fn line(&self, _: u64, _: &str) {}
+    fn end(&self, _: u64, end: End) {
+        println!("{:6.2} {end:?}", self.0.elapsed().as_secs_f64());
+    }
+    fn say(&self, sentence: &str) {
+        println!("{sentence}");
+    }
+}
 
 fn package(path: &Path) -> Result<Package> {
     let reading = || format!("read {}", path.display());
@@ -74,7 +94,7 @@ fn run() -> Result<()> {
             store: &store,
             executor: &Embedded::new(),
             fetch: &|_, package| Ok(PathBuf::from(&package.path)),
-            progress: &Progress::silent(),
+            progress: &Progress::new(Arc::new(Times(begun))),
             cancel: &Cancel::new()?,
         },
     )?;

@@ -12,10 +12,11 @@ use std::time::Duration;
 use rbld_lang::derivation::Arch;
 
 use super::dpkg::{self, State};
-use super::package::Part;
+use super::package::{self, Part};
 use crate::executor::{Cancel, Executor, Exit, Isolation, Mount, Request, Root, User};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
+use crate::store::tree::Folder;
 
 /// The time that scripts are told it is: 2011-11-11T11:11:11Z, which every file of a root has.
 pub(super) const EPOCH: i64 = 1_321_009_871;
@@ -28,9 +29,6 @@ const LIMIT: Duration = Duration::from_secs(6 * 3600);
 
 /// How much of the log is kept in memory, from its end.
 const LOG_LIMIT: usize = 4 << 20;
-
-/// Where packages are seen that dpkg itself unpacks.
-const PACKAGES: &str = "/inputs";
 
 /// What runs the scripts.
 pub(super) struct Setting<'a> {
@@ -55,32 +53,48 @@ pub(super) struct Configured {
     pub(super) isolation: Isolation,
 }
 
-/// The script: each `preinst` in the order given, what only dpkg can unpack, then everything else.
+/// The script: stage by stage the `preinst` scripts, then dpkg; what only dpkg can unpack comes before the last.
 pub(super) fn script(parts: &[Part], order: &[usize]) -> String {
     let mut text = HEAD.to_owned();
-    let mut diverting = String::new();
-    for &index in order {
-        let part = &parts[index];
-        let (name, arch) = (&part.package.name, &part.package.arch);
-        if part.diverts() {
-            let _ = writeln!(diverting, "unpack {name} {PACKAGES}/{}.deb", part.package.digest);
-        } else if part.members.contains_key("preinst") {
-            let _ = writeln!(text, "preinst {name} {arch} {}", part.info_name());
+    let stages = package::stages(parts, order);
+    for (number, stage) in stages.iter().enumerate() {
+        for &index in &stage.begin {
+            let part = &parts[index];
+            let _ =
+                writeln!(text, "preinst {} {} {}", part.package.name, part.package.arch, part.info_name());
+        }
+        if number + 1 == stages.len() {
+            for part in order.iter().map(|index| &parts[*index]).filter(|part| part.diverts()) {
+                let _ = writeln!(text, "unpack {} {}", part.package.name, seen_at(part));
+            }
+            text.push_str("configure -a\n");
+        } else if !stage.configure.is_empty() {
+            let names: Vec<String> = stage.configure.iter().map(|index| parts[*index].info_name()).collect();
+            let _ = writeln!(text, "configure {}", names.join(" "));
         }
     }
-    text.push_str(&diverting);
-    text.push_str(TAIL);
     text
 }
 
+/// Where the file of a package that dpkg unpacks is seen.
+fn seen_at(part: &Part) -> String {
+    format!("/inputs/{}.deb", part.package.digest)
+}
+
 /// Names and architectures have only letters, digits and `.+-:`: nothing to quote.
+///
+/// dpkg runs a `preinst` in `tmp.ci`, beside the other control members; debconf looks there.
 const HEAD: &str = r#"cd /
 preinst() {
   echo "Preparing $1:$2 ..."
+  ln -sfn "/inputs/$3" /var/lib/dpkg/tmp.ci
   DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
   DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 DPKG_MAINTSCRIPT_DEBUG=0 DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg \
-    "/var/lib/dpkg/info/$3.preinst" install && return
-  echo "rbld: the preinst script of $1 failed with status $?"
+    /var/lib/dpkg/tmp.ci/preinst install
+  status=$?
+  rm /var/lib/dpkg/tmp.ci
+  [ $status = 0 ] && return
+  echo "rbld: the preinst script of $1 failed with status $status"
   exit 1
 }
 unpack() {
@@ -88,9 +102,20 @@ unpack() {
   echo "rbld: the unpacking of $1 failed with status $?"
   exit 1
 }
+configure() {
+  dpkg --force-unsafe-io --abort-after=100000 --configure "$@" || exit 1
+}
 "#;
 
-const TAIL: &str = "exec dpkg --force-unsafe-io --abort-after=100000 --configure -a\n";
+/// What `preinst` scripts see beside themselves: a folder for each package that has one, to be laid at `inputs/NAME`.
+pub(super) fn beside(parts: &[Part]) -> Vec<(String, Folder)> {
+    let with_script = parts.iter().filter(|part| part.members.contains_key("preinst") && !part.diverts());
+    let folder = |part: &Part| {
+        let members = part.members.iter().map(|(name, member)| (name.clone(), member.node.clone()));
+        Folder { entries: members.chain([("control".to_owned(), part.control.clone())]).collect() }
+    };
+    with_script.map(|part| (part.info_name(), folder(part))).collect()
+}
 
 /// Runs the script over the unpacked root.
 pub(super) fn run(
@@ -101,8 +126,7 @@ pub(super) fn run(
     debs: &dyn Fn(&Part) -> PathBuf,
 ) -> Result<Configured> {
     let mounts = parts.iter().filter(|part| part.diverts());
-    let mounts =
-        mounts.map(|part| Mount { from: debs(part), at: format!("{PACKAGES}/{}.deb", part.package.digest) });
+    let mounts = mounts.map(|part| Mount { from: debs(part), at: seen_at(part) });
     let mut log = Log::new(setting.log)?;
     let mut lines = Lines { task, rest: Vec::new() };
     let finished = setting.executor.run(Request {

@@ -3,25 +3,50 @@ use crate::environment::package::Member;
 use crate::environment::testing::part;
 use crate::store::tree::Node;
 
-fn with_preinst(name: &str, text: &str) -> Part {
-    let mut part = part(name, "");
-    let node = Node::Link { target: String::new() };
-    part.members.insert("preinst".to_owned(), Member { node, bytes: text.as_bytes().to_vec() });
+fn member(text: &str) -> Member {
+    Member { node: Node::Link { target: String::new() }, bytes: text.as_bytes().to_vec() }
+}
+
+fn with_preinst(name: &str, fields: &str) -> Part {
+    let mut part = part(name, fields);
+    part.members.insert("preinst".to_owned(), member("true"));
     part
 }
 
 #[test]
-fn the_script_runs_each_preinst_in_order_and_leaves_diversions_to_dpkg() {
-    let parts = [
-        with_preinst("b", "true"),
+fn the_script_goes_by_stages_and_leaves_diversions_to_dpkg() {
+    let mut parts = vec![
+        with_preinst("b", ""),
         part("plain", ""),
-        with_preinst("a", "true"),
-        with_preinst("d", "dpkg-divert x"),
+        with_preinst("a", "Pre-Depends: plain\n"),
+        with_preinst("d", ""),
+        with_preinst("base", "Essential: yes\nMulti-Arch: same\n"),
     ];
-    let text = script(&parts, &[2, 0, 1, 3]);
-    let steps: Vec<&str> = text.strip_prefix(HEAD).unwrap().strip_suffix(TAIL).unwrap().lines().collect();
+    parts[3].members.insert("preinst".to_owned(), member("dpkg-divert x"));
+    let order = package::order(&parts);
+    let text = script(&parts, &order);
+    let steps: Vec<&str> = text.strip_prefix(HEAD).unwrap().lines().collect();
     let deb = format!("unpack d /inputs/{}.deb", parts[3].package.digest);
-    assert_eq!(steps, ["preinst a amd64 a", "preinst b amd64 b", deb.as_str()]);
+    let expected = [
+        "preinst base amd64 base:amd64",
+        "configure base:amd64",
+        "preinst b amd64 b",
+        "configure plain",
+        "preinst a amd64 a",
+        &deb,
+        "configure -a",
+    ];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn a_preinst_has_its_control_members_beside_it() {
+    let parts = [part("plain", ""), with_preinst("a", "")];
+    let beside = beside(&parts);
+    assert_eq!(beside.len(), 1);
+    let (name, folder) = &beside[0];
+    assert_eq!(name, "a");
+    assert_eq!(folder.entries.keys().collect::<Vec<_>>(), ["control", "preinst"]);
 }
 
 const LOG: &str = "\

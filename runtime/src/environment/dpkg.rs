@@ -35,7 +35,6 @@ pub(super) fn write_database(
 ) -> Result<()> {
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     files.insert("status".to_owned(), status(parts, unpacked).into_bytes());
-    files.insert("available".to_owned(), Vec::new());
     files.insert("info/format".to_owned(), b"1\n".to_vec());
     let foreign = foreign(parts, native);
     if !foreign.is_empty() {

@@ -41,7 +41,6 @@ fn a_package_is_unpacked_with_its_configuration_files_new() {
     assert_eq!(files["info/format"], "1\n");
     assert!(files.contains_key("info/one.postinst") && files.contains_key("info/one.conffiles"));
     assert!(!files.contains_key("info/one.control"));
-    assert_eq!(files["available"], "");
 }
 
 #[test]

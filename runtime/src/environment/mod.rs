@@ -141,6 +141,9 @@ fn lower(env: &Environment, parts: &[Part], order: &[usize], store: &Store) -> R
             root.insert(name, Node::Folder(Folder::default()))?;
         }
     }
+    for (name, folder) in configure::beside(parts) {
+        root.insert(&format!("inputs/{name}"), Node::Folder(folder))?;
+    }
     if let Some(place) = merge::place_in(&root, "usr/sbin/policy-rc.d") {
         root.insert(&place, blob(&batch, configure::POLICY, true)?)?;
     }

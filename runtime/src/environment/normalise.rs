@@ -85,7 +85,6 @@ pub(super) const RULES: &[Rule] = &[
         "an index with times of folders; fontconfig makes it again",
     ),
     rule("var/cache/apt/*.bin", Action::Remove, "depends on addresses in memory"),
-    rule("var/lib/apt/lists/*", Action::Remove, "no archive is reached from within"),
     rule("etc/machine-id", Action::Empty, "random"),
     rule("var/lib/dbus/machine-id", Action::Remove, "random"),
     rule("var/lib/systemd/random-seed", Action::Remove, "random"),

@@ -17,6 +17,8 @@ use crate::store::tree::{Folder, Node};
 pub(super) struct Part {
     /// As locked.
     pub(super) package: Package,
+    /// The file `control`.
+    pub(super) control: Node,
     /// The text of its `control`, one paragraph without a blank line, ended by a newline.
     pub(super) stanza: String,
     /// The same, by field.
@@ -73,7 +75,7 @@ impl Part {
         if !plain(&package.name) || !plain(&package.arch) || package.name.starts_with(['.', '-']) {
             return Err(wrong(format!("`{}:{}` can't be a package's name", package.name, package.arch)));
         }
-        Ok(Part { package, stanza, fields, members, data })
+        Ok(Part { package, control: control.node, stanza, fields, members, data })
     }
 
     /// A field, trimmed; empty if it isn't there.
@@ -175,16 +177,7 @@ fn relation(text: &str) -> Option<Relation<'_>> {
 /// The order of installation: what a package needs comes before it, `Pre-Depends` above all; among
 /// equals the names decide. Cycles are cut where they are met, as dpkg does. Gives indexes of `parts`.
 pub(super) fn order(parts: &[Part]) -> Vec<usize> {
-    let mut providers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, part) in parts.iter().enumerate() {
-        providers.entry(&part.package.name).or_default().push(index);
-    }
-    for (index, part) in parts.iter().enumerate() {
-        for relation in alternatives(part.field("Provides")).into_iter().flatten() {
-            providers.entry(relation.name).or_default().push(index);
-        }
-    }
-    let mut walk = Walk { parts, providers, seen: BTreeSet::new(), order: Vec::new() };
+    let mut walk = Walk { parts, providers: providers(parts), seen: BTreeSet::new(), order: Vec::new() };
     let mut first: Vec<usize> = (0..parts.len()).collect();
     // The preinst scripts of other packages look for users and for a C library.
     let rank = |part: &Part| match part.package.name.as_str() {
@@ -200,9 +193,94 @@ pub(super) fn order(parts: &[Part]) -> Vec<usize> {
     walk.order
 }
 
+/// One stage of the installation: `preinst` scripts, then what is configured before the next stage.
+pub(super) struct Stage {
+    /// Whose `preinst` runs, in order; packages without one are left out.
+    pub(super) begin: Vec<usize>,
+    /// What is configured next, in order.
+    pub(super) configure: Vec<usize>,
+}
+
+/// The stages, as apt would go: what every system has comes first and is configured; after that a
+/// `preinst` waits until what its package `Pre-Depends` on is configured. The last stage configures
+/// all that is left.
+pub(super) fn stages(parts: &[Part], order: &[usize]) -> Vec<Stage> {
+    let providers = providers(parts);
+    let essential =
+        closure(parts, &providers, order.iter().copied().filter(|index| parts[*index].essential()));
+    let mut level: BTreeMap<usize, usize> = essential.iter().map(|index| (*index, 0)).collect();
+    for &index in order {
+        let before = needs(&parts[index], &providers, &["Pre-Depends"]);
+        let above = before.iter().filter_map(|need| level.get(need)).max().copied().unwrap_or(0);
+        level.entry(index).or_insert(above + 1);
+    }
+    let with_script =
+        |index: &usize| parts[*index].members.contains_key("preinst") && !parts[*index].diverts();
+    let last =
+        order.iter().filter(|index| with_script(index)).map(|index| level[index]).max().unwrap_or(0).max(1);
+    let mut stages = Vec::new();
+    let mut configured: BTreeSet<usize> = BTreeSet::new();
+    for at in 0..=last {
+        let here = |index: &usize| level[index] == at;
+        let begin = order.iter().copied().filter(|index| here(index) && with_script(index)).collect();
+        let next = order.iter().filter(|index| level[index] == at + 1 && with_script(index));
+        let wanted: BTreeSet<usize> = match at {
+            _ if at == last => order.iter().copied().collect(),
+            0 => essential.clone(),
+            _ => closure(
+                parts,
+                &providers,
+                next.flat_map(|index| needs(&parts[*index], &providers, &["Pre-Depends"])),
+            ),
+        };
+        let configure: Vec<usize> = order
+            .iter()
+            .copied()
+            .filter(|index| wanted.contains(index) && !configured.contains(index))
+            .collect();
+        configured.extend(&configure);
+        stages.push(Stage { begin, configure });
+    }
+    stages
+}
+
+type Providers<'a> = BTreeMap<&'a str, Vec<usize>>;
+
+/// Who is there under each name, the packages of that name first.
+fn providers(parts: &[Part]) -> Providers<'_> {
+    let mut providers: Providers<'_> = BTreeMap::new();
+    for (index, part) in parts.iter().enumerate() {
+        providers.entry(&part.package.name).or_default().push(index);
+    }
+    for (index, part) in parts.iter().enumerate() {
+        for relation in alternatives(part.field("Provides")).into_iter().flatten() {
+            providers.entry(relation.name).or_default().push(index);
+        }
+    }
+    providers
+}
+
+/// What a package's fields name, as far as it is there.
+fn needs(part: &Part, providers: &Providers<'_>, fields: &[&str]) -> Vec<usize> {
+    let relations = fields.iter().flat_map(|field| alternatives(part.field(field))).flatten();
+    relations.filter_map(|relation| providers.get(relation.name)).flatten().copied().collect()
+}
+
+/// These packages and all that they need.
+fn closure(parts: &[Part], providers: &Providers<'_>, start: impl Iterator<Item = usize>) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut todo: Vec<usize> = start.collect();
+    while let Some(index) = todo.pop() {
+        if found.insert(index) {
+            todo.extend(needs(&parts[index], providers, &["Pre-Depends", "Depends"]));
+        }
+    }
+    found
+}
+
 struct Walk<'a> {
     parts: &'a [Part],
-    providers: BTreeMap<&'a str, Vec<usize>>,
+    providers: Providers<'a>,
     seen: BTreeSet<usize>,
     order: Vec<usize>,
 }
@@ -216,16 +294,10 @@ impl Walk<'_> {
                 self.order.push(index);
             } else if self.seen.insert(index) {
                 stack.push((index, true));
-                let needs = self.needs(index);
+                let needs = needs(&self.parts[index], &self.providers, &["Pre-Depends", "Depends"]);
                 stack.extend(needs.into_iter().rev().map(|need| (need, false)));
             }
         }
-    }
-
-    fn needs(&self, index: usize) -> Vec<usize> {
-        let part = &self.parts[index];
-        let fields = ["Pre-Depends", "Depends"].into_iter().flat_map(|field| alternatives(part.field(field)));
-        fields.flatten().filter_map(|relation| self.providers.get(relation.name)).flatten().copied().collect()
     }
 }
 
