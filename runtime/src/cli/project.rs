@@ -87,8 +87,7 @@ impl Project {
         let host = rbld_lang::Host { arch: host_arch()? };
         let evaluated = rbld_lang::evaluate(&lang, &loader, &host);
         let (plan, found) = rbld_lang::instantiate(&evaluated, lock.as_ref(), &host);
-        let mut diagnostics = lang.diagnostics.clone();
-        diagnostics.extend(evaluated.diagnostics.iter().cloned());
+        let mut diagnostics = evaluated.diagnostics.clone();
         diagnostics.extend(found);
         Ok(Project {
             root: root.to_owned(),
