@@ -176,7 +176,7 @@ impl Http {
         .fact(format!("expected sha256 {}", expect.digest));
         failure.facts.extend(tried);
         Err(failure.help(if self.0.offline {
-            "leave out `--offline`, or give `--vendor` a folder that has it"
+            "leave out `--offline`, or name a folder that has it (`file:///…`) under `[mirrors]` in config.toml"
         } else {
             "check the network, or name a mirror that has it under `[mirrors]` in config.toml"
         }))
@@ -238,6 +238,8 @@ impl Http {
             let wait = match &trouble {
                 Trouble::Busy(_, Some(wait)) if *wait <= self.0.patience.longest_pause => *wait,
                 Trouble::Broken(_) | Trouble::Busy(_, None) => pause,
+                // Once more, since a name or a route can be missing for a moment; then it is asked last.
+                Trouble::Down(_) if again == 1 && tries > 1 => pause,
                 Trouble::Down(_) => {
                     host.down.store(true, Ordering::Relaxed);
                     return Err(trouble);
