@@ -247,7 +247,9 @@ const DEPS: &str = r#"
 
 /// Other lists for another count, suite or architecture; else the same.
 fn seed(count: usize, name: &str, arch: Arch) -> u64 {
-    name.bytes().chain(arch.name().bytes()).fold(count as u64, |seed, byte| seed * 31 + u64::from(byte))
+    name.bytes()
+        .chain(arch.name().bytes())
+        .fold(count as u64, |seed, byte| (seed * 31 + u64::from(byte)) % 1_000_003)
 }
 
 /// How many lists, and from which suites for which architectures.
