@@ -1,7 +1,11 @@
 //! The embedded executor against the real kernel, as whoever runs the tests and, if that is root, as an
 //! ordinary user too. The root filesystem is a static busybox.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking and talk to whoever runs them"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -166,6 +170,15 @@ fn a_program_that_is_not_there_is_no_sandbox_failure() {
     assert_eq!(ended.finished.exit, Exit::Code(126));
     let ended = case.try_run(RBLD, &["true"], &mut |_| {}).unwrap();
     assert_eq!(ended.finished.exit, Exit::Code(0));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let mut case = Case::new();
+    case.cwd = "/build/nowhere".to_owned();
+    let ended = case.sh("true");
+    assert_eq!(ended.finished.exit, Exit::Code(127));
+    assert!(ended.log.contains("in the folder `/build/nowhere`"), "{}", ended.log);
 }
 
 #[test]
@@ -466,6 +479,63 @@ fn a_sandbox_that_can_not_be_made_is_no_failed_build() {
     let failure = case.try_run("/bin/false", &["/bin/true"], &mut |_| {}).unwrap_err();
     assert_eq!(failure.kind, Kind::World);
     assert!(failure.message.contains("died"), "{failure}");
+}
+
+#[test]
+fn whoever_ignores_the_end_of_children_is_served_too() {
+    let command =
+        format!("trap '' CHLD INT TERM; exec {} --exact ignorer", std::env::current_exe().unwrap().display());
+    let output = Command::new("sh").args(["-c", &command]).env("RBLD_TEST_IGNORE", "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Not a test of its own: runs where some signals are ignored.
+#[test]
+fn ignorer() {
+    if std::env::var("RBLD_TEST_IGNORE").is_ok() {
+        let ended = Case::new().sh("sh -c 'exit 3' || echo $?; kill -INT $$; echo never");
+        assert_eq!((ended.finished.exit, ended.log.as_str()), (Exit::Signal(2), "3\n"));
+    }
+}
+
+#[test]
+fn a_disk_that_overlay_can_not_write_to_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let case = Case::new();
+    let lower = case.path("lower");
+    let (disk, upper, work) = (case.path("disk"), case.path("upper"), case.path("work"));
+    for folder in [&disk, &upper, &work] {
+        fs::create_dir(folder).unwrap();
+    }
+    let script = format!(
+        "mount -t overlay overlay -o lowerdir={},upperdir={},workdir={} {} && exec {} --exact overlaid --nocapture",
+        lower.display(),
+        upper.display(),
+        work.display(),
+        disk.display(),
+        std::env::current_exe().unwrap().display()
+    );
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .env("RBLD_TEST_OVERLAID", &disk)
+        .env("TMPDIR", &disk)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("told what to change"), "{text}\n{output:?}");
+}
+
+/// Not a test of its own: runs where scratch folders are on an overlay.
+#[test]
+fn overlaid() {
+    if std::env::var("RBLD_TEST_OVERLAID").is_ok() {
+        let failure = Case::new().try_run(RBLD, &["/bin/true"], &mut |_| {}).unwrap_err();
+        assert_eq!(failure.kind, Kind::World);
+        assert!(failure.help.as_ref().unwrap().contains("RBLD_STORE"), "{failure}");
+        println!("told what to change");
+    }
 }
 
 #[test]

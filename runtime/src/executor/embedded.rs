@@ -8,7 +8,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::stage::{Staged, stage};
 use super::{Executor, Exit, Finished, Isolation, Request, User};
 use crate::failure::{Doing, Failure, Result};
 use crate::sandbox::grade::{setting, why};
-use crate::sandbox::protocol::{Message, Order, Setup, Stumble, Work, send_order, take_messages};
+use crate::sandbox::protocol::{Base, Message, Order, Setup, Stumble, Work, send_order, take_messages};
 use crate::sandbox::{Answers, Feature, emulation, helper, sys};
 
 /// How long the helper may take to kill everything before it is killed itself.
@@ -91,25 +91,24 @@ impl Embedded {
         staged: &Staged,
         begun: Instant,
     ) -> Result<(Exit, Isolation)> {
-        let emulator = request.emulator.filter(|_| !emulation::native(request.arch));
-        let order = Order {
-            parent: std::process::id().cast_signed(),
-            work: Work::Run(Box::new(setup(request, staged, emulator.map(Into::into)))),
-        };
+        let setup = setup(request, staged)?;
+        let emulated = setup.emulator.is_some();
+        let order = Order { parent: std::process::id().cast_signed(), work: Work::Run(Box::new(setup)) };
         let mut helper = Running::start(&self.helper)?;
         // A helper that is dead already has said why, or its status does.
         let _ = send_order(&mut helper.control, &order);
         let stopped = helper.watch(request, begun)?;
-        let died = helper.child.wait().doing(|| "wait for the sandbox's helper process")?;
+        // Fails only where rbld was started with an order to ignore the end of its children.
+        let died = helper.child.wait().map_or_else(|_| "unknown".to_owned(), |status| status.to_string());
         helper.drain(request.log);
-        let mut isolation = Isolation { missing: Vec::new(), emulated: emulator.is_some() };
+        let mut isolation = Isolation { missing: Vec::new(), emulated };
         let mut end = None;
         for message in helper.messages {
             match message {
                 Message::Failed(stumble) if stopped.is_none() => return Err(failure(&stumble, request)),
                 Message::Ready(missing) => isolation.missing = accept(&missing, request)?,
-                Message::NotStarted { program, errno } => {
-                    end = end.or(Some(not_started(&program, errno, request)?));
+                Message::NotStarted { doing, errno } => {
+                    end = end.or(Some(not_started(&doing, errno, request)?));
                 }
                 Message::Exited(code) => end = end.or(Some(Exit::Code(code))),
                 Message::Killed(signal) => end = end.or(Some(Exit::Signal(signal))),
@@ -125,26 +124,44 @@ impl Embedded {
     }
 }
 
-fn setup(request: &Request<'_>, staged: &Staged, emulator: Option<PathBuf>) -> Setup {
+/// The order's text: every path absolute, since the helper works in the scratch folder.
+fn setup(request: &Request<'_>, staged: &Staged) -> Result<Setup> {
     let id = match request.user {
         User::Build => 1000,
         User::Root => 0,
     };
-    Setup {
+    let mut binds = staged.binds.clone();
+    for bind in &mut binds {
+        bind.from = absolute(&bind.from)?;
+    }
+    let emulator = request.emulator.filter(|_| !emulation::native(request.arch));
+    Ok(Setup {
         id,
         answers: match request.user {
             User::Build => Answers::Build { id },
             User::Root => Answers::Root,
         },
         arch: request.arch,
-        emulator,
-        base: staged.base.clone(),
-        scratch: request.scratch.to_owned(),
-        binds: staged.binds.clone(),
+        emulator: emulator.map(absolute).transpose()?,
+        base: match &staged.base {
+            Base::Overlay(lower) => Base::Overlay(absolute(lower)?),
+            Base::Writable(folder) => Base::Writable(absolute(folder)?),
+        },
+        scratch: absolute(request.scratch)?,
+        binds,
         argv: request.argv.clone(),
         env: request.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         cwd: request.cwd.clone(),
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    // It travels as text.
+    if path.to_str().is_none() {
+        return Err(Failure::world(format!("the path `{}` isn't UTF-8", path.display()))
+            .help("set RBLD_STORE to a folder whose name is"));
     }
+    std::path::absolute(path).doing(|| format!("find the folder of `{}`", path.display()))
 }
 
 /// A helper process and our ends of what connects us.
@@ -157,7 +174,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(helper: &std::path::Path) -> Result<Running> {
+    fn start(helper: &Path) -> Result<Running> {
         let doing = || "connect to the sandbox's helper process";
         let (control, theirs) = UnixStream::pair().doing(doing)?;
         let (log, output) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing(doing)?;
@@ -273,7 +290,7 @@ fn accept(missing: &[Stumble], request: &Request<'_>) -> Result<Vec<Feature>> {
     }
 }
 
-fn same_bytes(one: &std::path::Path, other: &std::path::Path) -> bool {
+fn same_bytes(one: &Path, other: &Path) -> bool {
     match (std::fs::read(one), std::fs::read(other)) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
@@ -292,13 +309,13 @@ fn failure(stumble: &Stumble, request: &Request<'_>) -> Failure {
 }
 
 /// A program that could not be started in a sandbox that is fine.
-fn not_started(program: &str, errno: i32, request: &mut Request<'_>) -> Result<Exit> {
+fn not_started(doing: &str, errno: i32, request: &mut Request<'_>) -> Result<Exit> {
     let why = std::io::Error::from_raw_os_error(errno);
     if errno == libc::ENOEXEC && !emulation::native(request.arch) {
-        return Err(Failure::world(format!("`{program}` can't run on this machine: {why}"))
+        return Err(Failure::world(format!("this machine could not {doing}: {why}"))
             .fact(format!("it should be a program of {}", request.arch.name()))
             .help("`rbld doctor` says what this machine can run"));
     }
-    (request.log)(format!("rbld: could not start `{program}`: {why}\n").as_bytes());
+    (request.log)(format!("rbld: could not {doing}: {why}\n").as_bytes());
     Ok(Exit::Code(if errno == libc::ENOENT || errno == libc::ENOTDIR { 127 } else { 126 }))
 }

@@ -29,8 +29,18 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 /// Parts of /proc that change the machine: a build that the kernel takes for the host's root could write there.
-const READ_ONLY: [&str; 6] =
-    ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi"];
+const READ_ONLY: [&str; 10] = [
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    "/proc/irq",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/acpi",
+    "/proc/scsi",
+    "/proc/mtrr",
+    "/proc/driver",
+    "/proc/asound",
+];
 /// Parts of /proc that tell about the machine's memory, keys and timers.
 const HIDDEN: [&str; 5] =
     ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/latency_stats"];
@@ -102,7 +112,8 @@ fn binds(setup: &Setup) -> Result<Vec<Detached>, Stumble> {
 fn base(base: &Base) -> Result<(), Stumble> {
     match base {
         Base::Overlay(lower) => {
-            let tree = clone_mount(lower).during(Feature::Root, "open the environment's folder")?;
+            let doing = format!("open the environment's folder `{}`", lower.display());
+            let tree = clone_mount(lower).during(Feature::Root, &doing)?;
             // The overlay covers the place that it takes its lower layer from.
             move_to(tree, "root").during(Feature::Root, "mount the environment's folder")?;
             let options = c"lowerdir=root,upperdir=upper,workdir=work,userxattr,volatile";
@@ -111,7 +122,8 @@ fn base(base: &Base) -> Result<(), Stumble> {
                 .during(Feature::Overlay, "put a writable layer over the environment")
         }
         Base::Writable(folder) => {
-            let tree = clone_mount(folder).during(Feature::Root, "open the environment's folder")?;
+            let doing = format!("open the environment's folder `{}`", folder.display());
+            let tree = clone_mount(folder).during(Feature::Root, &doing)?;
             set_mount(tree.as_fd(), attribute::NO_SUID | attribute::NO_DEVICES)
                 .during(Feature::Root, "mount the environment's folder")?;
             move_to(tree, "root").during(Feature::Root, "mount the environment's folder")

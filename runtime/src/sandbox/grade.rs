@@ -225,6 +225,9 @@ pub(crate) fn setting(stumble: &Stumble) -> Option<String> {
              (package `qemu-user-static`, flag F)"
                 .to_owned(),
         ),
+        Feature::Root | Feature::Proc | Feature::Devices if errno == Errno::NOSYS => {
+            Some("the sandbox needs Linux 5.12 or later".to_owned())
+        }
         _ => None,
     }
 }

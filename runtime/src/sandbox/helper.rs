@@ -50,6 +50,8 @@ pub fn main() -> ! {
 fn follow() -> Result<(), String> {
     let not_ours = || format!("`{ARGUMENT}` is what rbld calls itself with; there is nothing to type here");
     die_with_parent().map_err(|_| not_ours())?;
+    // Whoever started rbld may have told it to ignore some, its children's end among them.
+    sys::reset_signals();
     sys::close_from(3).map_err(|errno| format!("could not close what rbld had open: {errno}"))?;
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|_| not_ours())?;
     let mut control = UnixStream::from(control);
@@ -252,8 +254,8 @@ fn start(control: &mut UnixStream, setup: &Setup) -> Result<Pid, Stumble> {
     match sys::fork().during(Feature::Pid, "start the program")? {
         Fork::Parent(program) => Ok(program),
         Fork::Child => {
-            let (program, errno) = become_program(setup);
-            say(control, &Message::NotStarted { program, errno: errno.raw_os_error() });
+            let (doing, errno) = become_program(setup);
+            say(control, &Message::NotStarted { doing, errno: errno.raw_os_error() });
             sys::exit(127)
         }
     }
@@ -274,21 +276,22 @@ fn reap(program: Pid) -> Message {
     }
 }
 
-/// Becomes the program; returns what could not be started and why.
+/// Becomes the program; returns what failed and why.
 fn become_program(setup: &Setup) -> (String, Errno) {
     let name = setup.argv.first().cloned().unwrap_or_default();
+    let doing = format!("start `{name}`");
     let begun = rustix::process::setsid()
         .and_then(|_| rustix::process::chdir(setup.cwd.as_str()))
         .and_then(|()| rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))
         .and_then(|null| rustix::stdio::dup2_stdin(&null));
     if let Err(errno) = begun {
-        return (setup.cwd.clone(), errno);
+        return (format!("start in the folder `{}`", setup.cwd), errno);
     }
     let texts = |texts: &[String]| -> Option<Vec<CString>> {
         texts.iter().map(|text| CString::new(text.as_str()).ok()).collect()
     };
     let (Some(argv), Some(env)) = (texts(&setup.argv), texts(&setup.env)) else {
-        return (name, Errno::INVAL);
+        return (doing, Errno::INVAL);
     };
     sys::reset_signals();
     let mut last = Errno::NOENT;
@@ -303,7 +306,7 @@ fn become_program(setup: &Setup) -> (String, Errno) {
             break;
         }
     }
-    (name, last)
+    (doing, last)
 }
 
 fn candidates(name: &str, env: &[String]) -> Vec<String> {

@@ -10,6 +10,8 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use super::grade::Feature;
 use super::protocol::{Stumble, While};
 
+/// No core file, and unlike 0 no call of the host's crash handler either (core(5)).
+const NO_CORE: u64 = 1;
 /// The stack a program starts with; what most distributions build with.
 const STACK: u64 = 8 << 20;
 /// How many files a program may have open unless it raises the limit itself.
@@ -19,7 +21,7 @@ const MOST_FILES: u64 = 524_288;
 
 /// Fixes the limits that programs can see.
 pub(super) fn limit() -> Result<(), Stumble> {
-    lower(Resource::Core, 0, 0)?;
+    lower(Resource::Core, NO_CORE, NO_CORE)?;
     lower(Resource::Stack, STACK, u64::MAX)?;
     lower(Resource::Nofile, FILES, MOST_FILES)
 }

@@ -118,8 +118,8 @@ pub(crate) enum Message {
     Ready(Vec<Stumble>),
     /// The program could not be started in a sandbox that is fine.
     NotStarted {
-        /// Which.
-        program: String,
+        /// What failed, for a person.
+        doing: String,
         /// The kernel's answer.
         errno: i32,
     },
