@@ -96,6 +96,7 @@ fn run() -> Result<()> {
             fetch: &|_, package| Ok(PathBuf::from(&package.path)),
             progress: &Progress::new(Arc::new(Times(begun))),
             cancel: &Cancel::new()?,
+            name: "environment",
         },
     )?;
     let seconds = begun.elapsed().as_secs_f64();

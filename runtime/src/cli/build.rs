@@ -62,7 +62,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
             output::line(&format!("{}  {}", placed.object.digest(), placed.to.display()));
         }
     }
-    let (realised, failed) = (ran.realised(&project), ran.failed());
+    let (realised, failed) = (ran.realised(&project), ran.failed(&project));
     let report = Report {
         sources: &project.lang.sources,
         diagnostics: &project.diagnostics,

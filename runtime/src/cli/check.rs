@@ -11,7 +11,7 @@ use rbld_lang::plan::Plan;
 use super::args::{self, Format, Running};
 use super::project::{self, Project, choose};
 use super::{context, output, plan, why};
-use crate::compare::{self, ComparisonReport, OutputState, Verdict};
+use crate::compare::{self, ComparisonReport, OutputState};
 use crate::display::Screen;
 use crate::environment;
 use crate::failure::{Failure, Kind, Result};
@@ -44,7 +44,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
     }
     let ran = realise(&project, store, &targets, &args.running)?;
     let compared = ran.compare(&project);
-    let (realised, failed) = (ran.realised(&project), ran.failed());
+    let (realised, failed) = (ran.realised(&project), ran.failed(&project));
     let report = Report {
         sources: &project.lang.sources,
         diagnostics: &project.diagnostics,
@@ -58,7 +58,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
         Format::Text => {
             output::failures(&failed);
             output::text(&report::comparisons(&compared, &project.lang.sources, &output::style()));
-            output::line(&ran.summary(&compared));
+            output::line(&ran.summary());
         }
     }
     Ok(report.exit_code())
@@ -228,11 +228,11 @@ impl Ran {
         }
     }
 
-    /// What went wrong: each failure once, an interruption once for all it befell.
-    pub(super) fn failed(&self) -> Vec<Failed> {
+    /// What went wrong, in the plan's order: each failure once, an interruption once for all it befell.
+    pub(super) fn failed(&self, project: &Project) -> Vec<Failed> {
         let mut failed: Vec<Failed> = Vec::new();
-        for (id, outcome) in &self.outcomes {
-            let Outcome::Failed(failure) = outcome else { continue };
+        for id in project.plan.derivations.keys() {
+            let Some(Outcome::Failed(failure)) = self.outcomes.get(id) else { continue };
             if matches!(failure.kind, Kind::Interrupted(_)) {
                 continue;
             }
@@ -274,20 +274,11 @@ impl Ran {
         project.plan.derivations.iter().filter_map(ended).map(describe).collect()
     }
 
-    fn summary(&self, compared: &ComparisonReport) -> String {
+    fn summary(&self) -> String {
         let count = |wanted: How| {
-            self.outcomes
-                .values()
-                .filter(|o| matches!(o, Outcome::Ready { how, .. } if *how == wanted))
-                .count()
+            self.outcomes.values().filter(|o| matches!(o, Outcome::Ready { how, .. } if *how == wanted)).count()
         };
-        let hold = compared.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Match).count();
-        format!(
-            "{hold} of {} hold · {} realised, {} from the store",
-            plural(compared.outcomes.len(), "assertion"),
-            count(How::Made),
-            count(How::Cached)
-        )
+        format!("{} realised, {} from the store", plural(count(How::Made), "derivation"), count(How::Cached))
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Tools<'a> {
     pub progress: &'a Progress,
     /// Set when it is to stop.
     pub cancel: &'a Cancel,
+    /// What a person calls what is made.
+    pub name: &'a str,
 }
 
 /// Makes the tree of an environment and records it under its key. Output `out` is the tree; the facts say how it
@@ -86,7 +88,7 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
     let begun = Instant::now();
     let store = tools.store;
     let id = Derivation::Environment(env.clone()).id();
-    let name = format!("environment {}", id.0.short());
+    let name = tools.name.to_owned();
     let task = tools.progress.begin(Step::Unpack, &name);
     let parts = unpack::parts(&env.packages, &env.archive, tools, &task)?;
     task.done(format!("{} packages", parts.len()));

@@ -60,6 +60,19 @@ pub fn instant(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The instant of a stamp such as `20261122T000000Z`, in seconds since 1970.
+pub fn read_stamp(stamp: &str) -> Option<i64> {
+    if stamp.len() != 16 || !stamp.is_ascii() {
+        return None;
+    }
+    let (date, time) = stamp.split_at(8);
+    let text = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &date[..4], &date[4..6], &date[6..], time.get(1..3)?, time.get(3..5)?, time.get(5..7)?
+    );
+    rbld_lang::syntax::read_instant(&text).filter(|_| stamp.ends_with('Z') && time.starts_with('T'))
+}
+
 /// `20261122T000000Z`, as the snapshot archive writes it.
 pub fn stamp(seconds: i64) -> String {
     instant(seconds).replace(['-', ':'], "")

@@ -109,6 +109,19 @@ impl Mirrors {
         bases
     }
 
+    /// The URLs to try for one that a file names. One of the snapshot archive's pool stands for the same file on
+    /// every mirror: the file is known by digest, so the nearest may have it. Any other stands for itself.
+    pub fn expand(&self, url: &str) -> Vec<String> {
+        let pool = |url: &str| {
+            let rest = url.split_once("://snapshot.debian.org/archive/")?.1;
+            let (name, rest) = rest.split_once('/')?;
+            let (stamp, path) = rest.split_once('/')?;
+            let archive = ArchiveId { name: name.to_owned(), instant: date::read_stamp(stamp)? };
+            path.starts_with("pool/").then(|| self.urls(&archive, path))
+        };
+        pool(url).unwrap_or_else(|| vec![url.to_owned()])
+    }
+
     /// The URLs of a file of an archive (`pool/main/…`), best first.
     pub fn urls(&self, archive: &ArchiveId, path: &str) -> Vec<String> {
         self.bases(archive).into_iter().map(|base| format!("{}/{path}", base.url)).collect()
@@ -190,6 +203,19 @@ mod tests {
 
     fn archive() -> ArchiveId {
         ArchiveId { name: "debian".to_owned(), instant: 1_795_305_600 }
+    }
+
+    #[test]
+    fn a_snapshot_url_stands_for_the_file_on_every_mirror() {
+        let mirrors = Mirrors::new(&Config::default(), &["http://a.example/debian".to_owned()]);
+        assert_eq!(
+            mirrors.expand("https://snapshot.debian.org/archive/debian/20261122T000000Z/pool/main/a.tar.xz"),
+            [
+                "http://a.example/debian/pool/main/a.tar.xz",
+                "http://snapshot.debian.org/archive/debian/20261122T000000Z/pool/main/a.tar.xz",
+            ]
+        );
+        assert_eq!(mirrors.expand("https://b.example/a.tar.xz"), ["https://b.example/a.tar.xz"]);
     }
 
     #[test]

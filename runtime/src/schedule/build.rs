@@ -109,8 +109,23 @@ fn judge(world: &World, name: &str, build: &Build, finished: &Finished, log: &Pa
             )));
         }
     };
-    Err(Failure::build(message).fact(tail(log)).help(format!("the whole log: `rbld log {name}`")))
+    let end = tail(log);
+    let help = if NETWORK_WORDS.iter().any(|words| end.contains(words)) {
+        "no recipe has network: name what it needs as an input, with `fetch.url` or `fetch.git`".to_owned()
+    } else {
+        format!("the whole log: `rbld log {name}`")
+    };
+    Err(Failure::build(message).fact(end).help(help))
 }
+
+/// What programs say when they looked for a network.
+const NETWORK_WORDS: [&str; 5] = [
+    "Could not resolve host",
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+    "Temporary failure resolving",
+    "unable to resolve host address",
+];
 
 /// A number of seconds as a person writes it.
 pub fn duration(seconds: u64) -> String {

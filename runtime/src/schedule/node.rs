@@ -167,7 +167,7 @@ pub fn realise(
     }
     let realisation = match derivation {
         Derivation::Fetch(what) => fetched(world, id, what, inputs, action.key)?,
-        Derivation::Environment(environment) => environed(world, environment, action.key)?,
+        Derivation::Environment(environment) => environed(world, id, environment, action.key)?,
         Derivation::Build(build) => build::run(world, id, &resolve(build, inputs)?, action)?,
     };
     Ok((realisation, How::Made))
@@ -189,7 +189,8 @@ fn fetched(
     let batch = world.store.batch()?;
     let object = match what {
         Fetch::Url { urls, digest, .. } => {
-            let blob = download(world, &world.name(id), urls, *digest, None, &batch)?;
+            let urls: Vec<String> = urls.iter().flat_map(|url| world.mirrors.expand(url)).collect();
+            let blob = download(world, &world.name(id), &urls, *digest, None, &batch)?;
             Object::File { digest: blob.digest, size: blob.size, executable: false }
         }
         Fetch::Git { url, commit, reference, submodules } => {
@@ -299,16 +300,21 @@ fn offline(name: &str) -> Failure {
         .help("run the same command once without `--offline`")
 }
 
-fn environed(world: &World, environment: &Environment, key: Digest) -> Result<Realisation> {
-    with_tools(world, |tools| environment::realise(environment, key, tools))
+fn environed(
+    world: &World,
+    id: DerivationId,
+    environment: &Environment,
+    key: Digest,
+) -> Result<Realisation> {
+    with_tools(world, &world.name(id), |tools| environment::realise(environment, key, tools))
 }
 
 /// The static qemu-user of a locked package, ready to be registered in a sandbox.
 pub fn emulator_path(world: &World, emulator: &Emulator, arch: Arch) -> Result<PathBuf> {
-    with_tools(world, |tools| environment::emulator(emulator, arch.machine(), tools))
+    with_tools(world, &emulator.package.name, |tools| environment::emulator(emulator, arch.machine(), tools))
 }
 
-fn with_tools<T>(world: &World, work: impl FnOnce(environment::Tools<'_>) -> Result<T>) -> Result<T> {
+fn with_tools<T>(world: &World, name: &str, work: impl FnOnce(environment::Tools<'_>) -> Result<T>) -> Result<T> {
     let fetch = |archive: &ArchiveId, package: &Package| {
         if !world.store.has_blob(package.digest)? {
             let batch = world.store.batch()?;
@@ -323,5 +329,6 @@ fn with_tools<T>(world: &World, work: impl FnOnce(environment::Tools<'_>) -> Res
         fetch: &fetch,
         progress: &world.progress,
         cancel: &world.cancel,
+        name,
     })
 }
