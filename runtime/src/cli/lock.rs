@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rbld_lang::diagnostic::{Code, Severity};
-use rbld_lang::lock::Lock;
+use rbld_lang::lock::{Lock, Request};
 
 use super::args;
 use super::check::plural;
@@ -78,19 +78,19 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         new.blocks.len() - missing.len()
     ));
     for request in &missing {
-        output::line(&format!("  + {}", request.title()));
+        output::line(&format!("  + {}", described(request)));
     }
     Ok(0)
 }
 
-fn checked(missing: &[rbld_lang::lock::Request], old: &Lock, new: &Lock) -> i32 {
+fn checked(missing: &[Request], old: &Lock, new: &Lock) -> i32 {
     for request in missing {
-        output::line(&format!("not locked: {}", request.title()));
+        output::line(&format!("not locked: {}", described(request)));
     }
     let unreached: Vec<_> =
         old.blocks.iter().filter(|(digest, _)| !new.blocks.contains_key(digest)).collect();
     for (_, block) in &unreached {
-        output::line(&format!("locked, but nothing asks for it: {}", block.title.title()));
+        output::line(&format!("locked, but nothing asks for it: {}", described(&block.title)));
     }
     if missing.is_empty() && unreached.is_empty() {
         output::line("the lock is complete");
@@ -98,6 +98,19 @@ fn checked(missing: &[rbld_lang::lock::Request], old: &Lock, new: &Lock) -> i32 
     }
     output::note("help: run `rbld lock`");
     2
+}
+
+/// A request for a person: its title and what was asked for.
+fn described(request: &Request) -> String {
+    let Request::Environment { packages, build_depends, .. } = request else { return request.title() };
+    let mut text = request.title();
+    if !packages.is_empty() {
+        text = format!("{text}: {}", packages.join(" "));
+    }
+    if !build_depends.is_empty() {
+        text = format!("{text}, to build {}", build_depends.join(" "));
+    }
+    text
 }
 
 fn short(path: &Path) -> String {
