@@ -327,12 +327,11 @@ impl Shared {
                 rustix::fs::fsync(file).doing(doing)?;
             }
         }
-        let objects = &self.store.0.objects;
         parallel::each(blobs, |(digest, temporary)| {
-            rename_into(&self.session.dir, &temporary.name, objects, &blob::place(*digest)).doing(doing)
+            rename_into(&self.session.dir, &temporary.name, &self.store, *digest).doing(doing)
         })?;
         if blobs.len() > FEW {
-            rustix::fs::syncfs(objects).doing(doing)?;
+            rustix::fs::syncfs(&self.store.0.objects).doing(doing)?;
         }
         Ok(())
     }
@@ -353,19 +352,28 @@ fn finish(file: BorrowedFd<'_>, executable: bool) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &beneath::fixed_times())?)
 }
 
-/// Renames to `ab/cd/<sha256>`, making the two folders when they are missing.
-fn rename_into(from: &OwnedFd, name: &str, objects: &OwnedFd, place: &str) -> io::Result<()> {
-    match rustix::fs::renameat(from, name, objects, place) {
-        Err(Errno::NOENT) => {}
-        other => return Ok(other?),
-    }
-    for folder in [&place[..2], &place[..5]] {
-        match rustix::fs::mkdirat(objects, folder, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
+/// Renames to `ab/cd/<sha256>`, making the two folders when they are missing; follows no link.
+fn rename_into(from: &OwnedFd, name: &str, store: &Store, digest: Digest) -> io::Result<()> {
+    let spot = match store.spot(digest)? {
+        Some(spot) => spot,
+        None => {
+            let place = blob::place(digest);
+            let above = &place[..2];
+            make(store.0.objects.as_fd(), above)?;
+            let above =
+                beneath::open(store.0.objects.as_fd(), above.as_bytes(), OFlags::PATH | OFlags::DIRECTORY)?;
+            make(above.as_fd(), &place[3..5])?;
+            store.spot(digest)?.ok_or(Errno::NOENT)?
         }
+    };
+    Ok(rustix::fs::renameat(from, name, &spot.dir, spot.name.as_str())?)
+}
+
+fn make(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(rustix::fs::renameat(from, name, objects, place)?)
 }
 
 /// Moves all bytes from one to the other.

@@ -1,9 +1,9 @@
-//! Opening, walking and removing what lies beneath a folder without ever following a link.
+//! Opening and listing what lies beneath a folder without ever following a link.
 //!
 //! Everything the store reads from a folder somebody else filled goes through here, so a
 //! link in a hostile tree can't lead outside. Nothing here knows what the files mean.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -36,7 +36,7 @@ pub(super) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, FOLDER | OFlags::NOFOLLOW, Mode::empty())?)
 }
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(super) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens `path`, relative and beneath `dir`, without following any link; an empty path is `dir` itself.
 pub(super) fn open(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
@@ -54,7 +54,7 @@ pub(super) fn open(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Resul
     open_by_steps(dir, path, flags)
 }
 
-fn open_by_steps(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+pub(super) fn open_by_steps(dir: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let mut at: Option<OwnedFd> = None;
     let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
     while let Some(name) = names.next() {
@@ -137,70 +137,4 @@ fn change_mode(fd: &OwnedFd, mode: u32) -> io::Result<()> {
 /// Sets the mode of a file or folder beneath `dir`.
 pub(super) fn set_mode(dir: BorrowedFd<'_>, path: &[u8], mode: u32) -> io::Result<()> {
     change_mode(&open(dir, path, OFlags::PATH)?, mode)
-}
-
-/// How deep a removal goes before it moves what lies deeper up to the top, so that neither stack nor
-/// descriptors run out on a hostile tree.
-const DEEP: usize = 64;
-
-/// Removes a name and all beneath it, also folders of mode 000. A name that is gone is fine.
-pub(super) fn remove(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let mut moved = Vec::new();
-    remove_at(dir, dir, name, 0, &mut moved)?;
-    while let Some(next) = moved.pop() {
-        remove_at(dir, dir, &next, 0, &mut moved)?;
-    }
-    Ok(())
-}
-
-fn remove_at(
-    top: BorrowedFd<'_>,
-    dir: BorrowedFd<'_>,
-    name: &CStr,
-    depth: usize,
-    moved: &mut Vec<CString>,
-) -> io::Result<()> {
-    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        // Linux says EISDIR for a folder, POSIX EPERM.
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(other) => return Err(other.into()),
-    }
-    match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::NOTEMPTY | Errno::EXIST) => {}
-        Err(Errno::ACCESS | Errno::PERM) => {}
-        Err(other) => return Err(other.into()),
-    }
-    grant(dir, name.to_bytes(), 0o700)?;
-    if depth == DEEP {
-        let aside = unique(top)?;
-        rustix::fs::renameat(dir, name, top, aside.as_c_str())?;
-        moved.push(aside);
-        return Ok(());
-    }
-    let inner = open(dir, name.to_bytes(), FOLDER)?;
-    for (name, _) in list(inner.as_fd())? {
-        remove_at(top, inner.as_fd(), &name, depth + 1, moved)?;
-    }
-    match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// A name that `dir` doesn't have.
-fn unique(dir: BorrowedFd<'_>) -> io::Result<CString> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name =
-            CString::new(format!("aside-{}-{number}", std::process::id())).map_err(io::Error::other)?;
-        match stat(dir, name.as_c_str()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
-            Err(error) => return Err(error),
-            Ok(_) => {}
-        }
-    }
 }

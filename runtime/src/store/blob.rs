@@ -5,11 +5,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use rbld_lang::digest::Digest;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use sha2::{Digest as _, Sha256};
 
 use super::{Blob, Store, beneath};
@@ -65,7 +65,7 @@ impl Store {
             return Err(self.absent(digest));
         }
         let doing = || format!("open {}", self.blob_path(digest).display());
-        Ok(File::from(self.open_object(digest).doing(doing)?))
+        self.open_object(digest).doing(doing)
     }
 
     /// The bytes of a blob of at most `limit` bytes, hashed while read.
@@ -83,20 +83,32 @@ impl Store {
         Ok(bytes)
     }
 
-    pub(super) fn open_object(&self, digest: Digest) -> io::Result<std::os::fd::OwnedFd> {
-        beneath::open(self.0.objects.as_fd(), place(digest).as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK)
+    /// Where a blob's file is; `None` if not even its folder is there. No link on the way is followed.
+    pub(super) fn spot(&self, digest: Digest) -> io::Result<Option<Spot>> {
+        let name = digest.to_hex();
+        let folder = format!("{}/{}", &name[..2], &name[2..4]);
+        match beneath::open(self.0.objects.as_fd(), folder.as_bytes(), OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(dir) => Ok(Some(Spot { dir, name })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a blob's file, whatever it holds.
+    pub(super) fn open_object(&self, digest: Digest) -> io::Result<File> {
+        let spot = self.spot(digest)?.ok_or(rustix::io::Errno::NOENT)?;
+        Ok(File::from(beneath::open(
+            spot.dir.as_fd(),
+            spot.name.as_bytes(),
+            OFlags::RDONLY | OFlags::NONBLOCK,
+        )?))
     }
 
     /// The size of a blob's file; `None` if there is no regular file.
     fn blob_size(&self, digest: Digest) -> Result<Option<u64>> {
-        match beneath::stat(self.0.objects.as_fd(), place(digest)) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok(u64::try_from(stat.st_size).ok())
-            }
-            Ok(_) => Ok(None),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(error).doing(|| format!("look at {}", self.blob_path(digest).display())),
-        }
+        let stat = self.spot(digest).and_then(|spot| spot.map_or(Ok(None), |spot| spot.stat()));
+        let stat = stat.doing(|| format!("look at {}", self.blob_path(digest).display()))?;
+        Ok(stat.and_then(|stat| u64::try_from(stat.st_size).ok()))
     }
 
     /// Hashes a blob that no record names; records it, or removes it if it isn't what its name says.
@@ -106,16 +118,15 @@ impl Store {
         }
         let doing = || format!("check {}", self.blob_path(digest).display());
         let mut file = match self.open_object(digest) {
-            Ok(file) => File::from(file),
-            Err(error) if is_absent(&error) => return Ok(false),
-            Err(error) => return Err(error).doing(doing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.doing(doing)?,
         };
         let found = hash(&mut file).doing(doing)?;
         if found.digest != digest {
-            return match rustix::fs::unlinkat(&self.0.objects, place(digest), rustix::fs::AtFlags::empty()) {
-                Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(false),
-                Err(error) => Err(error).doing(doing),
-            };
+            if let Some(spot) = self.spot(digest).doing(doing)? {
+                spot.remove().doing(doing)?;
+            }
+            return Ok(false);
         }
         rustix::fs::fsync(&file).doing(doing)?;
         self.0.database.add_blob(digest, found.size)?;
@@ -137,6 +148,28 @@ pub(super) fn damaged(digest: Digest) -> Failure {
         .help("`rbld store repair` moves damaged blobs away, so that they are made or fetched anew")
 }
 
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+/// The folder of a blob's file, opened, and the file's name.
+pub(super) struct Spot {
+    pub(super) dir: OwnedFd,
+    pub(super) name: String,
+}
+
+impl Spot {
+    /// The file, if it is a regular one.
+    pub(super) fn stat(&self) -> io::Result<Option<Stat>> {
+        match beneath::stat(self.dir.as_fd(), self.name.as_str()) {
+            Ok(stat) => {
+                Ok(Some(stat).filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.dir, self.name.as_str(), AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }

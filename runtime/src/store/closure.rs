@@ -8,7 +8,7 @@ use std::io::Read;
 
 use rbld_lang::digest::Digest;
 
-use super::tree::{self, Entry};
+use super::directory::{self, Entry};
 use super::{Object, Store, database};
 use crate::failure::Result;
 
@@ -79,14 +79,14 @@ impl Store {
 
     /// The entries of a `Directory` message; `None` if it is missing or damaged.
     pub(super) fn entries(&self, folder: Digest) -> Option<BTreeMap<String, Entry>> {
-        tree::decode(&self.message(folder)?).ok()
+        directory::decode(&self.message(folder)?).ok()
     }
 
     /// The bytes of a `Directory` message, straight from its file; `None` if it is missing or damaged.
     pub(super) fn message(&self, folder: Digest) -> Option<Vec<u8>> {
-        let file = std::fs::File::from(self.open_object(folder).ok()?);
+        let file = self.open_object(folder).ok()?;
         let mut bytes = Vec::new();
-        file.take(tree::MESSAGE_LIMIT).read_to_end(&mut bytes).ok()?;
+        file.take(directory::MESSAGE_LIMIT).read_to_end(&mut bytes).ok()?;
         (Digest::of(&bytes) == folder).then_some(bytes)
     }
 }

@@ -319,13 +319,13 @@ impl Database {
         })
     }
 
-    /// What wasn't used since the cutoff (seconds since 1970).
+    /// What was last used at the cutoff (seconds since 1970) or before.
     pub(super) fn unused_since(&self, cutoff: i64) -> Result<Unused> {
         let of = |table: Table| {
             let (column, name) = table.names();
             self.read(|connection| {
                 connection
-                    .prepare(&format!("SELECT {column} FROM {name} WHERE used < ?1 ORDER BY {column}"))?
+                    .prepare(&format!("SELECT {column} FROM {name} WHERE used <= ?1 ORDER BY {column}"))?
                     .query_map([cutoff], |row| Ok(row.get::<_, Key>(0)?.0))?
                     .collect()
             })
@@ -357,9 +357,9 @@ impl Database {
         })
     }
 
-    /// Gives the room of deleted rows back.
-    pub(super) fn compact(&self) -> Result<()> {
-        self.read(|connection| connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
+    /// Gives the room of deleted rows back, if there is room enough to do so.
+    pub(super) fn compact(&self) {
+        let _ = self.connection().execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
     }
 
     /// What sqlite itself finds wrong with the file.

@@ -1,21 +1,29 @@
-//! Garbage: what nothing used for a while is removed, and how much room all takes.
+//! Garbage: what nothing used for a while is removed.
 //!
 //! Whatever a realisation or a ready folder that was used since the cutoff reaches, stays;
 //! so does every blob that was itself stored or asked for since then. Removing needs the
 //! store alone: it doesn't begin while any process has it open.
 
-use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rbld_lang::digest::Digest;
-use rustix::fs::{AtFlags, FileType, FlockOperation, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FlockOperation};
 use rustix::io::Errno;
 
-use super::tree::Entry;
-use super::{Object, Store, beneath, database, scratch};
+use super::directory::Entry;
+use super::usage::{self, Amount};
+use super::{Object, Store, beneath, blob, database, parallel, remove, reserve, scratch};
 use crate::failure::{Doing, Failure, Result};
+
+/// How many blobs are forgotten in one transaction, so that it fits into the room set aside.
+const STEP: usize = 2000;
+
+/// Paths from `objects/`.
+type Paths = Vec<Vec<u8>>;
 
 /// What a garbage collection should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,22 +34,6 @@ pub struct Collect {
     pub dry: bool,
     /// Whether to wait for other processes that have the store open; else they are a failure.
     pub wait: bool,
-}
-
-/// How many things, and their bytes on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Amount {
-    /// How many.
-    pub count: u64,
-    /// The room they take, in bytes.
-    pub bytes: u64,
-}
-
-impl Amount {
-    fn add(&mut self, stat: &Stat) {
-        self.count += 1;
-        self.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-    }
 }
 
 /// What a garbage collection removed, or would remove.
@@ -57,38 +49,16 @@ pub struct Removed {
     pub logs: Amount,
 }
 
-/// The room a store takes, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Usage {
-    /// Blobs.
-    pub objects: Amount,
-    /// Ready folders: how many, and the room of what isn't shared with blobs.
-    pub ready: Amount,
-    /// Scratch of running processes.
-    pub scratch: Amount,
-    /// Logs.
-    pub logs: Amount,
-    /// The database's files.
-    pub database: Amount,
-    /// What `repair` moved away.
-    pub damaged: Amount,
-}
-
-impl Usage {
-    /// The room of all of it, in bytes.
-    pub fn total(&self) -> u64 {
-        [self.objects, self.ready, self.scratch, self.logs, self.database, self.damaged]
-            .iter()
-            .map(|amount| amount.bytes)
-            .sum()
-    }
-}
-
 impl Store {
     /// Removes what wasn't used for a while. Takes the handle, which must be the only one of this process.
+    ///
+    /// A use is noted once an hour, so that the time kept is exact to an hour. Works on a full disk too.
     pub fn gc(self, collect: Collect) -> Result<Removed> {
         self.alone(collect.wait)?;
         scratch::remove_dead(&self.0)?;
+        if !collect.dry {
+            reserve::spend(self.root());
+        }
         self.0.database.write_uses()?;
         let age = i64::try_from(collect.keep.as_secs()).unwrap_or(i64::MAX);
         let cutoff = database::now().saturating_sub(age);
@@ -96,44 +66,28 @@ impl Store {
         let kept = self.kept(&old)?;
         old.blobs.retain(|digest| !kept.contains(digest));
         let mut removed = Removed { realisations: old.keys.len() as u64, ..Removed::default() };
-        if !collect.dry {
-            // Rows first: a blob that nobody names is trusted by nobody, and the next collection finds it.
-            self.0.database.delete(&old)?;
-        }
-        let gone = set(&old.blobs);
-        self.sweep_objects(&gone, collect.dry, &mut removed.objects)?;
-        self.sweep_ready(&old.ready, &gone, collect.dry, &mut removed.ready)?;
+        // First what makes room without taking any.
         self.sweep_logs(cutoff, collect.dry, &mut removed.logs)?;
-        if !collect.dry {
-            self.0.database.compact()?;
+        let gone = set(&old.blobs);
+        self.sweep_ready(&set(&old.ready), &gone, collect.dry, &mut removed.ready)?;
+        let (unnamed, named) = self.garbage(&gone, &mut removed.objects)?;
+        if collect.dry {
+            return Ok(removed);
         }
+        self.unlink(&unnamed)?;
+        let blobs = std::mem::take(&mut old.blobs);
+        self.0.database.delete(&old)?;
+        // Rows before files, some at a time: a blob that nobody names is trusted by nobody.
+        for blobs in blobs.chunks(STEP) {
+            let step = database::Unused { blobs: blobs.to_vec(), ..database::Unused::default() };
+            self.0.database.delete(&step)?;
+            let paths: Vec<Vec<u8>> = blobs.iter().map(|digest| blob::place(*digest).into_bytes()).collect();
+            self.unlink(&paths)?;
+        }
+        self.remove_folders(unnamed.iter().chain(&named))?;
+        self.0.database.compact();
+        reserve::save(self.root()).doing(|| "set room aside in the store".to_owned())?;
         Ok(removed)
-    }
-
-    /// The room the store takes.
-    pub fn du(&self) -> Result<Usage> {
-        let doing = || format!("measure the store `{}`", self.root().display());
-        let mut usage = Usage::default();
-        visit(self.0.objects.as_fd(), &mut |_, stat| usage.objects.add(stat)).doing(doing)?;
-        visit(self.0.scratch.as_fd(), &mut |_, stat| usage.scratch.add(stat)).doing(doing)?;
-        for (name, _) in beneath::list(self.0.roots.as_fd()).doing(doing)? {
-            usage.ready.count += 1;
-            usage.ready.bytes += own_room(self.0.roots.as_fd(), name.to_bytes()).doing(doing)?;
-        }
-        let root = beneath::open_folder(self.root()).doing(doing)?;
-        for (name, kind) in beneath::list(root.as_fd()).doing(doing)? {
-            match name.to_bytes() {
-                b"logs" => visit_named(&root, b"logs", &mut |_, stat| usage.logs.add(stat)).doing(doing)?,
-                b"damaged" => {
-                    visit_named(&root, b"damaged", &mut |_, stat| usage.damaged.add(stat)).doing(doing)?
-                }
-                name if name.starts_with(b"database") && kind == FileType::RegularFile => {
-                    usage.database.add(&beneath::stat(root.as_fd(), name).doing(doing)?);
-                }
-                _ => {}
-            }
-        }
-        Ok(usage)
     }
 
     /// Makes sure that no other process, nor another handle of this one, uses the store.
@@ -203,38 +157,55 @@ impl Store {
         }
     }
 
-    /// Removes the files of blobs that are gone, and files that no record names.
-    fn sweep_objects(&self, gone: &BTreeSet<Digest>, dry: bool, removed: &mut Amount) -> Result<()> {
-        let doing = || format!("clear {}", self.root().join("objects").display());
-        let named = self.0.database.blobs()?;
-        let objects = self.0.objects.as_fd();
-        let mut paths = Vec::new();
-        visit(objects, &mut |path, stat| {
+    /// The files that no record names, and those of blobs that are gone.
+    fn garbage(&self, gone: &BTreeSet<Digest>, amount: &mut Amount) -> Result<(Paths, Paths)> {
+        let all = self.0.database.blobs()?;
+        let (mut unnamed, mut named) = (Paths::new(), Paths::new());
+        usage::visit(self.0.objects.as_fd(), &mut |path, stat| {
             let digest = path.rsplit(|byte| *byte == b'/').next().and_then(digest_named);
-            if digest.is_none_or(|digest| gone.contains(&digest) || !named.contains_key(&digest)) {
-                removed.add(stat);
-                paths.push(path.to_vec());
+            match digest.filter(|digest| blob::place(*digest).as_bytes() == path && all.contains_key(digest))
+            {
+                None => unnamed.push(path.to_vec()),
+                Some(digest) if gone.contains(&digest) => named.push(path.to_vec()),
+                Some(_) => return,
             }
+            amount.add(stat);
         })
-        .doing(doing)?;
-        if dry {
-            return Ok(());
-        }
-        let mut folders = BTreeSet::new();
+        .doing(|| self.clearing("objects"))?;
+        Ok((unnamed, named))
+    }
+
+    fn clearing(&self, folder: &str) -> String {
+        format!("clear {}", self.root().join(folder).display())
+    }
+
+    fn unlink(&self, paths: &[Vec<u8>]) -> Result<()> {
+        let objects = self.0.objects.as_fd();
+        parallel::each_waiting(paths, |path| {
+            unlink(objects, path, AtFlags::empty()).doing(|| self.clearing("objects"))
+        })
+    }
+
+    /// Removes the folders above these paths that are empty by now.
+    fn remove_folders<'a>(&self, paths: impl Iterator<Item = &'a Vec<u8>>) -> Result<()> {
+        let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+        let mut folders: BTreeMap<usize, BTreeSet<&[u8]>> = BTreeMap::new();
         for path in paths {
-            unlink(objects, &path, AtFlags::empty()).doing(doing)?;
-            for (at, byte) in path.iter().enumerate() {
-                if *byte == b'/' {
-                    folders.insert(path[..at].to_vec());
-                }
+            let mut above = path.as_slice();
+            while let Some(at) = above.iter().rposition(|byte| *byte == b'/') {
+                above = &above[..at];
+                folders.entry(depth(above)).or_default().insert(above);
             }
         }
-        // Deeper ones sort behind those above them; what isn't empty stays.
-        for folder in folders.iter().rev() {
-            match unlink(objects, folder, AtFlags::REMOVEDIR) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => {}
-                other => other.doing(doing)?,
-            }
+        // The deepest first.
+        for level in folders.into_values().rev() {
+            let level: Vec<&[u8]> = level.into_iter().collect();
+            parallel::each_waiting(&level, |folder| {
+                match unlink(self.0.objects.as_fd(), folder, AtFlags::REMOVEDIR) {
+                    Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => Ok(()),
+                    other => other.doing(|| self.clearing("objects")),
+                }
+            })?;
         }
         Ok(())
     }
@@ -242,15 +213,14 @@ impl Store {
     /// Removes ready folders that weren't used or that no record names, and copies of blobs that are gone.
     fn sweep_ready(
         &self,
-        old: &[Digest],
+        old: &BTreeSet<Digest>,
         gone: &BTreeSet<Digest>,
         dry: bool,
         removed: &mut Amount,
     ) -> Result<()> {
-        let doing = || format!("clear {}", self.root().join("roots").display());
+        let doing = || self.clearing("roots");
         let finished = set(&self.0.database.all(database::Table::Ready)?);
         let named = self.0.database.blobs()?;
-        let old = set(old);
         for (name, kind) in beneath::list(self.0.roots.as_fd()).doing(doing)? {
             let stem = name.to_bytes().split(|byte| *byte == b'.').next().and_then(digest_named);
             let stays = stem.is_some_and(|digest| match kind {
@@ -262,24 +232,28 @@ impl Store {
                 continue;
             }
             removed.count += 1;
-            removed.bytes += own_room(self.0.roots.as_fd(), name.to_bytes()).doing(doing)?;
+            removed.bytes += usage::own_room(self.0.roots.as_fd(), name.to_bytes()).doing(doing)?;
             if !dry {
-                beneath::remove(self.0.roots.as_fd(), &name).doing(doing)?;
+                // Out of its place at once: half a folder is never taken for a ready one.
+                let session = self.session()?;
+                let aside = CString::new(session.name("gone")).map_err(std::io::Error::from).doing(doing)?;
+                rustix::fs::renameat(&self.0.roots, name.as_c_str(), &session.dir, aside.as_c_str())
+                    .doing(doing)?;
+                remove::remove(session.dir.as_fd(), &aside).doing(doing)?;
             }
         }
         Ok(())
     }
 
     fn sweep_logs(&self, cutoff: i64, dry: bool, removed: &mut Amount) -> Result<()> {
-        let path = self.root().join("logs");
-        let doing = || format!("clear {}", path.display());
-        let logs = beneath::open_folder(&path).doing(doing)?;
+        let doing = || self.clearing("logs");
+        let logs = beneath::open_folder(&self.root().join("logs")).doing(doing)?;
         for (name, _) in beneath::list(logs.as_fd()).doing(doing)? {
             let stat = beneath::stat(logs.as_fd(), name.as_c_str()).doing(doing)?;
             if stat.st_mtime < cutoff {
                 removed.add(&stat);
                 if !dry {
-                    beneath::remove(logs.as_fd(), &name).doing(doing)?;
+                    remove::remove(logs.as_fd(), &name).doing(doing)?;
                 }
             }
         }
@@ -302,59 +276,4 @@ fn unlink(dir: BorrowedFd<'_>, path: &[u8], flags: AtFlags) -> std::io::Result<(
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Shows every file and link beneath a folder, with its path from there. What vanishes meanwhile, or can't be
-/// looked into, is passed over.
-pub(super) fn visit(dir: BorrowedFd<'_>, each: &mut dyn FnMut(&[u8], &Stat)) -> std::io::Result<()> {
-    let mut open = vec![Vec::new()];
-    while let Some(above) = open.pop() {
-        let Some(fd) = passed_over(beneath::open(dir, &above, OFlags::RDONLY | OFlags::DIRECTORY))? else {
-            continue;
-        };
-        let Some(names) = passed_over(beneath::list(fd.as_fd()))? else { continue };
-        for (name, kind) in names {
-            let mut path = above.clone();
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name.to_bytes());
-            if kind == FileType::Directory {
-                open.push(path);
-            } else if let Some(stat) = passed_over(beneath::stat(fd.as_fd(), name.as_c_str()))? {
-                each(&path, &stat);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn visit_named(root: &OwnedFd, name: &[u8], each: &mut dyn FnMut(&[u8], &Stat)) -> std::io::Result<()> {
-    visit(beneath::open(root.as_fd(), name, OFlags::RDONLY | OFlags::DIRECTORY)?.as_fd(), each)
-}
-
-fn passed_over<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
-    use std::io::ErrorKind::{InvalidFilename, NotFound, PermissionDenied};
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if matches!(error.kind(), NotFound | PermissionDenied | InvalidFilename) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The room of what has no other name: the rest is counted with the blobs.
-fn own_room(dir: BorrowedFd<'_>, name: &[u8]) -> std::io::Result<u64> {
-    let mut amount = Amount::default();
-    let stat = beneath::stat(dir, name)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-        amount.add(&stat);
-        return Ok(amount.bytes);
-    }
-    let fd = beneath::open(dir, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    visit(fd.as_fd(), &mut |_, stat| {
-        if stat.st_nlink == 1 {
-            amount.add(stat);
-        }
-    })?;
-    Ok(amount.bytes)
 }

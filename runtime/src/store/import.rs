@@ -12,7 +12,8 @@ use std::path::Path;
 use rustix::fs::{FileType, OFlags, Stat};
 
 use super::batch::{Source, Take};
-use super::tree::{DEPTH_LIMIT, ENTRY_LIMIT, Folder, Node, PATH_LIMIT};
+use super::directory::{DEPTH_LIMIT, ENTRY_LIMIT, PATH_LIMIT};
+use super::tree::{Folder, Node};
 use super::{Batch, Blob, beneath, blob, parallel};
 use crate::failure::{Doing, Failure, Result};
 

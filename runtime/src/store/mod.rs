@@ -10,15 +10,19 @@ mod beneath;
 mod blob;
 mod closure;
 mod database;
+mod directory;
 mod gc;
 mod import;
 mod lock;
 mod parallel;
 mod ready;
+mod remove;
+mod reserve;
 mod scratch;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+mod usage;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -33,9 +37,10 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use batch::{Batch, BlobWriter, Take};
-pub use gc::{Amount, Collect, Removed, Usage};
+pub use gc::{Collect, Removed};
 pub use lock::KeyLock;
 pub use scratch::Scratch;
+pub use usage::{Amount, Usage};
 pub use verify::{Damage, Verified, Watch};
 
 use crate::failure::{Doing, Failure, Result};
@@ -207,7 +212,8 @@ fn make_root(root: &Path) -> std::io::Result<()> {
         Ok(()) => {
             // Backup programs leave out what this file marks.
             let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# The store of rbld: all of it can be made again.\n";
-            std::fs::write(root.join("CACHEDIR.TAG"), tag)
+            std::fs::write(root.join("CACHEDIR.TAG"), tag)?;
+            reserve::save(root)
         }
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),

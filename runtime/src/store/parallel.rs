@@ -8,13 +8,24 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::failure::{Failure, Result};
 
-/// How many threads share the work: at least two, since one waits for the disk while the other hashes.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |count| count.get()).clamp(2, 8)
+/// Applies `work`, which hashes or copies, to each item; stops taking new items after a failure.
+pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    // At least two: one waits for the disk while the other hashes.
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get()).clamp(2, 8);
+    run(items, threads, work)
 }
 
-/// Applies `work` to each item; stops taking new items after a failure.
-pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+/// Applies `work`, which mostly waits for the file system, to each item. Where freeing a block waits for the
+/// disk, a folder goes ten times as fast by this.
+pub(super) fn each_waiting<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    run(items, 16, work).map(|_| ())
+}
+
+fn run<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     if items.len() < 4 {
         return items.iter().map(work).collect();
     }
@@ -22,7 +33,7 @@ pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R>
     let stop = AtomicBool::new(false);
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
     let failed: Mutex<Option<(usize, Failure)>> = Mutex::new(None);
-    let run = || {
+    let take = || {
         let mut mine = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -41,10 +52,10 @@ pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R>
         done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads().min(items.len()) {
-            scope.spawn(run);
+        for _ in 1..threads.min(items.len()) {
+            scope.spawn(take);
         }
-        run();
+        take();
     });
     if let Some((_, failure)) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(failure);

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tree::{self, Folder, Node};
-use super::{Object, Store, beneath, blob, parallel};
+use super::{Object, Store, beneath, parallel, remove};
 use crate::failure::{Doing, Failure, Result};
 
 impl Store {
@@ -38,13 +38,13 @@ impl Store {
         let result = self.build(&session.dir, &name, &folder).and_then(|()| {
             let target = CString::new(tree.to_hex()).map_err(std::io::Error::from).doing(doing)?;
             // What is there was never finished.
-            beneath::remove(self.0.roots.as_fd(), &target).doing(doing)?;
+            remove::remove(self.0.roots.as_fd(), &target).doing(doing)?;
             rustix::fs::renameat(&session.dir, temporary.as_c_str(), &self.0.roots, target.as_c_str())
                 .doing(doing)?;
             rustix::fs::syncfs(&self.0.roots).doing(doing)
         });
         if let Err(failure) = result {
-            let _ = beneath::remove(session.dir.as_fd(), &temporary);
+            let _ = remove::remove(session.dir.as_fd(), &temporary);
             return Err(failure);
         }
         self.0.database.add_ready(tree)?;
@@ -61,7 +61,9 @@ impl Store {
         }
         let path = self.blob_path(digest);
         let doing = || format!("look at {}", path.display());
-        let stat = beneath::stat(self.0.objects.as_fd(), blob::place(digest)).doing(doing)?;
+        let spot = self.spot(digest).doing(doing)?;
+        let stat = spot.map_or(Ok(None), |spot| spot.stat()).doing(doing)?;
+        let stat = stat.ok_or_else(|| self.absent(digest))?;
         if stat.st_mode & 0o7777 == beneath::mode_of(executable).bits() {
             return Ok(path);
         }
@@ -71,7 +73,7 @@ impl Store {
         match beneath::stat(self.0.roots.as_fd(), name.as_str()) {
             Ok(there) if there.st_size == stat.st_size => return Ok(path),
             Ok(_) => {}
-            Err(error) if blob::is_absent(&error) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).doing(doing),
         }
         let session = self.session()?;
@@ -132,21 +134,16 @@ impl Store {
     /// Links or copies one file.
     fn place(&self, dir: &OwnedFd, file: &Planned<'_>) -> Result<()> {
         let doing = || format!("put `{}` into a ready folder", file.name);
-        let place = blob::place(file.digest);
-        let stat = match beneath::stat(self.0.objects.as_fd(), place.as_str()) {
-            Ok(stat) => stat,
-            Err(error) if blob::is_absent(&error) => return Err(self.lost(file.digest)),
-            Err(error) => return Err(error).doing(doing),
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_size as u64 != file.size
-        {
+        let Some(spot) = self.spot(file.digest).doing(doing)? else { return Err(self.lost(file.digest)) };
+        let Some(stat) = spot.stat().doing(doing)? else { return Err(self.lost(file.digest)) };
+        if stat.st_size as u64 != file.size {
             return Err(self.lost(file.digest));
         }
         let fits = stat.st_mode & 0o7777 == beneath::mode_of(file.executable).bits()
             && stat.st_mtime == beneath::MTIME
             && stat.st_uid == rustix::process::geteuid().as_raw();
         if file.first && fits {
-            match rustix::fs::linkat(&self.0.objects, place.as_str(), dir, file.name, AtFlags::empty()) {
+            match rustix::fs::linkat(&spot.dir, spot.name.as_str(), dir, file.name, AtFlags::empty()) {
                 Ok(()) => return Ok(()),
                 // Full link count, a file system without hard links, or one that forbids this one.
                 Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::XDEV | Errno::NOSYS) => {}
@@ -164,7 +161,7 @@ impl Store {
         dir: std::os::fd::BorrowedFd<'_>,
         name: &str,
     ) -> std::io::Result<File> {
-        let mut from = File::from(self.open_object(digest)?);
+        let mut from = self.open_object(digest)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut to = File::from(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))?);
         if rustix::fs::ioctl_ficlone(&to, &from).is_err() {

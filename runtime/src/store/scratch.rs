@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Inner, Store, beneath};
+use super::{Inner, Store, beneath, remove};
 use crate::failure::{Doing, Result};
 
 /// The folder of one process (one opened store) under `scratch/`.
@@ -59,7 +59,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // Whatever stays is removed by the next process that opens the store.
-        let _ = beneath::remove(self.parent.as_fd(), &self.name);
+        let _ = remove::remove(self.parent.as_fd(), &self.name);
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn remove_dead(inner: &Inner) -> Result<()> {
                 some => some,
             },
         };
-        beneath::remove(inner.scratch.as_fd(), &name).doing(doing)?;
+        remove::remove(inner.scratch.as_fd(), &name).doing(doing)?;
         drop(held);
     }
     Ok(())
@@ -122,14 +122,14 @@ impl Scratch {
     /// Removes the folder now and says so if that failed.
     pub fn close(self) -> Result<()> {
         let doing = || format!("remove {}", self.path.display());
-        beneath::remove(self.session.dir.as_fd(), &self.name).doing(doing)
+        remove::remove(self.session.dir.as_fd(), &self.name).doing(doing)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Whatever stays is removed by the next process that opens the store.
-        let _ = beneath::remove(self.session.dir.as_fd(), &self.name);
+        let _ = remove::remove(self.session.dir.as_fd(), &self.name);
     }
 }
 

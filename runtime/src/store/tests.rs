@@ -1,5 +1,9 @@
 //! What the store promises, tried on real folders.
 
+mod clean;
+mod crash;
+mod hostile;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -7,7 +11,7 @@ use std::path::Path;
 use rbld_lang::derivation::DerivationId;
 use rbld_lang::digest::Digest;
 
-use super::tree::{self, Folder, Node};
+use super::tree::{self, Folder, Loss, Node};
 use super::*;
 
 pub(super) struct Place {
@@ -86,7 +90,7 @@ fn bytes_come_back() {
     assert_eq!(scratch_names(&store), BTreeSet::new(), "a commit leaves no temporary file");
 }
 
-fn scratch_names(store: &Store) -> BTreeSet<String> {
+pub(super) fn scratch_names(store: &Store) -> BTreeSet<String> {
     let names = |path: PathBuf| std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
     names(store.root().join("scratch"))
         .flat_map(|session| names(session.path()))
@@ -166,7 +170,7 @@ fn a_ready_folder_has_fixed_modes_times_and_inodes() {
     assert_eq!((stat.mode() & 0o7777, stat.mtime()), (0o755, beneath::MTIME));
 }
 
-fn digest_of(node: &Node) -> Option<Digest> {
+pub(super) fn digest_of(node: &Node) -> Option<Digest> {
     match node {
         Node::File { digest, .. } => Some(*digest),
         _ => None,

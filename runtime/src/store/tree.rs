@@ -8,24 +8,14 @@
 use std::collections::BTreeMap;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
-use prost::Message;
+use prost::Message as _;
 use rbld_lang::digest::Digest;
 
 pub use super::batch::Take;
+use super::directory::{self, DEPTH_LIMIT, MESSAGE_LIMIT, PATH_LIMIT, check_name};
 pub use super::import::{Dropped, Imported, Loss, Lost, import, scan};
 use super::{Batch, Object, Store};
 use crate::failure::{Failure, Result};
-
-/// How many folders deep a tree may go.
-pub(super) const DEPTH_LIMIT: usize = 256;
-/// How many entries a tree may have, counted as often as they appear.
-pub(super) const ENTRY_LIMIT: usize = 2_000_000;
-/// How many bytes a path in a tree may have: what Linux takes in one call.
-pub(super) const PATH_LIMIT: usize = 4095;
-/// How many bytes a name may have.
-const NAME_LIMIT: usize = 255;
-/// How many bytes one `Directory` message may have.
-pub(super) const MESSAGE_LIMIT: u64 = 64 << 20;
 
 /// One entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,20 +210,8 @@ pub fn reapi_digest(digest: Digest, size: u64) -> reapi::Digest {
     reapi::Digest { hash: digest.to_hex(), size_bytes: i64::try_from(size).unwrap_or(i64::MAX) }
 }
 
-fn join(above: &str, name: &str) -> String {
+pub(super) fn join(above: &str, name: &str) -> String {
     if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
-}
-
-/// Why a name can't be an entry's.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
-    match name {
-        "" => Err("a name is empty".to_owned()),
-        "." | ".." => Err(format!("`{name}` isn't a name")),
-        _ if name.contains('/') => Err(format!("the name `{name}` has a slash")),
-        _ if name.contains('\0') => Err("a name has a zero byte".to_owned()),
-        _ if name.len() > NAME_LIMIT => Err(format!("the name `{name}` is longer than {NAME_LIMIT} bytes")),
-        _ => Ok(()),
-    }
 }
 
 /// Stores the messages of a tree.
@@ -254,127 +232,10 @@ pub fn write(batch: &Batch, folder: &Folder) -> Result<Object> {
 /// Reads a whole tree. A message that is damaged, malformed or not canonical is a failure; the files
 /// themselves aren't looked at.
 pub fn read(store: &Store, tree: Digest) -> Result<Folder> {
-    read_with(tree, &|digest| store.read_blob(digest, MESSAGE_LIMIT))
+    directory::read(tree, &|digest| store.read_blob(digest, MESSAGE_LIMIT))
 }
 
 /// Like [`read`], but notices nothing: no record is changed by what is missing.
 pub(super) fn read_raw(store: &Store, tree: Digest) -> Result<Folder> {
-    read_with(tree, &|digest| store.message(digest).ok_or_else(|| store.absent(digest)))
-}
-
-fn read_with(tree: Digest, fetch: &dyn Fn(Digest) -> Result<Vec<u8>>) -> Result<Folder> {
-    Reader { fetch, entries: 0, path: String::new() }.folder(tree, None, 0)
-}
-
-/// One message as a list of entries, checked by itself: folders stay digests.
-pub(super) fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
-    let message =
-        reapi::Directory::decode(bytes).map_err(|error| format!("it is no Directory message: {error}"))?;
-    if message.node_properties.is_some() {
-        return Err("it has node properties".to_owned());
-    }
-    let mut entries = BTreeMap::new();
-    let mut add = |last: &mut Option<String>, name: String, entry: Entry| {
-        check_name(&name)?;
-        if last.as_ref().is_some_and(|last| *last >= name) {
-            return Err(format!("`{name}` isn't in its sorted place"));
-        }
-        *last = Some(name.clone());
-        match entries.insert(name.clone(), entry) {
-            None => Ok(()),
-            Some(_) => Err(format!("`{name}` is there twice")),
-        }
-    };
-    let mut last = None;
-    for file in message.files {
-        if file.node_properties.is_some() {
-            return Err(format!("`{}` has node properties", file.name));
-        }
-        let (digest, size) = digest_of(file.digest)?;
-        add(&mut last, file.name, Entry::File { digest, size, executable: file.is_executable })?;
-    }
-    last = None;
-    for folder in message.directories {
-        let (digest, size) = digest_of(folder.digest)?;
-        add(&mut last, folder.name, Entry::Folder { digest, size })?;
-    }
-    last = None;
-    for link in message.symlinks {
-        if link.node_properties.is_some() {
-            return Err(format!("`{}` has node properties", link.name));
-        }
-        if link.target.is_empty() || link.target.contains('\0') || link.target.len() > PATH_LIMIT {
-            return Err(format!("the target of the link `{}` can't be one", link.name));
-        }
-        add(&mut last, link.name, Entry::Link { target: link.target })?;
-    }
-    Ok(entries)
-}
-
-/// An entry of one message.
-pub(super) enum Entry {
-    File { digest: Digest, size: u64, executable: bool },
-    Folder { digest: Digest, size: u64 },
-    Link { target: String },
-}
-
-fn digest_of(digest: Option<reapi::Digest>) -> Result<(Digest, u64), String> {
-    let digest = digest.unwrap_or_default();
-    let size = u64::try_from(digest.size_bytes).map_err(|_| "it has a size below zero".to_owned())?;
-    // An absent digest would be another way to write that of nothing: there is one way only.
-    let value: Digest = digest.hash.parse().map_err(|_| format!("`{}` isn't a sha256", digest.hash))?;
-    if value.to_hex() != digest.hash {
-        return Err(format!("`{}` isn't a sha256 in lower case", digest.hash));
-    }
-    Ok((value, size))
-}
-
-struct Reader<'a> {
-    fetch: &'a dyn Fn(Digest) -> Result<Vec<u8>>,
-    entries: usize,
-    path: String,
-}
-
-impl Reader<'_> {
-    fn folder(&mut self, tree: Digest, size: Option<u64>, depth: usize) -> Result<Folder> {
-        let bytes = (self.fetch)(tree)?;
-        let wrong = |path: &str, why: String| {
-            let place = if path.is_empty() { "the tree".to_owned() } else { format!("`{path}` in the tree") };
-            Failure::world(format!("{place} can't be used: {why}"))
-                .fact(format!("its Directory message is {tree}"))
-        };
-        if size.is_some_and(|size| size != bytes.len() as u64) {
-            return Err(wrong(
-                &self.path,
-                "its message has another size than the folder above says".to_owned(),
-            ));
-        }
-        let entries = decode(&bytes).map_err(|why| wrong(&self.path, why))?;
-        self.entries += entries.len();
-        if self.entries > ENTRY_LIMIT {
-            return Err(wrong(&self.path, format!("it has more than {ENTRY_LIMIT} entries")));
-        }
-        if depth > DEPTH_LIMIT {
-            return Err(wrong(&self.path, format!("it is more than {DEPTH_LIMIT} folders deep")));
-        }
-        let mut folder = Folder::default();
-        for (name, entry) in entries {
-            let node = match entry {
-                Entry::File { digest, size, executable } => Node::File { digest, size, executable },
-                Entry::Link { target } => Node::Link { target },
-                Entry::Folder { digest, size } => {
-                    let length = self.path.len();
-                    self.path = join(&self.path, &name);
-                    if self.path.len() > PATH_LIMIT {
-                        return Err(wrong(&self.path[..length], "its paths are too long".to_owned()));
-                    }
-                    let inner = self.folder(digest, Some(size), depth + 1)?;
-                    self.path.truncate(length);
-                    Node::Folder(inner)
-                }
-            };
-            folder.entries.insert(name, node);
-        }
-        Ok(folder)
-    }
+    directory::read(tree, &|digest| store.message(digest).ok_or_else(|| store.absent(digest)))
 }

@@ -14,7 +14,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tree::{self, Folder, Node};
-use super::{Store, beneath, blob, database, gc, parallel};
+use super::{Store, beneath, blob, database, gc, parallel, remove, usage};
 use crate::failure::{Doing, Result};
 
 /// What a verification saw.
@@ -143,7 +143,7 @@ impl Store {
                     self.0.database.drop_ready(*tree)?;
                     let name =
                         std::ffi::CString::new(tree.to_hex()).map_err(std::io::Error::from).doing(doing)?;
-                    beneath::remove(self.0.roots.as_fd(), &name).doing(doing)?;
+                    remove::remove(self.0.roots.as_fd(), &name).doing(doing)?;
                 }
                 Damage::Database { .. } => {}
             }
@@ -156,7 +156,7 @@ impl Store {
     fn objects(&self) -> Result<(BTreeMap<Digest, u64>, Vec<String>)> {
         let mut files = BTreeMap::new();
         let mut strays = Vec::new();
-        gc::visit(self.0.objects.as_fd(), &mut |path, stat| {
+        usage::visit(self.0.objects.as_fd(), &mut |path, stat| {
             let digest = path.rsplit(|byte| *byte == b'/').next().and_then(gc::digest_named);
             let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
             match digest {
@@ -173,7 +173,7 @@ impl Store {
     /// What is wrong with a blob's file.
     fn examine(&self, digest: Digest, recorded: Option<u64>) -> Option<String> {
         let mut file = match self.open_object(digest) {
-            Ok(file) => File::from(file),
+            Ok(file) => file,
             Err(error) => return Some(format!("its file can't be opened: {error}")),
         };
         match blob::hash(&mut file) {
@@ -301,7 +301,7 @@ impl Store {
                 if !inodes.insert(stat.st_ino) {
                     return Err("it is a second name of another file".to_owned());
                 }
-                let blob = beneath::stat(self.0.objects.as_fd(), blob::place(*digest)).ok();
+                let blob = self.spot(*digest).ok().flatten().and_then(|spot| spot.stat().ok().flatten());
                 if blob.is_some_and(|blob| blob.st_ino == stat.st_ino) {
                     // Hashed already, as a blob.
                     if damaged.contains_key(digest) {
