@@ -40,24 +40,13 @@ pub struct Recipe {
 /// The fields of a recipe.
 const FIELDS: [&str; 8] = ["env", "inputs", "workdir", "shell", "vars", "run", "outputs", "timeout"];
 
-/// The environment variables that every script is given and no recipe sets.
-pub const FIXED_VARIABLES: [&str; 12] = [
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LOGNAME",
-    "PATH",
-    "PWD",
-    "RBLD_JOBS",
-    "SHELL",
-    "SOURCE_DATE_EPOCH",
-    "TMPDIR",
-    "TZ",
-    "USER",
-];
+/// The environment variables that every script is given and no recipe sets; beside them, all whose names begin with
+/// `RBLD_`.
+pub const FIXED_VARIABLES: [&str; 10] =
+    ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SOURCE_DATE_EPOCH", "TERM", "TMPDIR", "TZ", "USER"];
 
 /// Variables that a shell sets, refuses to take or gives another meaning.
-const REFUSED_VARIABLES: [&str; 19] = [
+const REFUSED_VARIABLES: [&str; 21] = [
     "BASHOPTS",
     "BASH_ENV",
     "BASH_VERSINFO",
@@ -71,8 +60,10 @@ const REFUSED_VARIABLES: [&str; 19] = [
     "OLDPWD",
     "OPTIND",
     "PPID",
+    "PWD",
     "RANDOM",
     "SECONDS",
+    "SHELL",
     "SHELLOPTS",
     "SHLVL",
     "UID",
@@ -363,7 +354,8 @@ impl<'p> Checker<'p> {
                     continue;
                 }
                 seen.insert(name, (*span, what));
-                let (message, help) = if FIXED_VARIABLES.contains(&name.as_str()) {
+                let (message, help) = if FIXED_VARIABLES.contains(&name.as_str()) || name.starts_with("RBLD_")
+                {
                     let help = "a script that needs another value sets it itself: `export NAME=…`";
                     (format!("`{name}` is the same in every build and can't be {what}"), help)
                 } else if REFUSED_VARIABLES.contains(&name.as_str()) {

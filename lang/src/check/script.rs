@@ -23,7 +23,7 @@ pub(super) struct Unset {
 }
 
 /// Variables that shells set by themselves.
-const OF_SHELLS: [&str; 26] = [
+const OF_SHELLS: [&str; 28] = [
     "BASHPID",
     "BASH_SOURCE",
     "BASH_SUBSHELL",
@@ -48,7 +48,9 @@ const OF_SHELLS: [&str; 26] = [
     "PIPESTATUS",
     "PPID",
     "PS4",
+    "PWD",
     "REPLY",
+    "SHELL",
     "UID",
 ];
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
 use crate::derivation::{
@@ -311,20 +309,30 @@ impl<'a> Instantiation<'a> {
             }
         }
         if across == plan::Across::Differ {
-            let mut first: IndexMap<DerivationId, usize> = IndexMap::new();
-            for (index, group) in groups.iter().enumerate() {
-                for member in &group.members {
-                    let id = members[*member].output.derivation;
-                    let other = *first.entry(id).or_insert(index);
-                    if other != index {
-                        let message = format!(
-                            "`{}` is one build with a member of group `{}`: the groups can't differ",
-                            members[*member].key, groups[other].name
-                        );
-                        self.same(message, group.span);
-                    }
+            self.shared(members, groups);
+        }
+    }
+
+    /// Reports groups that must differ and share a derivation, each pair once.
+    fn shared(&mut self, members: &[plan::Member], groups: &[Group]) {
+        let mut first: BTreeMap<DerivationId, usize> = BTreeMap::new();
+        let mut pairs: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
+        for (index, group) in groups.iter().enumerate() {
+            for member in &group.members {
+                let other = *first.entry(members[*member].output.derivation).or_insert(index);
+                if other != index {
+                    pairs.entry((other, index)).or_default().push(&members[*member].key);
                 }
             }
+        }
+        for ((other, index), keys) in pairs {
+            let message = format!(
+                "group `{}` shares a build with group `{}` ({}): they can't differ",
+                groups[index].name,
+                groups[other].name,
+                crate::nearest::listed(keys)
+            );
+            self.same(message, groups[index].span);
         }
     }
 

@@ -44,25 +44,28 @@ impl Evaluator<'_> {
                 }
             }
         }
-        let mut outputs: BTreeMap<usize, BTreeSet<Arc<str>>> = BTreeMap::new();
+        let mut outputs: BTreeMap<usize, BTreeMap<Arc<str>, bool>> = BTreeMap::new();
         for (index, (item, value)) in self.program.items.iter().zip(&self.values).enumerate() {
             if let Some(Ok(value)) = value {
                 for build in builds(value) {
                     read(build, &mut seen);
                     if item.module == ModuleId::ROOT && matches!(item.body, Body::Build(_)) {
-                        outputs.entry(index).or_default().extend(build.outputs.shape.names.iter().cloned());
+                        let shape = &build.outputs.shape;
+                        let std = shape.spans.iter().map(|span| self.project.in_std(*span));
+                        outputs.entry(index).or_default().extend(shape.names.iter().cloned().zip(std));
                     }
                 }
             }
         }
         for (index, outputs) in outputs {
             let item = &self.program.items[index];
+            let is_seen = |output: &Arc<str>| seen.contains(&(item.name.clone(), output.clone()));
+            // A recipe of the standard library serves many: one of its outputs compared is enough.
+            let one_seen = outputs.keys().any(is_seen);
             let left: Vec<&str> = outputs
                 .iter()
-                .filter(|output| {
-                    !seen.contains(&(item.name.clone(), (*output).clone())) && !output.starts_with('_')
-                })
-                .map(|output| &**output)
+                .filter(|(output, std)| !is_seen(output) && !(one_seen && **std) && !output.starts_with('_'))
+                .map(|(output, _)| &**output)
                 .collect();
             if left.is_empty() || item.name.starts_with('_') {
                 continue;

@@ -213,7 +213,7 @@ fn comparisons_compare_something() {
         &t(
             "env same = old\nbuild s for e in [same, old] = archive(e)\nassert \"x\" identical(s.*.tarball, within = { a = [same], b = [old] }, across = differ)\n",
         ),
-        &["E0304 16:58 | the groups can't differ"],
+        &["E0304 16:58 | they can't differ"],
     );
     more(
         &c("matches(t.*.tarball, [t[old].tarball])"),
