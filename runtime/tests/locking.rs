@@ -85,6 +85,25 @@ fn an_environment_is_locked_with_its_index_and_signer() {
 }
 
 #[test]
+fn several_requests_share_what_is_read() {
+    let place = empty_place();
+    let request = |arch, package: &str| Request::Environment {
+        suite: place.suite("bookworm"),
+        arch,
+        packages: vec![package.to_owned()],
+        build_depends: Vec::new(),
+    };
+    let requests = [request(Arch::Amd64, "make"), request(Arch::Arm64, "git"), request(Arch::Amd64, "gawk")];
+    let blocks = debian::resolve_all(&requests, &place.sources);
+    for (request, block) in requests.iter().zip(blocks) {
+        assert_eq!(block.unwrap().title, *request);
+    }
+    let asked = place.server.requests();
+    assert_eq!(asked.iter().filter(|path| path.ends_with("InRelease")).count(), 1, "{asked:?}");
+    assert_eq!(asked.len(), 3, "{asked:?}");
+}
+
+#[test]
 fn a_lying_archive_is_refused() {
     let place = empty_place();
     place.server.fault("/InRelease", Fault::Tampered, 0);

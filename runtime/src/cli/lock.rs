@@ -57,8 +57,8 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
             screen.progress(),
             now(),
         );
-        for request in &missing {
-            new.blocks.insert(request.digest(), debian::resolve(request, &sources)?);
+        for (request, block) in missing.iter().zip(debian::resolve_all(&missing, &sources)) {
+            new.blocks.insert(request.digest(), block?);
         }
     }
     let dropped = old.blocks.keys().filter(|digest| !new.blocks.contains_key(digest)).count();

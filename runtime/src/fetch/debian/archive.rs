@@ -38,14 +38,36 @@ pub struct Sources {
     pub progress: Progress,
     /// The time taken at start: an instant after it isn't fixed yet.
     pub now: i64,
-    releases: Mutex<BTreeMap<(ArchiveId, String), Arc<Release>>>,
-    indexes: Mutex<BTreeMap<Digest, Arc<Vec<u8>>>>,
+    releases: Shelf<(ArchiveId, String), Release>,
+    indexes: Shelf<Digest, Vec<u8>>,
+}
+
+/// What was read already, by what it is called; two that want the same wait for one to read it.
+struct Shelf<K, V>(Mutex<BTreeMap<K, Place<V>>>);
+
+type Place<V> = Arc<Mutex<Option<Arc<V>>>>;
+
+impl<K: Ord, V> Shelf<K, V> {
+    fn new() -> Shelf<K, V> {
+        Shelf(Mutex::default())
+    }
+
+    fn get(&self, key: K, read: impl FnOnce() -> Result<V>) -> Result<Arc<V>> {
+        let place = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        let mut held = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = &*held {
+            return Ok(value.clone());
+        }
+        let value = Arc::new(read()?);
+        *held = Some(value.clone());
+        Ok(value)
+    }
 }
 
 impl Sources {
     /// Sources that have read nothing yet.
     pub fn new(http: Http, mirrors: Mirrors, store: Store, progress: Progress, now: i64) -> Sources {
-        Sources { http, mirrors, store, progress, now, releases: Mutex::default(), indexes: Mutex::default() }
+        Sources { http, mirrors, store, progress, now, releases: Shelf::new(), indexes: Shelf::new() }
     }
 
     /// The signed index of a suite that was current at its instant.
@@ -56,17 +78,11 @@ impl Sources {
                 .fact("what an archive will hold then isn't known yet")
                 .help(format!("pin {} or earlier", date::instant(self.now))));
         }
-        let key = (archive_id(suite), suite.suite.clone());
-        if let Some(release) = self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(release.clone());
-        }
         let keyring = Keyring::of(&suite.archive).ok_or_else(|| {
             Failure::input(format!("no keys are known for the archive `{}`", suite.archive))
                 .help("the archives known are `debian` and `debian-security`")
         })?;
-        let release = Arc::new(self.find_release(suite, &keyring)?);
-        self.releases.lock().unwrap_or_else(PoisonError::into_inner).insert(key, release.clone());
-        Ok(release)
+        self.releases.get((archive_id(suite), suite.suite.clone()), || self.find_release(suite, &keyring))
     }
 
     /// Asks place after place for a signed index that fits the instant.
@@ -140,17 +156,23 @@ impl Sources {
         });
         let Some((packed, digest, size)) = packed else { return Ok(None) };
         let key = plain.map_or(digest, |(digest, _)| digest);
-        if let Some(bytes) = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Some(bytes.clone()));
-        }
-        let bytes = Arc::new(self.fetch_index(
-            suite,
-            release,
-            &packed,
-            Expected { digest, size: Some(size) },
-            plain,
-        )?);
-        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bytes.clone());
+        let bytes = self.indexes.get(key, || {
+            let limit = plain.map_or(LARGEST_INDEX, |(_, size)| size);
+            if plain.is_some()
+                && self.store.has_blob(key)?
+                && let Ok(bytes) = self.store.read_blob(key, limit)
+            {
+                return Ok(bytes);
+            }
+            let expect = Expected { digest, size: Some(size) };
+            let bytes = self.fetch_index(suite, release, &packed, expect, plain)?;
+            if plain.is_some() {
+                let batch = self.store.batch()?;
+                batch.bytes(&bytes)?;
+                batch.commit(&[])?;
+            }
+            Ok(bytes)
+        })?;
         Ok(Some(bytes))
     }
 

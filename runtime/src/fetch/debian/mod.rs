@@ -14,7 +14,8 @@ pub mod stanza;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rbld_lang::derivation::{Arch, Package};
 use rbld_lang::lock::{Block, Facts, LockedPackage, Request, SuiteAt};
@@ -56,6 +57,26 @@ pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
         Request::Emulator { .. } => emulator(suite, &universe(suite, arch, &packages)?)?,
     };
     Ok(Block { title: request.clone(), indexes: vec![archive::locked(suite, &release)], facts })
+}
+
+/// Resolves requests side by side, in their order.
+pub fn resolve_all(requests: &[Request], sources: &Sources) -> Vec<Result<Block>> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4).min(requests.len());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(request) = requests.get(at) else { return };
+                    let block = resolve(request, sources);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, block);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// What is on offer, by texts that live as long.
