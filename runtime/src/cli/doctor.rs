@@ -41,23 +41,23 @@ pub(super) fn run(store: Option<&Path>, format: Format) -> Result<i32> {
             })
         ));
     } else {
-        output::line(&format!("architecture   {}, {} cores", arch, context::cores()));
-        output::line(&format!("store          {}", store.root().display()));
+        output::line(&format!("architecture          {}, {} cores", arch, context::cores()));
+        output::line(&format!("store                 {}", store.root().display()));
         output::line("");
         table(&grade);
         output::line("");
         for (index, base) in mirrors.iter().enumerate() {
-            output::line(&format!("{:15}{base}", if index == 0 { "mirrors" } else { "" }));
+            output::line(&format!("{:22}{base}", if index == 0 { "mirrors" } else { "" }));
         }
         output::line("");
         match &config.origins[..] {
             [] => output::line(&format!(
-                "settings       none; yours would be in {}",
+                "settings              none; yours would be in {}",
                 user_file().map_or_else(|| "config.toml".to_owned(), |file| file.display().to_string())
             )),
             origins => {
                 for (key, origin) in origins {
-                    output::line(&format!("{key:15}set in {origin}"));
+                    output::line(&format!("{key:22}set in {origin}"));
                 }
             }
         }
@@ -69,11 +69,11 @@ fn table(grade: &sandbox::Grade) {
     for (feature, grant) in &grade.features {
         let needed = if feature.hard() { "needed" } else { "useful" };
         match grant {
-            sandbox::Grant::Granted => output::line(&format!("{:15}granted", feature.name())),
+            sandbox::Grant::Granted => output::line(&format!("{:22}granted", feature.name())),
             sandbox::Grant::Refused { why, setting } => {
-                output::line(&format!("{:15}refused ({needed}): {why}", feature.name()));
+                output::line(&format!("{:22}refused ({needed}): {why}", feature.name()));
                 if let Some(setting) = setting {
-                    output::line(&format!("{:15}help: {setting}", ""));
+                    output::line(&format!("{:22}help: {setting}", ""));
                 }
             }
         }
