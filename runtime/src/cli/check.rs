@@ -131,7 +131,7 @@ pub(super) fn realise(
     let other_trees = other_trees(project, &world, &outcomes);
     let ran = Ran { world, outcomes, other_trees };
     ran.remember(project)?;
-    ran.note_trees(project, running.locked)?;
+    ran.note_trees(project, running.locked);
     Ok(ran)
 }
 
@@ -177,8 +177,8 @@ impl Ran {
     }
 
     /// Writes tree digests that the lock doesn't have yet. (One that isn't the lock's is a failed environment.)
-    fn note_trees(&self, project: &Project, locked: bool) -> Result<()> {
-        let Some(mut lock) = project.lock.clone() else { return Ok(()) };
+    fn note_trees(&self, project: &Project, locked: bool) {
+        let Some(mut lock) = project.lock.clone() else { return };
         let mut changed = false;
         for (id, request) in project::environment_requests(&project.plan) {
             let Some(Outcome::Ready { realisation, .. }) = self.outcomes.get(&id) else { continue };
@@ -190,10 +190,14 @@ impl Ran {
                 changed = true;
             }
         }
-        if changed && !locked {
-            project::write_lock(&project.lock_path, &lock)?;
+        // A checkout that can't be written to (a CI job's, perhaps) is no reason to fail: the digest is a help for
+        // other machines, not a condition.
+        if changed
+            && !locked
+            && let Err(failure) = project::write_lock(&project.lock_path, &lock)
+        {
+            output::note(&format!("note: the lock gets no tree digests: {}", failure.message));
         }
-        Ok(())
     }
 
     /// Judges the assertions.
@@ -276,7 +280,10 @@ impl Ran {
 
     fn summary(&self) -> String {
         let count = |wanted: How| {
-            self.outcomes.values().filter(|o| matches!(o, Outcome::Ready { how, .. } if *how == wanted)).count()
+            self.outcomes
+                .values()
+                .filter(|o| matches!(o, Outcome::Ready { how, .. } if *how == wanted))
+                .count()
         };
         format!("{} realised, {} from the store", plural(count(How::Made), "derivation"), count(How::Cached))
     }

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::Running;
 use super::project::Project;
 use crate::config::Config;
 use crate::executor::Cancel;
 use crate::failure::{Doing, Failure, Result};
+use crate::fetch::http::Http;
 use crate::fetch::mirrors::Mirrors;
 use crate::progress::Progress;
 use crate::schedule::{Options, World};
@@ -40,9 +41,10 @@ pub(super) fn world(
     let config = Config::load(Some(&project.root))?;
     let cancel = Cancel::new()?;
     let signal = Arc::new(AtomicI32::new(2));
-    stop_on_signals(cancel.clone(), signal.clone())?;
+    let http = Arc::new(Mutex::new(None));
+    stop_on_signals(cancel.clone(), signal.clone(), http.clone())?;
     Ok(Arc::new(World {
-        http: Mutex::new(None),
+        http,
         executor: Box::new(crate::executor::Embedded::new()),
         mirrors: Mirrors::from_machine(&config),
         store,
@@ -65,7 +67,7 @@ pub(super) fn options(project: &Project, running: &Running) -> Result<Options> {
 }
 
 /// Ctrl-C and SIGTERM end the run in order; a second one ends it at once.
-fn stop_on_signals(cancel: Cancel, which: Arc<AtomicI32>) -> Result<()> {
+fn stop_on_signals(cancel: Cancel, which: Arc<AtomicI32>, http: Arc<Mutex<Option<Http>>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -92,6 +94,10 @@ fn stop_on_signals(cancel: Cancel, which: Arc<AtomicI32>) -> Result<()> {
                     stopping = true;
                     which.store(number, Ordering::SeqCst);
                     cancel.set();
+                    // A client made after this is asked for nothing: every node looks at `cancel` first.
+                    if let Some(http) = &*http.lock().unwrap_or_else(PoisonError::into_inner) {
+                        http.stop(number);
+                    }
                 }
             });
         })

@@ -68,7 +68,12 @@ pub fn read_stamp(stamp: &str) -> Option<i64> {
     let (date, time) = stamp.split_at(8);
     let text = format!(
         "{}-{}-{}T{}:{}:{}Z",
-        &date[..4], &date[4..6], &date[6..], time.get(1..3)?, time.get(3..5)?, time.get(5..7)?
+        &date[..4],
+        &date[4..6],
+        &date[6..],
+        time.get(1..3)?,
+        time.get(3..5)?,
+        time.get(5..7)?
     );
     rbld_lang::syntax::read_instant(&text).filter(|_| stamp.ends_with('Z') && time.starts_with('T'))
 }

@@ -32,7 +32,7 @@ pub struct World {
     /// What runs builds.
     pub executor: Box<dyn Executor>,
     /// The network: set up by the first thing that needs it, since most runs need none.
-    pub http: Mutex<Option<Http>>,
+    pub http: Arc<Mutex<Option<Http>>>,
     /// Where a distribution's files may be had.
     pub mirrors: Mirrors,
     /// The project's folder.
@@ -300,12 +300,7 @@ fn offline(name: &str) -> Failure {
         .help("run the same command once without `--offline`")
 }
 
-fn environed(
-    world: &World,
-    id: DerivationId,
-    environment: &Environment,
-    key: Digest,
-) -> Result<Realisation> {
+fn environed(world: &World, id: DerivationId, environment: &Environment, key: Digest) -> Result<Realisation> {
     with_tools(world, &world.name(id), |tools| environment::realise(environment, key, tools))
 }
 
@@ -314,7 +309,11 @@ pub fn emulator_path(world: &World, emulator: &Emulator, arch: Arch) -> Result<P
     with_tools(world, &emulator.package.name, |tools| environment::emulator(emulator, arch.machine(), tools))
 }
 
-fn with_tools<T>(world: &World, name: &str, work: impl FnOnce(environment::Tools<'_>) -> Result<T>) -> Result<T> {
+fn with_tools<T>(
+    world: &World,
+    name: &str,
+    work: impl FnOnce(environment::Tools<'_>) -> Result<T>,
+) -> Result<T> {
     let fetch = |archive: &ArchiveId, package: &Package| {
         if !world.store.has_blob(package.digest)? {
             let batch = world.store.batch()?;
