@@ -178,8 +178,9 @@ fn cover_proc() -> Result<(), Errno> {
 
 /// Mounts what is inside already at a second place, if this kernel has that place.
 fn cover(from: &str, at: &str, attributes: u64) -> Result<(), Errno> {
-    let from = match place(from) {
-        Ok(from) => from,
+    // Looked for first: taking back a mount that found no place waits for all processors.
+    let target = match place(at) {
+        Ok(target) => target,
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(errno),
     };
@@ -187,14 +188,11 @@ fn cover(from: &str, at: &str, attributes: u64) -> Result<(), Errno> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = rustix::mount::open_tree(&from, "", flags)?;
+    let tree = rustix::mount::open_tree(&place(from)?, "", flags)?;
     if attributes != 0 {
         set_mount(tree.as_fd(), attributes)?;
     }
-    match attach(tree, at) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
-    }
+    attach_to(&tree, &target)
 }
 
 /// Takes a file or folder of the host, with all that is mounted below it.
@@ -215,9 +213,12 @@ fn file_system(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
 
 /// Attaches a mount inside the root that was entered.
 fn attach(tree: OwnedFd, at: &str) -> Result<(), Errno> {
-    let place = place(at)?;
+    attach_to(&tree, &place(at)?)
+}
+
+fn attach_to(tree: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(&tree, "", &place, "", flags)
+    rustix::mount::move_mount(tree, "", place, "", flags)
 }
 
 fn move_to(tree: OwnedFd, name: &str) -> Result<(), Errno> {
