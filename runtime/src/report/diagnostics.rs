@@ -10,14 +10,17 @@ use rbld_lang::diagnostic::{Diagnostic, Label, Severity};
 use rbld_lang::span::{FileId, Source, Sources, Span};
 use serde_json::{Value, json};
 
-use super::style::{Style, printable};
+use super::style::{Style, printable, wrap};
+
+/// Columns that a label takes at least, even if it goes beyond the edge.
+const LABEL: usize = 24;
 
 /// All diagnostics with their lines, the codes that can be explained, and how many there are.
 pub fn diagnostics(found: &[Diagnostic], sources: &Sources, style: &Style) -> String {
     let mut text = String::new();
     let handler = handler(style);
     for diagnostic in found {
-        let shown = Shown::new(diagnostic, sources);
+        let shown = Shown::new(diagnostic, sources, style.width);
         let mut drawn = String::new();
         if handler.render_report(&mut drawn, &shown).is_err() {
             drawn = format!("{}: {}", shown.code.unwrap_or_default(), shown.message);
@@ -82,7 +85,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(diagnostic: &Diagnostic, sources: &Sources) -> Shown {
+    fn new(diagnostic: &Diagnostic, sources: &Sources, width: usize) -> Shown {
         let main = diagnostic.labels.first().map(|label| label.span.file);
         let mut files: Vec<FileId> = diagnostic.labels.iter().map(|label| label.span.file).collect();
         files.dedup();
@@ -92,7 +95,7 @@ impl Shown {
             seen.push(*file);
             new
         });
-        let elsewhere = |file: &FileId| Shown::in_file(*file, &diagnostic.labels, sources);
+        let elsewhere = |file: &FileId| Shown::in_file(*file, &diagnostic.labels, sources, width);
         Shown {
             message: printable(&diagnostic.message),
             code: Some(diagnostic.code.0),
@@ -104,21 +107,21 @@ impl Shown {
                 .help
                 .as_ref()
                 .map(|help| help.lines().map(printable).collect::<Vec<_>>().join("\n")),
-            labels: main.map(|file| labels_in(file, &diagnostic.labels, sources)).unwrap_or_default(),
+            labels: main.map(|file| labels_in(file, &diagnostic.labels, sources, width)).unwrap_or_default(),
             source: main.and_then(|file| source(file, sources)),
             related: files.iter().map(elsewhere).collect(),
         }
     }
 
     /// What a diagnostic says of another file than its first.
-    fn in_file(file: FileId, labels: &[Label], sources: &Sources) -> Shown {
+    fn in_file(file: FileId, labels: &[Label], sources: &Sources, width: usize) -> Shown {
         let first = labels.iter().find(|label| label.span.file == file);
         Shown {
             message: first.map(|label| printable(&label.text)).unwrap_or_default(),
             code: None,
             severity: Level::Advice,
             help: None,
-            labels: labels_in(file, labels, sources),
+            labels: labels_in(file, labels, sources, width),
             source: source(file, sources),
             related: Vec::new(),
         }
@@ -210,12 +213,13 @@ fn harmless(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
-fn labels_in(file: FileId, labels: &[Label], sources: &Sources) -> Vec<LabeledSpan> {
+fn labels_in(file: FileId, labels: &[Label], sources: &Sources, width: usize) -> Vec<LabeledSpan> {
     let Some(source) = text_of(file, sources) else { return Vec::new() };
     let mut primary = true;
     let labelled = labels.iter().filter(|label| label.span.file == file).map(|label| {
         let (start, end) = within(label.span, &source.text);
-        let (text, span) = (Some(printable(&label.text)), SourceSpan::new(start.into(), end - start));
+        let text = Some(beside(&label.text, &source.text, (start, end), width));
+        let span = SourceSpan::new(start.into(), end - start);
         if std::mem::take(&mut primary) {
             LabeledSpan::new_primary_with_span(text, span)
         } else {
@@ -223,6 +227,15 @@ fn labels_in(file: FileId, labels: &[Label], sources: &Sources) -> Vec<LabeledSp
         }
     });
     labelled.collect()
+}
+
+/// A label's text broken into lines that fit right of the middle of its span, where they are drawn.
+fn beside(label: &str, text: &str, (start, end): (usize, usize), width: usize) -> String {
+    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let middle = text[line..start].chars().count() + text[start..end].chars().count() / 2;
+    // Left of the text are the line's number and a bar, left of the label an arm.
+    let room = width.saturating_sub(middle + 14).max(LABEL);
+    wrap(&printable(label), room).join("\n")
 }
 
 /// A span moved onto the text it points into, and onto whole characters.

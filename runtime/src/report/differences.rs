@@ -108,7 +108,7 @@ fn described(what: &What) -> (String, Detail) {
                 let value = |value: &str| if value.is_empty() { nothing() } else { fact(name, value) };
                 (format!("{} header: {name}", left.name()), Detail::Sides(value(one), value(other)))
             }
-            None => (format!("the {} stream", left.name()), Detail::None),
+            None => (format!("the {} stream; its header is equal", left.name()), Detail::None),
         },
         What::More { members, names } => {
             let named: Vec<String> = names.iter().map(|name| printable(name)).collect();
@@ -137,16 +137,7 @@ pub(super) fn date(seconds: i64) -> Option<String> {
     if !(0..253_402_300_800).contains(&seconds) {
         return None;
     }
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01, in cycles of 400 years; the year begins in March, so that leap days end it.
-    let days = days + 719_468;
-    let (cycle, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + cycle * 400 + i64::from(month <= 2);
-    Some(format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60))
+    Some(crate::fetch::date::instant(seconds))
 }
 
 /// Sixteen bytes in hexadecimal and as characters.

@@ -102,7 +102,7 @@ pub(super) fn columns(text: &str) -> usize {
 }
 
 /// Breaks a text at blanks into lines of at most `width` columns; a longer word stays whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let fits =

@@ -188,6 +188,19 @@ W0501
 }
 
 #[test]
+fn long_labels_stay_on_the_page() {
+    let mut sources = Sources::default();
+    let line = "env old = debian.snapshot(bullseye, at).env(amd64, packages = [\"git\"])\n";
+    sources.add("build.rbld".to_owned(), line.to_owned());
+    let at = Span { file: FileId(0), start: 10, end: 69 };
+    let label = "asks for `environment debian bullseye main 2026-11-22T00:00:00Z amd64`";
+    let found = [Diagnostic::error(Code("E0204"), "there is no `rbld.lock` yet", at, label)];
+    let text = diagnostics(&found, &sources, &Style::plain());
+    assert!(text.lines().all(|line| style::columns(line) <= 80), "{text}");
+    assert!(text.contains("╰── asks for"), "{text}");
+}
+
+#[test]
 fn a_diagnostic_beside_its_text_does_not_break_the_report() {
     let sources = sources();
     let at = |file, start, end| Span { file: FileId(file), start, end };

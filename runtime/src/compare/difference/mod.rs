@@ -33,7 +33,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { unpacked: 16 << 30, depth: 6, members: 100_000, dives: 4 }
+        Limits { unpacked: 64 << 30, depth: 6, members: 100_000, dives: 4 }
     }
 }
 
