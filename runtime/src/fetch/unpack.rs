@@ -1,17 +1,20 @@
-//! Unpacking: a tar, compressed or not, becomes a tree in the store. No file is written anywhere else.
+//! Unpacking: a tar, compressed or not, or a zip becomes a tree in the store. No file is written anywhere else.
 //!
 //! The archive is hostile: names and links that leave the folder, special files, too many bytes or members
 //! are errors that name the member. Owners, times and modes beyond the executable bit aren't kept.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use rbld_lang::digest::Digest;
 
 use crate::failure::{Doing, Failure, Result};
-use crate::packing::{Budget, Codec, HEAD, read_up_to, tar};
+use crate::packing::{Budget, Codec, HEAD, read_up_to, tar, zip};
 use crate::progress::Task;
 use crate::store::tree::{self, Folder, Node};
 use crate::store::{Batch, Object, Store};
+
+/// The longest target of a symbolic link in a zip archive, in bytes.
+const LINK_LIMIT: u64 = 4096;
 
 /// How large what is unpacked may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +46,15 @@ pub fn unpack(
     };
     task.expect(*size);
     let mut file = Counted { inner: store.open_blob(*digest)?, task };
-    let folder = contents(&mut file, batch, strip, limits).map_err(|failure| about(failure, *digest))?;
+    let mut head = [0; 4];
+    let count = read_up_to(&mut file.inner, &mut head).doing(|| "read the archive")?;
+    file.inner.rewind().doing(|| "read the archive")?;
+    let folder = if zip::is_zip(&head[..count]) {
+        zipped(file.inner, *size, batch, strip, limits)
+    } else {
+        contents(&mut file, batch, strip, limits)
+    };
+    let folder = folder.map_err(|failure| about(failure, *digest))?;
     if folder.entries.is_empty() && strip > 0 {
         return Err(about(
             Failure::input(format!("nothing is left of the archive without {strip} leading folders"))
@@ -83,6 +94,72 @@ pub fn contents(archive: &mut dyn Read, batch: &Batch, strip: u32, limits: &Limi
     members(&head, unpacked, batch, strip, limits)
 }
 
+/// The tree of a zip archive of `length` bytes; its blobs are added to the batch.
+pub fn zipped(
+    mut archive: impl Read + Seek,
+    length: u64,
+    batch: &Batch,
+    strip: u32,
+    limits: &Limits,
+) -> Result<Folder> {
+    let mut part = |offset, length: u64| {
+        archive.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        (&mut archive).take(length).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let entries = zip::directory(length, &mut part, limits.members).map_err(|error| wrong(&error))?;
+    archive.rewind().doing(|| "read the archive")?;
+    let (mut folder, mut failure) = (Folder::default(), None);
+    let walked = zip::each(archive, &entries, &Budget::new(limits.bytes), &mut |index, _, contents| {
+        zip_member(&entries[index], contents, &mut folder, batch, strip).map_err(|why| {
+            failure = Some(why);
+            io::ErrorKind::Other.into()
+        })
+    });
+    match (failure, walked) {
+        (Some(failure), _) => Err(failure),
+        (None, Err(error)) => Err(wrong(&error)),
+        (None, Ok(())) => Ok(folder),
+    }
+}
+
+fn zip_member(
+    entry: &zip::Entry,
+    contents: &mut dyn Read,
+    folder: &mut Folder,
+    batch: &Batch,
+    strip: u32,
+) -> Result<()> {
+    let mode = entry.mode.unwrap_or_default();
+    let is_folder = entry.name.ends_with(b"/");
+    let Some(path) = path(&entry.name, strip)? else { return Ok(()) };
+    let (kind, link) = match mode & 0o170_000 {
+        _ if is_folder => (tar::Kind::Folder, Vec::new()),
+        0o120_000 => {
+            let mut link = Vec::new();
+            contents.take(LINK_LIMIT).read_to_end(&mut link).map_err(|error| wrong(&error))?;
+            (tar::Kind::Symbolic, link)
+        }
+        0 | 0o100_000 => (tar::Kind::File, Vec::new()),
+        _ => return Err(Failure::input(format!("`{path}` can't be unpacked: it is a special file"))),
+    };
+    let (name, facts) = (entry.name.clone(), std::collections::BTreeMap::new());
+    let member = tar::Member { name, kind, link, size: entry.size, mode: u64::from(mode), facts };
+    match node(&member, &path, strip, folder)? {
+        Some(Content::Ready(node)) => folder.insert(&path, node),
+        Some(Content::Bytes { executable }) => {
+            let mut checked = flate2::CrcReader::new(contents);
+            let blob = copy(&mut checked, batch, executable, &path)?;
+            if blob.1 != entry.size || checked.crc().sum() != entry.crc {
+                return Err(Failure::input(format!("the archive is damaged: `{path}` has another checksum")));
+            }
+            folder.insert(&path, Node::File { digest: blob.0, size: blob.1, executable })
+        }
+        None => Ok(()),
+    }
+}
+
 /// The first bytes, and a reader that gives them once more.
 fn peek<'r>(reader: &'r mut dyn Read) -> io::Result<(Vec<u8>, impl Read + 'r)> {
     let mut head = vec![0; HEAD];
@@ -95,7 +172,7 @@ fn members(head: &[u8], reader: impl Read, batch: &Batch, strip: u32, limits: &L
     let empty = head.len() >= 512 && head.iter().all(|byte| *byte == 0);
     if !tar::is_tar(head) && !empty {
         return Err(Failure::input(
-            "the file isn't a tar archive, nor one that is compressed by gzip, xz, zstd or bzip2",
+            "the file is neither a zip nor a tar archive, nor a tar compressed by gzip, xz, zstd or bzip2",
         )
         .help("unpack it in a recipe, with a program of its environment"));
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub mod ar;
 pub mod tar;
+pub mod zip;
 
 /// Bytes at the front of a file that suffice to tell what it is.
 pub const HEAD: usize = 4096;

@@ -197,7 +197,7 @@ fn long_labels_stay_on_the_page() {
     let found = [Diagnostic::error(Code("E0204"), "there is no `rbld.lock` yet", at, label)];
     let text = diagnostics(&found, &sources, &Style::plain());
     assert!(text.lines().all(|line| style::columns(line) <= 80), "{text}");
-    assert!(text.contains("╰── asks for"), "{text}");
+    assert!(text.contains("╰─┤ asks for"), "{text}");
 }
 
 #[test]

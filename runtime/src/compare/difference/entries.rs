@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use sha2::Digest as _;
 
 use super::{Class, Difference, Finding, Layers, Limits, Side, What};
-use crate::packing::{ar as ar_archive, malformed, tar as tar_archive};
+use crate::packing::zip::Method;
+use crate::packing::{ar as ar_archive, malformed, skip, tar as tar_archive, zip as zip_archive};
 use rbld_lang::digest::Digest;
 
 /// Names listed in a finding; the rest is counted.
@@ -64,6 +65,33 @@ pub(super) fn ar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Vec<Entry>>
         }
         Ok(entries)
     })
+}
+
+/// The members of a zip archive, and where each one's packed bytes are, and how they are packed.
+pub(super) fn zip(layers: &Layers<'_>, limits: &Limits) -> io::Result<(Vec<Entry>, Vec<(u64, u64, Method)>)> {
+    let length = layers.read(|reader| io::copy(reader, &mut io::sink()))?;
+    let mut part = |offset, length: u64| {
+        layers.read(|mut reader| {
+            skip(&mut reader, offset)?;
+            let mut bytes = Vec::new();
+            reader.take(length).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+    };
+    let members = zip_archive::directory(length, &mut part, limits.members)?;
+    let (mut entries, mut places) = (Vec::new(), Vec::new());
+    layers.read(|reader| {
+        zip_archive::each(reader, &members, layers.budget(), &mut |index, start, mut contents| {
+            let member = &members[index];
+            let facts =
+                member.facts.iter().map(|(fact, value)| ((*fact).to_owned(), value.clone())).collect();
+            let name = String::from_utf8_lossy(&member.name).into_owned();
+            entries.push(Entry { name, facts, contents: Some(digest(&mut contents)?) });
+            places.push((start, member.packed, member.method));
+            Ok(())
+        })
+    })?;
+    Ok((entries, places))
 }
 
 /// How two lists differ, members being the same by name and, for names that come again, by their turn.

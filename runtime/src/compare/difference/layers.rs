@@ -23,6 +23,7 @@ enum Step {
     Tar(usize),
     Ar(usize),
     Part(u64, u64),
+    Inflate,
 }
 
 type Then<'t> = dyn FnMut(&mut dyn Read) -> io::Result<()> + 't;
@@ -53,6 +54,16 @@ impl<'a> Layers<'a> {
         self.step(Step::Part(offset, length))
     }
 
+    /// What it unpacks to if it is a bare stream of deflate, as in a zip archive.
+    pub fn inflated(&self) -> Layers<'a> {
+        self.step(Step::Inflate)
+    }
+
+    /// What may still be unpacked.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Reads it from its front.
     pub fn read<T>(&self, then: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<T> {
         let mut file = BufReader::with_capacity(64 << 10, (self.open)()?);
@@ -79,6 +90,10 @@ fn through(steps: &[Step], reader: &mut dyn Read, budget: &Budget, then: &mut Th
         None => then(reader),
         Some((Step::Unpack(codec), rest)) => {
             let mut unpacked = BufReader::with_capacity(64 << 10, budget.meter(codec.reader(reader)?));
+            through(rest, &mut unpacked, budget, then)
+        }
+        Some((Step::Inflate, rest)) => {
+            let mut unpacked = budget.meter(flate2::read::DeflateDecoder::new(reader));
             through(rest, &mut unpacked, budget, then)
         }
         Some((Step::Tar(index), rest)) => {

@@ -16,7 +16,7 @@ mod tests;
 pub use entries::Entry;
 pub use layers::{Layers, Opener};
 
-use crate::packing::{Budget, Codec, HEAD, ar, read_up_to, tar};
+use crate::packing::{Budget, Codec, HEAD, ar, read_up_to, tar, zip};
 
 /// How far looking goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +207,7 @@ enum Nature {
     Compressed(Codec),
     Tar,
     Ar,
+    Zip,
     Elf,
     Text,
     Bytes,
@@ -219,6 +220,9 @@ impl Nature {
         }
         if head.starts_with(ar::MAGIC) {
             return Nature::Ar;
+        }
+        if zip::is_zip(head) {
+            return Nature::Zip;
         }
         if head.starts_with(elf::MAGIC) {
             return Nature::Elf;
@@ -299,6 +303,19 @@ impl Search<'_> {
                     Side::Right => right.ar_member(index),
                 };
                 Ok(self.framed(&ours, &theirs, &child, depth))
+            }
+            (Nature::Zip, Nature::Zip) => {
+                let (ours, theirs) = (entries::zip(left, self.limits)?, entries::zip(right, self.limits)?);
+                let child = |side, index: usize| {
+                    let (layers, places) = match side {
+                        Side::Left => (left, &ours.1),
+                        Side::Right => (right, &theirs.1),
+                    };
+                    let (offset, length, method) = places[index];
+                    let packed = layers.part(offset, length);
+                    if method == zip::Method::Deflated { packed.inflated() } else { packed }
+                };
+                Ok(self.framed(&ours.0, &theirs.0, &child, depth))
             }
             (Nature::Elf, Nature::Elf) if depth > 0 => {
                 let (ours, theirs) = (elf::sections(left, self.limits)?, elf::sections(right, self.limits)?);

@@ -254,13 +254,14 @@ fn depth_and_members_are_bounded() {
 
 proptest::proptest! {
     #[test]
-    fn damaged_archives_never_panic(seed in 0usize..5, at in 0usize..3000, with: u8, cut in 0usize..3000) {
+    fn damaged_archives_never_panic(seed in 0usize..6, at in 0usize..3000, with: u8, cut in 0usize..3000) {
         let inner = tar(&[("a", b"one", 1), (&"long/".repeat(60), b"two", 2)]);
         let whole = match seed {
             0 => inner.clone(),
             1 => gzip(&inner, 6, 0),
             2 => ar(&[("data.tar", &inner, 1), ("//", b"x/\n", 0)]),
-            3 => elf(&[(".text", &inner), (".data", b"x")]),
+            3 => zip(&[("a", b"one", 1, true), ("b", &inner, 1, false)]),
+            4 => elf(&[(".text", &inner), (".data", b"x")]),
             _ => xz(&inner),
         };
         let mut broken = whole.clone();
@@ -326,4 +327,57 @@ fn a_program_differs_in_sections() {
     let difference = Bench::new().between(&program(b"\0id", b"\0code"), &broken);
     assert!(matches!(difference.findings[0].what, What::Bytes { offset: 0x28, .. }), "{difference:?}");
     assert!(matches!(difference.findings[1].what, What::Unread(_)), "{difference:?}");
+}
+
+/// A zip archive as Info-ZIP writes it, but of these members only.
+fn zip(members: &[(&str, &[u8], u16, bool)]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, contents, time, deflate) in members {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(contents).expect("memory takes all");
+        let packed = if *deflate { encoder.finish().expect("memory takes all") } else { contents.to_vec() };
+        let mut common = vec![20, 0, 0, 0, if *deflate { 8 } else { 0 }, 0];
+        common.extend(time.to_le_bytes());
+        common.extend([0x21, 0, 0, 0, 0, 0]);
+        common.extend((packed.len() as u32).to_le_bytes());
+        common.extend((contents.len() as u32).to_le_bytes());
+        common.extend((name.len() as u16).to_le_bytes());
+        common.extend([0, 0]);
+        directory.extend(b"PK\x01\x02\x1e\x03");
+        directory.extend(&common);
+        directory.extend([0; 6]);
+        directory.extend((0o100_644u32 << 16).to_le_bytes());
+        directory.extend((bytes.len() as u32).to_le_bytes());
+        directory.extend(name.as_bytes());
+        bytes.extend(b"PK\x03\x04");
+        bytes.extend(&common);
+        bytes.extend(name.as_bytes());
+        bytes.extend(packed);
+    }
+    let start = bytes.len() as u32;
+    bytes.extend(&directory);
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([(members.len() as u16).to_le_bytes(), (members.len() as u16).to_le_bytes()].concat());
+    bytes.extend((directory.len() as u32).to_le_bytes());
+    bytes.extend(start.to_le_bytes());
+    bytes.extend([0, 0]);
+    bytes
+}
+
+#[test]
+fn a_zip_is_looked_into() {
+    let archive = |text: &'static [u8], time, deflate| {
+        zip(&[("p/a", b"same", 1, true), ("p/b.txt", text, time, deflate)])
+    };
+    let difference = Bench::new().between(&archive(b"one\n", 2, true), &archive(b"two\n", 2, true));
+    assert_eq!(
+        (path(&difference.findings[0]).as_str(), difference.findings.len()),
+        ("p/b.txt", 1),
+        "{difference:?}"
+    );
+    assert!(matches!(difference.findings[0].what, What::Line { number: 1, .. }), "{difference:?}");
+    let difference = Bench::new().between(&archive(b"one\n", 2, true), &archive(b"one\n", 4, true));
+    assert_eq!(classes(&difference), ["metadata"], "{difference:?}");
+    let difference = Bench::new().between(&archive(b"one\n", 2, true), &archive(b"one\n", 2, false));
+    assert_eq!(classes(&difference), ["framing"], "{difference:?}");
 }

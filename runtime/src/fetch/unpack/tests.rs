@@ -143,7 +143,7 @@ fn bombs_and_other_files_are_refused() {
     assert!(bench.unpack(&bomb, 0).unwrap_err().message.contains("more bytes than are allowed"));
     for other in [&b""[..], b"text\n", b"PK\x03\x04zip", b"!<arch>\ndebian-binary"] {
         let failure = bench.unpack(other, 0).unwrap_err();
-        assert!(failure.message.contains("isn't a tar archive"), "{failure}");
+        assert!(failure.message.contains("neither a zip nor a tar archive"), "{failure}");
     }
 }
 
@@ -174,5 +174,57 @@ proptest::proptest! {
         bytes[at % length] = with;
         bytes.truncate(length - cut % length);
         let _ = Bench::new().unpack(&bytes, 0);
+    }
+}
+
+/// Made by Python's `zipfile`; nothing is tested where there is no Python.
+#[test]
+fn a_zip_is_unpacked() {
+    let script = r#"
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as z:
+    def add(name, text, mode, method):
+        info = zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6))
+        info.create_system = 3
+        info.external_attr = mode << 16
+        z.writestr(info, text, method)
+    add("p/", "", 0o40755, zipfile.ZIP_STORED)
+    add("p/a", "one", 0o100644, zipfile.ZIP_STORED)
+    add("p/run.sh", "four" * 1000, 0o100755, zipfile.ZIP_DEFLATED)
+    add("p/link", "a", 0o120777, zipfile.ZIP_STORED)
+    add("p/empty/", "", 0o40755, zipfile.ZIP_STORED)
+    if len(sys.argv) > 2:
+        add(sys.argv[2], "/etc/passwd", int(sys.argv[3], 8), zipfile.ZIP_STORED)
+"#;
+    let bench = Bench::new();
+    let file = bench._home.path().join("p.zip");
+    let make = |more: &[&str]| {
+        let made = std::process::Command::new("python3").args(["-c", script]).arg(&file).args(more).status();
+        made.is_ok_and(|status| status.success()).then(|| std::fs::read(&file).unwrap())
+    };
+    let unpack = |bytes: &[u8], strip| -> Result<Vec<String>> {
+        let batch = bench.store.batch()?;
+        let limits = Limits { bytes: 10 << 20, members: 50 };
+        let folder = zipped(io::Cursor::new(bytes), bytes.len() as u64, &batch, strip, &limits)?;
+        Ok(list("", &folder))
+    };
+    let Some(bytes) = make(&[]) else { return };
+    assert_eq!(unpack(&bytes, 0).unwrap(), ["p/a 3", "p/empty/", "p/link -> a", "p/run.sh 4000 x"]);
+    assert_eq!(unpack(&bytes, 1).unwrap(), ["a 3", "empty/", "link -> a", "run.sh 4000 x"]);
+    for (name, mode) in [("../x", "100644"), ("/x", "100644"), ("l", "120777"), ("fifo", "010644")] {
+        let bytes = make(&[name, mode]).expect("it worked before");
+        assert!(unpack(&bytes, 0).is_err(), "{name}");
+    }
+    for at in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x55;
+        // Some bytes mean nothing; none may make it panic, or give other contents.
+        if let Ok(list) = unpack(&broken, 0) {
+            assert!(
+                list.iter().all(|line| !line.starts_with("p/a ") || line == "p/a 3" || line == "p/a 3 x"),
+                "{list:?}"
+            );
+        }
+        let _ = unpack(&bytes[..at], 0);
     }
 }
