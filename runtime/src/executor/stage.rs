@@ -23,6 +23,9 @@ pub const FIXED_TIME: i64 = 1_321_009_871;
 /// A folder that is always there and always empty, with its mode.
 const OWN_FOLDERS: [(&str, u32); 2] = [("build", 0o755), ("tmp", 0o1777)];
 
+/// What the sandbox mounts a file system of its own on.
+const COVERED: [&str; 2] = ["proc", "dev"];
+
 /// What is in place.
 pub(super) struct Staged {
     pub(super) base: Base,
@@ -57,8 +60,13 @@ fn stage_overlay(request: &Request<'_>, lower: &Path) -> Result<Staged> {
         set_mode(&root, name, mode)?;
         hide_lower(&root, name, lower)?;
     }
-    let mut places = vec!["proc".to_owned(), "dev".to_owned()];
-    places.extend(OWN_FOLDERS.map(|(name, _)| name.to_owned()));
+    let mut places = OWN_FOLDERS.map(|(name, _)| name.to_owned()).to_vec();
+    for place in COVERED {
+        // A folder that the environment has will do; each one made here is one more to remove.
+        if !std::fs::symlink_metadata(lower.join(place)).is_ok_and(|found| found.is_dir()) {
+            places.extend(make_place(&root, place)?);
+        }
+    }
     let mut binds = Vec::new();
     for mount in &request.mounts {
         places.extend(make_mount_point(&root, &mount.at[1..], &mount.from)?);
@@ -66,9 +74,6 @@ fn stage_overlay(request: &Request<'_>, lower: &Path) -> Result<Staged> {
     }
     for copy in &request.copies {
         places.extend(copy_to(&root, copy)?);
-    }
-    for place in ["proc", "dev"] {
-        make_place(&root, place)?;
     }
     // Innermost first, since making an entry changes the folder's time.
     places.push(String::new());
@@ -84,7 +89,7 @@ fn stage_writable(request: &Request<'_>, folder: &Path) -> Result<Staged> {
     let scratch =
         beneath::open_root(request.scratch).doing(|| format!("open `{}`", request.scratch.display()))?;
     let (mut binds, mut made) = (Vec::new(), Vec::new());
-    for place in ["proc", "dev"] {
+    for place in COVERED {
         made.extend(make_place(&root, place)?);
     }
     for (name, mode) in OWN_FOLDERS {
