@@ -22,17 +22,17 @@ use super::{Blob, Realisation, Store, beneath, blob, parallel};
 use crate::failure::{Doing, Failure, Result};
 
 /// A file up to this size is read whole and hashed before anything is written.
-const SMALL: u64 = 1 << 20;
+pub(super) const SMALL: u64 = 1 << 20;
 
 /// Up to this many new files are made to last one by one; more of them, by one `syncfs`.
 const FEW: usize = 16;
 
 /// Bytes on their way into the store; several threads may add to it.
-pub struct Batch(Arc<Shared>);
+pub struct Batch(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     store: Store,
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
     staged: Mutex<Staged>,
 }
 
@@ -131,16 +131,6 @@ impl Batch {
         }
     }
 
-    /// A writer for bytes whose number isn't known yet.
-    pub fn writer(&self) -> Result<BlobWriter> {
-        Ok(BlobWriter {
-            shared: self.0.clone(),
-            hasher: Sha256::new(),
-            size: 0,
-            sink: Sink::Memory(Vec::new()),
-        })
-    }
-
     /// Names everything: files get their names, their bytes are made to last, then one transaction records the
     /// blobs, the realisations and the keys of their derivations.
     pub fn commit(self, realisations: &[(DerivationId, Realisation)]) -> Result<()> {
@@ -187,14 +177,14 @@ impl Shared {
     }
 
     /// Whether these bytes are in the batch or the store already.
-    fn known(&self, digest: Digest) -> Result<bool> {
+    pub(super) fn known(&self, digest: Digest) -> Result<bool> {
         if self.staged().blobs.contains_key(&digest) {
             return Ok(true);
         }
         self.store.has_blob(digest)
     }
 
-    fn create(&self) -> Result<(File, String)> {
+    pub(super) fn create(&self) -> Result<(File, String)> {
         let name = self.session.name("blob");
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::openat(&self.session.dir, name.as_str(), flags, Mode::from_raw_mode(0o600))
@@ -202,7 +192,7 @@ impl Shared {
         Ok((File::from(file), name))
     }
 
-    fn discard(&self, name: &str) {
+    pub(super) fn discard(&self, name: &str) {
         // What stays is removed with the session.
         let _ = rustix::fs::unlinkat(&self.session.dir, name, AtFlags::empty());
     }
@@ -225,7 +215,7 @@ impl Shared {
     }
 
     /// Puts a finished temporary file into the batch; a second one with equal bytes is removed.
-    fn stage(&self, blob: Blob, name: String) -> Result<Blob> {
+    pub(super) fn stage(&self, blob: Blob, name: String) -> Result<Blob> {
         let mut staged = self.staged();
         if staged.closed {
             drop(staged);
@@ -245,7 +235,7 @@ impl Shared {
         self.hashed(Blob { digest: Digest::of(bytes), size: bytes.len() as u64 }, bytes, executable)
     }
 
-    fn hashed(&self, blob: Blob, bytes: &[u8], executable: bool) -> Result<Blob> {
+    pub(super) fn hashed(&self, blob: Blob, bytes: &[u8], executable: bool) -> Result<Blob> {
         if self.known(blob.digest)? {
             return Ok(blob);
         }
@@ -302,7 +292,8 @@ impl Shared {
         let name = self.session.name("blob");
         match rustix::fs::renameat(source.dir, source.path, &self.session.dir, name.as_str()) {
             Ok(()) => {}
-            Err(Errno::XDEV) => {
+            // Another file system, or a folder that isn't ours.
+            Err(Errno::XDEV | Errno::ACCESS | Errno::PERM) => {
                 file.rewind().doing(doing)?;
                 return self.copy(&mut file, executable, source);
             }
@@ -321,11 +312,11 @@ impl Shared {
     fn place(&self, blobs: &[(Digest, Temporary)]) -> Result<()> {
         let doing = || format!("write to the store `{}`", self.store.root().display());
         if blobs.len() <= FEW {
-            for (_, temporary) in blobs {
-                let file = beneath::open(self.session.dir.as_fd(), temporary.name.as_bytes(), OFlags::RDONLY)
-                    .doing(doing)?;
-                rustix::fs::fsync(file).doing(doing)?;
-            }
+            parallel::each_waiting(blobs, |(_, temporary)| {
+                let path = temporary.name.as_bytes();
+                let file = beneath::open(self.session.dir.as_fd(), path, OFlags::RDONLY).doing(doing)?;
+                rustix::fs::fsync(file).doing(doing)
+            })?;
         }
         parallel::each(blobs, |(digest, temporary)| {
             rename_into(&self.session.dir, &temporary.name, &self.store, *digest).doing(doing)
@@ -347,7 +338,7 @@ impl Drop for Shared {
 }
 
 /// The mode and time that every blob has.
-fn finish(file: BorrowedFd<'_>, executable: bool) -> io::Result<()> {
+pub(super) fn finish(file: BorrowedFd<'_>, executable: bool) -> io::Result<()> {
     rustix::fs::fchmod(file, beneath::mode_of(executable))?;
     Ok(rustix::fs::futimens(file, &beneath::fixed_times())?)
 }
@@ -411,79 +402,5 @@ impl Write for Hashing<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-/// Takes bytes as they come; what isn't finished is gone when dropped.
-pub struct BlobWriter {
-    shared: Arc<Shared>,
-    hasher: Sha256,
-    size: u64,
-    sink: Sink,
-}
-
-enum Sink {
-    Memory(Vec<u8>),
-    Disk(File, String),
-}
-
-impl BlobWriter {
-    /// How many bytes were written.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The digest of what was written so far.
-    pub fn digest(&self) -> Digest {
-        Digest::from_bytes(self.hasher.clone().finalize().into())
-    }
-
-    /// Puts what was written into the batch.
-    pub fn finish(mut self, executable: bool) -> Result<Blob> {
-        let blob = Blob { digest: self.digest(), size: self.size };
-        match std::mem::replace(&mut self.sink, Sink::Memory(Vec::new())) {
-            Sink::Memory(bytes) => self.shared.hashed(blob, &bytes, executable),
-            Sink::Disk(file, name) => {
-                if self.shared.known(blob.digest)? {
-                    self.shared.discard(&name);
-                    return Ok(blob);
-                }
-                finish(file.as_fd(), executable)
-                    .doing(|| format!("write {}", self.shared.session.path.join(&name).display()))?;
-                self.shared.stage(blob, name)
-            }
-        }
-    }
-}
-
-impl Write for BlobWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Sink::Memory(memory) = &mut self.sink
-            && (memory.len() + bytes.len()) as u64 > SMALL
-        {
-            let (mut file, name) = self.shared.create().map_err(io::Error::other)?;
-            let written = file.write_all(memory);
-            self.sink = Sink::Disk(file, name);
-            written?;
-        }
-        let count = match &mut self.sink {
-            Sink::Memory(memory) => memory.write(bytes)?,
-            Sink::Disk(file, _) => file.write(bytes)?,
-        };
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for BlobWriter {
-    fn drop(&mut self) {
-        if let Sink::Disk(_, name) = &self.sink {
-            self.shared.discard(name);
-        }
     }
 }

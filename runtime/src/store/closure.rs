@@ -9,7 +9,7 @@ use std::io::Read;
 use rbld_lang::digest::Digest;
 
 use super::directory::{self, Entry};
-use super::{Object, Store, database};
+use super::{Object, Store, rows};
 use crate::failure::Result;
 
 impl Store {
@@ -32,10 +32,10 @@ impl Store {
         }
         self.0.database.write(|transaction| {
             for digest in lost {
-                transaction.execute("DELETE FROM blobs WHERE digest = ?1", [database::Key(*digest)])?;
+                transaction.execute("DELETE FROM blobs WHERE digest = ?1", [rows::Key(*digest)])?;
             }
             for key in &keys {
-                database::delete_realisation(transaction, *key)?;
+                rows::delete_realisation(transaction, *key)?;
             }
             Ok(())
         })?;

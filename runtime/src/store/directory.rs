@@ -104,7 +104,7 @@ fn digest_of(digest: Option<reapi::Digest>) -> Result<(Digest, u64), String> {
     let size = u64::try_from(digest.size_bytes).map_err(|_| "it has a size below zero".to_owned())?;
     // An absent digest would be another way to write that of nothing: there is one way only.
     let value: Digest = digest.hash.parse().map_err(|_| format!("`{}` isn't a sha256", digest.hash))?;
-    if value.to_hex() != digest.hash {
+    if digest.hash.len() != 64 || digest.hash.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(format!("`{}` isn't a sha256 in lower case", digest.hash));
     }
     Ok((value, size))

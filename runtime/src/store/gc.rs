@@ -268,7 +268,8 @@ fn set(digests: &[Digest]) -> BTreeSet<Digest> {
 /// The digest a file name spells, if it does so as the store would.
 pub(super) fn digest_named(name: &[u8]) -> Option<Digest> {
     let text = std::str::from_utf8(name).ok()?;
-    text.parse::<Digest>().ok().filter(|digest| digest.to_hex() == text)
+    let plain = text.len() == 64 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    text.parse().ok().filter(|_| plain)
 }
 
 fn unlink(dir: BorrowedFd<'_>, path: &[u8], flags: AtFlags) -> std::io::Result<()> {

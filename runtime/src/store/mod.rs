@@ -18,12 +18,14 @@ mod parallel;
 mod ready;
 mod remove;
 mod reserve;
+mod rows;
 mod scratch;
 #[cfg(test)]
 mod tests;
 pub mod tree;
 mod usage;
 mod verify;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -36,12 +38,13 @@ use rbld_lang::digest::Digest;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-pub use batch::{Batch, BlobWriter, Take};
+pub use batch::{Batch, Take};
 pub use gc::{Collect, Removed};
 pub use lock::KeyLock;
 pub use scratch::Scratch;
 pub use usage::{Amount, Usage};
 pub use verify::{Damage, Verified, Watch};
+pub use writer::BlobWriter;
 
 use crate::failure::{Doing, Failure, Result};
 
@@ -128,6 +131,9 @@ impl Store {
         let root = std::fs::canonicalize(&root).doing(doing)?;
         let dir = beneath::open_folder(&root).doing(doing)?;
         refuse_stranger(&root, &rustix::fs::fstat(&dir).doing(doing)?)?;
+        if !root.join("database").exists() {
+            refuse_other_use(&root, &dir)?;
+        }
         let folder = |name: &CStr| folder(&dir, name).doing(doing);
         let objects = folder(c"objects")?;
         let roots = folder(c"roots")?;
@@ -135,8 +141,11 @@ impl Store {
         let scratch = Arc::new(folder(c"scratch")?);
         folder(c"logs")?;
         let presence = presence(&dir).doing(doing)?;
-        let database =
-            database::Database::open(&root.join("database"), || lock::hold(&root, &locks, "schema"))?;
+        let database = database::Database::open(&root.join("database"), || {
+            let lock = lock::hold(&root, &locks, "schema")?;
+            found(&root, &scratch)?;
+            Ok(lock)
+        })?;
         let session = Mutex::new(None);
         let inner = Inner { root, objects, roots, locks, scratch, session, database, presence };
         scratch::remove_dead(&inner)?;
@@ -209,15 +218,59 @@ fn make_root(root: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     match rustix::fs::mkdir(root, Mode::from_raw_mode(0o700)) {
-        Ok(()) => {
-            // Backup programs leave out what this file marks.
-            let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# The store of rbld: all of it can be made again.\n";
-            std::fs::write(root.join("CACHEDIR.TAG"), tag)?;
-            reserve::save(root)
-        }
-        Err(Errno::EXIST) => Ok(()),
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a store's folder holds, and what a disk's own folder may.
+const NAMES: [&str; 9] =
+    ["CACHEDIR.TAG", "damaged", "locks", "logs", "lost+found", "objects", "presence", "reserve", "roots"];
+
+/// A folder that serves for something else isn't made a store: cleaning it would remove what isn't ours.
+fn refuse_other_use(root: &Path, dir: &OwnedFd) -> Result<()> {
+    for (name, _) in beneath::list(dir.as_fd()).doing(|| format!("read {}", root.display()))? {
+        let name = name.to_string_lossy();
+        if !NAMES.contains(&name.as_ref()) && name != "scratch" && !name.starts_with("database") {
+            return Err(Failure::input(format!("`{}` is neither a store nor empty", root.display()))
+                .fact(format!("it has `{name}`"))
+                .help("set RBLD_STORE to a folder of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// What a store gets once: the mark for backup programs, room for bad times, and a look at what its disk can do.
+fn found(root: &Path, scratch: &OwnedFd) -> Result<()> {
+    let doing = || format!("make the store at `{}`", root.display());
+    // Backup programs leave out a folder with this file.
+    let tag =
+        "Signature: 8a477f597d28d172789f06886806bc55\n# The store of rbld: all of it can be made again.\n";
+    std::fs::write(root.join("CACHEDIR.TAG"), tag).doing(doing)?;
+    reserve::save(root).doing(doing)?;
+    let name = format!("try.{}", std::process::id());
+    let tried = try_disk(scratch, &name);
+    let _ = rustix::fs::unlinkat(scratch, name.as_str(), rustix::fs::AtFlags::empty());
+    if tried.doing(doing)? {
+        return Ok(());
+    }
+    Err(Failure::world(format!("the disk of `{}` can't hold a store", root.display()))
+        .fact("it keeps no modes or no symbolic links")
+        .help("set RBLD_STORE to a folder on a Linux file system"))
+}
+
+/// Whether a file keeps the mode it is given, and a link its target.
+fn try_disk(dir: &OwnedFd, name: &str) -> std::io::Result<bool> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))?;
+    for mode in [beneath::EXECUTABLE_MODE, beneath::FILE_MODE] {
+        let set = rustix::fs::fchmod(&file, Mode::from_raw_mode(mode));
+        if set.is_err() || rustix::fs::fstat(&file)?.st_mode & 0o7777 != mode {
+            return Ok(false);
+        }
+    }
+    rustix::fs::unlinkat(dir, name, rustix::fs::AtFlags::empty())?;
+    Ok(rustix::fs::symlinkat("target", dir, name).is_ok())
 }
 
 /// Hard links and locks need one owner: a store of somebody else would be half used and half not.

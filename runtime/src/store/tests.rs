@@ -18,6 +18,16 @@ pub(super) struct Place {
     pub(super) dir: tempfile::TempDir,
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Many folders go faster by many threads; what is left is the temporary folder's matter.
+        let root = beneath::open_folder(self.dir.path()).unwrap();
+        for (name, _) in beneath::list(root.as_fd()).unwrap() {
+            remove::remove(root.as_fd(), &name).unwrap();
+        }
+    }
+}
+
 impl Place {
     pub(super) fn new() -> Place {
         Place { dir: tempfile::tempdir().unwrap() }

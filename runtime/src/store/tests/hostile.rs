@@ -346,6 +346,24 @@ fn a_store_of_somebody_else_is_refused() {
 }
 
 #[test]
+fn a_folder_that_serves_for_something_else_is_no_store() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("repository/objects/ab")).unwrap();
+    std::fs::write(place.path("repository/HEAD"), "ref: refs/heads/main\n").unwrap();
+    let failure = Store::open(&place.path("repository")).err().unwrap();
+    assert!(failure.message.ends_with("is neither a store nor empty"), "{failure}");
+    assert_eq!(failure.facts, ["it has `HEAD`"]);
+    assert_eq!(
+        std::fs::read_dir(place.path("repository")).unwrap().count(),
+        2,
+        "and nothing was put into it"
+    );
+    std::fs::create_dir(place.path("empty")).unwrap();
+    let store = Store::open(&place.path("empty")).unwrap();
+    assert!(store.root().join("CACHEDIR.TAG").exists());
+}
+
+#[test]
 fn a_full_link_count_gets_a_copy() {
     let place = Place::new();
     let store = place.store();
