@@ -13,6 +13,7 @@ use crate::derivation::{OutputSpec, Shell};
 use crate::digest::Digest;
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
+use crate::syntax::{show_date, show_instant};
 use crate::types::{EnumType, Shape};
 
 /// A value.
@@ -266,8 +267,8 @@ impl Value {
         Some(match self {
             Value::Bool(value) => value.to_string(),
             Value::Int(value) => value.to_string(),
-            Value::Instant(seconds) => instant(*seconds),
-            Value::Date(days) => date(*days),
+            Value::Instant(seconds) => show_instant(*seconds),
+            Value::Date(days) => show_date(*days),
             Value::Duration(value) | Value::Size(value) => value.to_string(),
             Value::Percent(value) => percent(*value),
             Value::Text(text) | Value::Commit(text) => text.to_string(),
@@ -275,6 +276,59 @@ impl Value {
             Value::Variant(of, index) => of.variants.get(*index as usize)?.clone(),
             _ => return None,
         })
+    }
+
+    /// It as it would be written in a file, or nearly; what can't be written, such as an environment, in angle
+    /// brackets.
+    pub fn show(&self) -> String {
+        let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
+        match self {
+            Value::None => "none".to_owned(),
+            Value::Text(text) => format!("\"{}\"", escaped(text)),
+            Value::Digest(digest) => format!("sha256:{digest}"),
+            Value::Commit(commit) => format!("commit:{commit}"),
+            Value::Duration(seconds) => {
+                measured(*seconds, &[("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)])
+            }
+            Value::Size(bytes) => {
+                measured(*bytes, &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)])
+            }
+            Value::List(items) => format!("[{}]", list(&mut items.iter().map(Value::show))),
+            Value::Record(record) if record.values.is_empty() => "{}".to_owned(),
+            Value::Record(record) => {
+                let pair = |(name, value): (&Arc<str>, &Value)| format!("{name} = {}", value.show());
+                format!("{{ {} }}", list(&mut record.iter().map(pair)))
+            }
+            Value::Map(map) => {
+                let pair = |(key, value): (&Key, &Value)| format!("{key} = {}", value.show());
+                format!("{{ {} }}", list(&mut map.iter().map(pair)))
+            }
+            Value::Archive(archive) => {
+                let at = &archive.at;
+                format!("<archive {} {} {}>", at.archive, at.suite, show_instant(at.instant))
+            }
+            Value::Env(env) => format!("<{}>", env.request.title()),
+            Value::Input(input) => format!("<input {}>", input.name.as_deref().unwrap_or("without a name")),
+            Value::Build(build) => match &build.name {
+                Some(cell) => format!("<build {cell}>"),
+                None => format!("<build of {}>", build.recipe),
+            },
+            Value::Output(output) => {
+                let build = output
+                    .build
+                    .name
+                    .as_ref()
+                    .map_or_else(|| output.build.recipe.to_string(), Cell::to_string);
+                format!("<output {build}.{}>", output.output)
+            }
+            Value::Matrix(matrix) => format!("<matrix {} of {}>", matrix.name, matrix.cells.len()),
+            Value::Spec(spec) => match &**spec {
+                OutputSpec::File(path) => format!("file(\"{}\")", escaped(path)),
+                OutputSpec::Files(pattern) => format!("files(\"{}\")", escaped(pattern)),
+            },
+            Value::Different(why) => format!("different(\"{}\")", escaped(why)),
+            other => other.to_text().unwrap_or_default(),
+        }
     }
 
     /// The key that this value is in a matrix or map; `None` for what has none, as an environment that isn't an
@@ -325,23 +379,28 @@ impl Value {
     }
 }
 
-/// `2025-11-28T00:00:00Z` of seconds since 1970.
-pub fn instant(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    format!("{}T{:02}:{:02}:{:02}Z", date(days), rest / 3600, rest / 60 % 60, rest % 60)
+/// A text as it stands between quotes.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\t' => escaped.push_str("\\t"),
+            other => escaped.push(other),
+        }
+    }
+    escaped.replace("@{", "\\@{")
 }
 
-/// `2025-11-28` of days since 1970, in the proleptic Gregorian calendar.
-pub fn date(days: i64) -> String {
-    // Days are counted from a March 1 that begins a cycle of 400 years, so the leap day is a year's last.
-    let shifted = days.saturating_add(719_468);
-    let (cycle, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{of_month:02}", year + cycle * 400 + carry)
+/// A number of the largest unit that divides it.
+fn measured(value: u64, units: &[(&str, u64)]) -> String {
+    let unit = units.iter().find(|(_, size)| value != 0 && value % size == 0);
+    match unit.or(units.last()) {
+        Some((unit, size)) => format!("{}{unit}", value / size),
+        None => value.to_string(),
+    }
 }
 
 /// `30%`, `97.5%` of hundredths of a percent.
@@ -359,14 +418,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_and_shares_read_as_they_are_written() {
-        assert_eq!(instant(0), "1970-01-01T00:00:00Z");
-        assert_eq!(instant(1_764_288_000), "2025-11-28T00:00:00Z");
-        assert_eq!(instant(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(instant(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(instant(-1), "1969-12-31T23:59:59Z");
+    fn shares_sizes_and_texts_read_as_they_are_written() {
         assert_eq!(percent(3000), "30%");
         assert_eq!(percent(9750), "97.5%");
         assert_eq!(percent(9905), "99.05%");
+        assert_eq!(Value::Duration(5400).show(), "90m");
+        assert_eq!(Value::Size(0).show(), "0B");
+        assert_eq!(Value::text("a\"\n@{b}").show(), r#""a\"\n\@{b}""#);
     }
 }

@@ -95,11 +95,11 @@ impl<'p> Checker<'p> {
         match self.require(id, Some(callee.span)) {
             Meaning::Function(signature) => {
                 let args = self.arguments(&signature, args, span);
-                (Ir::new(span, Kind::Call(id, args)), signature.result.clone())
+                (whole(span, args, |args| Kind::Call(id, args)), signature.result.clone())
             }
             Meaning::Recipe(signature) => {
                 let args = self.arguments(&signature, args, span);
-                (Ir::new(span, Kind::Apply(id, args)), signature.result.clone())
+                (whole(span, args, |args| Kind::Apply(id, args)), signature.result.clone())
             }
             Meaning::Broken => self.broken_call(args),
             Meaning::Value(ty) => self.not_callable(&ty, callee, args),
@@ -188,8 +188,12 @@ impl<'p> Checker<'p> {
         args: &'p [Arg],
         span: Span,
     ) -> (Ir, Type) {
-        before.extend(self.arguments(signature, args, span));
-        (Ir::new(span, Kind::Builtin(builtin, before)), signature.result.clone())
+        let args = self.arguments(signature, args, span);
+        let ir = whole(span, args, |args| {
+            before.extend(args);
+            Kind::Builtin(builtin, before)
+        });
+        (ir, signature.result.clone())
     }
 
     /// Functions whose types depend on their arguments'.
@@ -352,10 +356,11 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// The arguments of a call, one a parameter and in their order, defaults filled in.
-    pub(super) fn arguments(&mut self, signature: &Signature, args: &'p [Arg], span: Span) -> Vec<Ir> {
-        let given = self.matched(signature, args, span);
-        given
+    /// The arguments of a call, one a parameter and in their order, defaults filled in; `None` when they are not what
+    /// it takes.
+    fn arguments(&mut self, signature: &Signature, args: &'p [Arg], span: Span) -> Option<Vec<Ir>> {
+        let (given, fits) = self.matched(signature, args, span);
+        let checked = given
             .into_iter()
             .zip(&signature.params)
             .map(|(given, param)| match (given, &param.default) {
@@ -366,19 +371,21 @@ impl<'p> Checker<'p> {
                 },
                 (None, None) => Ir::poison(span),
             })
-            .collect()
+            .collect();
+        fits.then_some(checked)
     }
 
-    /// Which argument goes to which parameter; reports those that are missing, unknown or given twice.
+    /// Which argument goes to which parameter, and whether they are what it takes; reports those that are missing,
+    /// unknown or given twice.
     pub(super) fn matched(
         &mut self,
         signature: &Signature,
         args: &'p [Arg],
         span: Span,
-    ) -> Vec<Option<&'p Expr>> {
+    ) -> (Vec<Option<&'p Expr>>, bool) {
         let params = &signature.params;
         let mut found: Vec<Option<(&'p Expr, Span)>> = vec![None; params.len()];
-        let mut odd = false;
+        let (mut odd, mut fits) = (false, true);
         for (index, arg) in args.iter().enumerate() {
             let at = match &arg.name {
                 Some(name) => params.iter().position(|param| param.name == name.node),
@@ -394,6 +401,7 @@ impl<'p> Checker<'p> {
             match &found[at] {
                 None => found[at] = Some((&arg.value, place)),
                 Some((_, first)) => {
+                    fits = false;
                     let message = format!("`{}` is given twice", params[at].name);
                     let wrong = Diagnostic::error(codes::ARGUMENTS, message, place, "again here")
                         .label(*first, "first here");
@@ -406,6 +414,7 @@ impl<'p> Checker<'p> {
         if let Some((first, _)) = missing().next()
             && !odd
         {
+            fits = false;
             let names = listed(missing().map(|(param, _)| param.name.as_str()));
             let message = format!("`{}` is not given {names}", signature.name);
             let mut wrong = Diagnostic::error(codes::ARGUMENTS, message, span, "not all that it needs");
@@ -414,7 +423,7 @@ impl<'p> Checker<'p> {
             }
             self.report(wrong.help(format!("it is `{signature}`")));
         }
-        found.into_iter().map(|found| found.map(|(value, _)| value)).collect()
+        (found.into_iter().map(|found| found.map(|(value, _)| value)).collect(), fits && !odd)
     }
 
     fn odd_argument(
@@ -448,5 +457,13 @@ impl<'p> Checker<'p> {
         };
         let message = format!("`{name}` has no parameter `{}`", written.node);
         self.report(Diagnostic::error(codes::ARGUMENTS, message, place, "not a parameter of it").help(help));
+    }
+}
+
+/// A call with all its arguments, or what stands where an error was reported.
+fn whole(span: Span, args: Option<Vec<Ir>>, make: impl FnOnce(Vec<Ir>) -> Kind) -> Ir {
+    match args {
+        Some(args) => Ir::new(span, make(args)),
+        None => Ir::poison(span),
     }
 }

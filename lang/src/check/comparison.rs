@@ -102,7 +102,7 @@ impl<'p> Checker<'p> {
             return None;
         }
         let signature = self.form(form);
-        let given = self.matched(&signature, args, value.span);
+        let (given, fits) = self.matched(&signature, args, value.span);
         let get = |index: usize| given.get(index).copied().flatten();
         let at = |name: &str| signature.params.iter().position(|param| param.name == name).and_then(get);
         let role_of = |index: usize| Role::Argument { of: &signature, param: &signature.params[index] };
@@ -148,7 +148,7 @@ impl<'p> Checker<'p> {
                 Form::Differ { a: a?, b: b? }
             }
         };
-        Some(Comparison { form, at_least, expect, span })
+        fits.then_some(Comparison { form, at_least, expect, span })
     }
 
     /// The parameters of a form. Those whose types depend on each other have none.

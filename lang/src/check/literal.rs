@@ -211,11 +211,13 @@ impl<'p> Checker<'p> {
     fn record_as(&mut self, entries: &'p [Entry], span: Span, record: &Arc<RecordType>) -> (Ir, Type) {
         let ty = Type::Record(record.clone());
         let mut values: Vec<Option<(Ir, Span)>> = vec![None; record.fields.len()];
+        let mut whole = true;
         for entry in entries {
             let name = &entry.name;
             let Some(index) = record.index(&name.node) else {
                 self.expr(&entry.value, &Type::Unknown);
                 self.unknown_field(&ty, record, &name.node, name.span);
+                whole = false;
                 continue;
             };
             if let Some((_, first)) = &values[index] {
@@ -254,7 +256,10 @@ impl<'p> Checker<'p> {
             .help(format!("add `{}`", shown.join(", ")));
             self.report(wrong);
         }
-        (Ir::new(span, Kind::Record(record.shape.clone(), filled)), ty)
+        match whole {
+            true => (Ir::new(span, Kind::Record(record.shape.clone(), filled)), ty),
+            false => (Ir::poison(span), ty),
+        }
     }
 
     /// Reports a field that a record doesn't have.

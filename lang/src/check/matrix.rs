@@ -46,7 +46,7 @@ impl<'p> Checker<'p> {
             Type::Build(outputs) => outputs,
             _ => None,
         };
-        let broken = matches!(value.kind, crate::ir::Kind::Poison);
+        let broken = outputs.is_none() && matches!(value.kind, crate::ir::Kind::Poison);
         let meaning = match (broken, axes.is_empty()) {
             (true, _) => Meaning::Broken,
             (false, true) => Meaning::Value(Type::Build(outputs.clone())),

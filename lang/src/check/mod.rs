@@ -356,7 +356,7 @@ impl<'p> Checker<'p> {
                      of times with `iterate(n, start, f)`"
             }
             false => {
-                "every item is made from others that stand before it: cut the ring at one of these places"
+                "an item can't need itself, not even through others: cut the ring at one of these places"
             }
         };
         self.report(wrong.help(help));

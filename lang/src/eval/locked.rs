@@ -30,6 +30,10 @@ pub(super) fn judge(evaluated: &Evaluated, lock: Option<&Lock>) -> Vec<Diagnosti
             }
         }
     }
+    // What is broken may be what asks for the rest of the lock.
+    if evaluated.is_broken() {
+        return diagnostics;
+    }
     for (digest, block) in &lock.blocks {
         let title = block.title.title();
         if block.title.digest() != *digest {

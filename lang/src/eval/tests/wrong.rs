@@ -288,3 +288,15 @@ fn several_mistakes_are_said_at_once() {
         &["E0201 13:10 | did you mean `version`?", "E0202 14:15", "E0201 15:10", "E0301 16:26"],
     );
 }
+
+#[test]
+fn a_wrong_call_hides_nothing_and_asks_for_nothing() {
+    more(
+        "env other = debian.snapshot(trixie, at).env(amd64, pakages = [\"git\"])\nbuild t for e in [old, other] = archive(e, 1)\nassert \"x\" identical(t.*.tarbal)\n",
+        &["E0207 13:52 | `packages", "E0207 14:44 | 1 argument(s)", "E0301 15:26 | `tarball`"],
+    );
+    let (_, evaluated) = evaluated(
+        "rbld 1\nuse std.debian\nenv _e = debian.snapshot(trixie, 2026-11-22T00:00:00Z).env(amd64, x = 1)\n",
+    );
+    assert!(evaluated.requests.is_empty());
+}
