@@ -7,6 +7,8 @@
 mod bless;
 mod case;
 mod place;
+mod real;
+mod snapshot;
 mod spec;
 mod tidy;
 mod txtar;
@@ -32,6 +34,7 @@ fn trials() -> Result<Vec<Trial>, Failed> {
     let mut trials = case::trials(&root.join("tests/cases"))?;
     trials.extend(spec::trials(&root.join("spec"))?);
     trials.extend(tidy::trials(&root));
+    trials.extend(real::trials()?);
     Ok(trials)
 }
 

@@ -39,16 +39,18 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
 /// The most lines that a source file has: beyond that it holds two nouns.
 const LINES: usize = 800;
 
+type Check = fn(&Path) -> Result<(), Failed>;
+
 /// The tests.
 pub(crate) fn trials(root: &Path) -> Vec<Trial> {
-    let checks: [(&str, fn(&Path) -> Result<(), Failed>); 5] = [
+    let checks: [(&str, Check); 5] = [
         ("modules use each other in one direction", one_direction),
         ("modules say what they do", documented),
         ("source files are short", short),
         ("cases are archives", only_archives),
         ("the changelog opens with what is next", changelog),
     ];
-    let trial = |(name, check): (&str, fn(&Path) -> Result<(), Failed>)| {
+    let trial = |(name, check): (&str, Check)| {
         let root = root.to_owned();
         Trial::test(format!("tidy/{name}"), move || check(&root))
     };
