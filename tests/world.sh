@@ -1,0 +1,215 @@
+#!/usr/bin/env bash
+# The world suite: every example on real environments, from an empty store, as an ordinary user without sub-uids and
+# as root; then what must survive: changed pins, kills, two runs at once. It writes tests/WORLD.md.
+#
+#   tests/world.sh [EXAMPLE…]     all examples when none is named; an hour or two on two cores
+#
+# WORLD_DIR is where copies and stores go (a new temporary folder unless set; removed unless set or on failure);
+# RBLD is the command to test (built here unless set). As an ordinary user only that user's part is run.
+set -euo pipefail
+repo=$(cd "$(dirname "$0")/.." && pwd)
+all=(git-archive debian-rebuild four-environments)
+examples=("${@:-${all[@]}}")
+[ $# -gt 0 ] || examples=("${all[@]}")
+
+if [ -z "${RBLD:-}" ]; then
+  cargo build --manifest-path "$repo/Cargo.toml" --bin rbld
+  target=$(cargo metadata --manifest-path "$repo/Cargo.toml" --format-version 1 --no-deps |
+    sed -E 's/.*"target_directory":"([^"]*)".*/\1/')
+  RBLD=$target/debug/rbld
+fi
+kept=${WORLD_DIR:-}
+world=${WORLD_DIR:-$(mktemp -d)}
+ordinary=65531
+rows=()
+wrong=0
+
+mkdir -p "$world/bin"
+chmod 755 "$world" "$world/bin"
+install -m 755 "$RBLD" "$world/bin/rbld"
+rbld=$world/bin/rbld
+
+# who COMMAND…: runs it as `user` or `root` with a home and a store of their own. STORE names another store.
+as() {
+  local who=$1 home=$world/$1
+  shift
+  mkdir -p "$home"
+  local run=(env -i PATH="$world/bin:/usr/bin:/bin" HOME="$home" LC_ALL=C.UTF-8
+    RBLD_STORE="${STORE:-$home/store}" "$@")
+  if [ "$who" = user ] && [ "$(id -u)" = 0 ]; then
+    chown -h "$ordinary:$ordinary" "$home"
+    setpriv --reuid=$ordinary --regid=$ordinary --clear-groups -- "${run[@]}"
+  else
+    "${run[@]}"
+  fi
+}
+
+# A fresh copy of an example that `who` may write, in $copy.
+copy() {
+  local who=$1 example=$2
+  copy=$(mktemp -d "$world/$example.XXXXXX")
+  cp -a "$repo/examples/$example/." "$copy"
+  if [ "$who" = user ] && [ "$(id -u)" = 0 ]; then chown -Rh "$ordinary:$ordinary" "$copy"; fi
+}
+
+# A row of the table: what, seconds, and `ok` or what is wrong.
+row() {
+  rows+=("| $1 | $2 | $3 |")
+  printf '%-64s %8s  %s\n' "$1" "$2" "$3"
+  case "$3" in ok*) ;; *) wrong=$((wrong + 1)) ;; esac
+}
+
+# expect WHAT CODE COMMAND…: the command must end with that code; its output is left in $out.
+expect() {
+  local what=$1 code=$2 got=0 from
+  shift 2
+  from=$(date +%s%N)
+  out=$("$@" 2>&1) || got=$?
+  local seconds=$((($(date +%s%N) - from) / 10000000))
+  seconds=$(printf '%d.%02d' $((seconds / 100)) $((seconds % 100)))
+  if [ "$got" = "$code" ]; then
+    row "$what" "$seconds" ok
+  else
+    row "$what" "$seconds" "exit $got, expected $code"
+    printf '%s\n' "$out" | tail -40
+  fi
+}
+
+# holds WHAT TEXT: the last output has the text in it.
+holds() {
+  case "$out" in
+    *"$2"*) row "$1" "" ok ;;
+    *) row "$1" "" "no \`$2\` in the output"; printf '%s\n' "$out" | tail -40 ;;
+  esac
+}
+
+# An example whose packages have left the mirror is locked again: its partitions and source digests must still hold.
+relocked=""
+locked_check() {
+  local who=$1 example=$2 got=0
+  out=$(as "$who" rbld check "$copy" 2>&1) || got=$?
+  if [ "$got" = 4 ] && grep -q '404' <<< "$out"; then
+    rm "$copy/rbld.lock"
+    as "$who" rbld lock "$copy" > /dev/null
+    relocked="$relocked $example"
+    got=0
+    out=$(as "$who" rbld check "$copy" 2>&1) || got=$?
+  fi
+  printf '%s\n' "$out"
+  return "$got"
+}
+
+trees() {
+  grep '^tree ' "$1/rbld.lock" | sort
+}
+
+check_examples() {
+  local who=$1 example
+  for example in "${examples[@]}"; do
+    copy "$who" "$example"
+    expect "$who: check $example, empty store" 0 locked_check "$who" "$example"
+    printf '%s\n' "$out" > "$world/$who-$example.txt"
+    trees "$copy" > "$world/$who-$example.trees"
+    expect "$who: check $example again" 0 as "$who" rbld check "$copy" --format json
+    if grep -q '"status": "realised"' <<< "$out"; then row "$who: $example builds nothing twice" "" "something was built"; fi
+    changed "$who" "$example"
+  done
+}
+
+# changed WHO EXAMPLE: one digit of a pinned digest, or one key of the partition, and the check must fail and say where.
+changed() {
+  local who=$1 example=$2 file=$copy/build.rbld
+  cp "$file" "$file.orig"
+  if grep -q 'published".* matches' "$file"; then
+    sed -i -E '/published".* matches/,$ s/sha256:[0-9a-f]{8}/sha256:00000000/' "$file"
+    expect "$who: $example with another published digest" 1 as "$who" rbld check "$copy"
+    holds "$who: … says which" "published"
+    cp "$file.orig" "$file"
+  fi
+  case "$example" in
+    git-archive) sed -i 's/old = \[old\], modern = \[stable, newest\]/old = [old, stable], modern = [newest]/' "$file" ;;
+    four-environments)
+      sed -i -E 's/^(  bookworm = \[bookworm_amd64, )bookworm_arm64/\1trixie_arm64/; s/^(  trixie   = \[trixie_amd64, )trixie_arm64/\1bookworm_arm64/' "$file" ;;
+    debian-rebuild) sed -i 's/at_least = 75%/at_least = 76%/' "$file" ;;
+  esac
+  if cmp -s "$file" "$file.orig"; then row "$who: $example has a partition to change" "" "the file isn't as this script knows it"; fi
+  expect "$who: $example with another partition or share" 1 as "$who" rbld check "$copy"
+  holds "$who: … says where" "build.rbld:"
+  mv "$file.orig" "$file"
+}
+
+# Ten kills, each a little later into the work than the one before; then the verdict, and nothing damaged.
+killed() {
+  local who=$1 try pid seconds
+  copy "$who" git-archive
+  local store=$world/$who-killed
+  mkdir -p "$store"
+  if [ "$who" = user ] && [ "$(id -u)" = 0 ]; then chown "$ordinary:$ordinary" "$store"; fi
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    seconds=$((RANDOM % 40 / 10)).$((RANDOM % 10))
+    STORE=$store as "$who" timeout --signal=KILL "$seconds" rbld check "$copy" > /dev/null 2>&1 || true
+  done
+  STORE=$store expect "$who: check git-archive after ten kills" 0 as "$who" rbld check "$copy"
+  STORE=$store expect "$who: the store after ten kills" 0 as "$who" rbld store verify
+}
+
+two_at_once() {
+  local who=$1 one other
+  copy "$who" git-archive
+  local store=$world/$who-two
+  mkdir -p "$store"
+  if [ "$who" = user ] && [ "$(id -u)" = 0 ]; then chown "$ordinary:$ordinary" "$store"; fi
+  STORE=$store as "$who" rbld check --locked "$copy" > "$world/one.txt" 2>&1 &
+  one=$!
+  STORE=$store as "$who" rbld check --locked "$copy" > "$world/other.txt" 2>&1 &
+  other=$!
+  local codes=""
+  wait $one && codes=0 || codes=$?
+  wait $other && codes="$codes 0" || codes="$codes $?"
+  if [ "$codes" = "0 0" ]; then row "$who: two checks at once" "" ok; else row "$who: two checks at once" "" "exits $codes"; fi
+  STORE=$store expect "$who: the store after two at once" 0 as "$who" rbld store verify
+}
+
+users=(user)
+[ "$(id -u)" != 0 ] || users=(user root)
+began=$SECONDS
+for who in "${users[@]}"; do check_examples "$who"; done
+if [ ${#users[@]} = 2 ]; then
+  for example in "${examples[@]}"; do
+    if cmp -s "$world/user-$example.trees" "$world/root-$example.trees"; then
+      row "$example: root's and the user's environments are the same trees" "" ok
+    else
+      row "$example: root's and the user's environments are the same trees" "" "they differ"
+    fi
+  done
+fi
+killed user
+two_at_once user
+
+{
+  echo "# The world suite"
+  echo
+  echo "Written by \`tests/world.sh\`: every example on real environments, from empty stores."
+  echo
+  echo "- Date: $(date -u +%Y-%m-%dT%H:%MZ), rbld $("$rbld" --version | sed 's/^rbld //'), commit $(git -C "$repo" rev-parse --short HEAD 2> /dev/null || echo unknown)"
+  echo "- Machine: $(nproc) cores, Linux $(uname -r) $(uname -m), load $(cut -d' ' -f1 /proc/loadavg) at the end"
+  echo "- Minutes in all: $(((SECONDS - began) / 60)); wrong: $wrong"
+  [ -z "$relocked" ] || echo "- Locked again because packages left the mirror:$relocked"
+  echo
+  echo "| What | Seconds | Result |"
+  echo "|---|---|---|"
+  printf '%s\n' "${rows[@]}"
+  for example in "${examples[@]}"; do
+    printf '\n## %s, as the ordinary user\n```\n' "$example"
+    sed "s|$world|[WORLD]|g" "$world/user-$example.txt"
+    echo '```'
+  done
+} > "$repo/tests/WORLD.md"
+
+if [ "$wrong" = 0 ]; then
+  [ -n "$kept" ] || rm -rf "$world"
+  echo "all of it holds; see tests/WORLD.md"
+else
+  echo "$wrong wrong; what was made is in $world"
+  exit 1
+fi
