@@ -1,12 +1,13 @@
-//! The examples of the specification as tests: every section of `spec/*.md` that holds an example is one.
+//! The examples of the specification as tests.
 //!
-//! A fence ```` ```rbld ```` is a file: the one that a line `` `name.rbld`: `` before it names, else
-//! `build.rbld`; the unnamed fences of a section are one file, and get the line `rbld 1` if they lack it. Other fences are
-//! files where they are named (```` ```lock ```` is `rbld.lock`). An example must be right, but for the findings that
-//! it announces, each on its own line or the line above: `# error: [E0201] "a part of the text"`, and
-//! `# warning: […]`; warnings that aren't announced are passed over. That an example has no lock is an
-//! error only where it says so. ```` ```diagnostic ```` and ```` ```plan ```` hold what `rbld plan` prints of the section's files
-//! to its error stream and its output, ```` ```key ```` the digests of its derivations; `RBLD_BLESS=1` rewrites these three.
+//! In `spec/*.md` each block ```` ```rbld ```` is an example: a file `build.rbld`, which gets the line `rbld 1` if it lacks
+//! it. A block of any kind after a line `` `name`: `` is a further file, of the example that follows it in the section, or
+//! else of the one before. An example must be right, but for the findings that it announces, each on its own
+//! line or the line above: `# error: [E0201] "a part of the text"`, and `# warning: […]`; warnings that
+//! aren't announced are passed over, and that an example has no lock is an error only where it says so.
+//! ```` ```diagnostic ```` and ```` ```plan ```` hold what `rbld plan` prints of the example before to its error stream and its output,
+//! ```` ```key ```` the digests of its derivations; `RBLD_BLESS=1` rewrites these three. ```` ```rbld parse ```` isn't evaluated:
+//! the parser's own tests read it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,12 +24,10 @@ use crate::place::Place;
 
 /// The error that a lock is missing or stale.
 const LOCK: &str = "E0204";
-/// The fences that say what is printed.
-const EXPECTED: [&str; 3] = ["diagnostic", "plan", "key"];
 
-/// A section of a chapter.
+/// An example of a chapter.
 #[derive(Debug, Default)]
-struct Section {
+struct Example {
     name: String,
     files: BTreeMap<String, String>,
     expected: Vec<Fence>,
@@ -42,54 +41,49 @@ struct Fence {
     /// The name in the line before.
     name: Option<String>,
     text: String,
-    /// The lines of the chapter that hold the text.
-    lines: std::ops::Range<usize>,
+    /// The line of the chapter where it begins.
+    line: usize,
 }
 
-/// A test for each section with an example.
+/// A test for each example.
 pub(crate) fn trials(folder: &Path) -> Result<Vec<Trial>, Failed> {
     let mut trials = Vec::new();
     for file in crate::files_below(folder, "md")? {
         let text = std::fs::read_to_string(&file)?;
-        for section in sections(&text).map_err(|e| format!("{}: {e}", file.display()))? {
-            let name = format!("spec/{}: {}", crate::name_below(folder, &file), section.name);
+        for example in examples(&text).map_err(|e| format!("{}: {e}", file.display()))? {
+            let name = format!("spec/{}: {}", crate::name_below(folder, &file), example.name);
             let file = file.clone();
-            trials.push(Trial::test(name, move || run(&file, &section)));
+            trials.push(Trial::test(name, move || run(&file, &example)));
         }
     }
     Ok(trials)
 }
 
-/// The sections of a chapter that hold an example.
-fn sections(text: &str) -> Result<Vec<Section>, String> {
+/// The examples of a chapter, named by the headers above them and, from the second of a section on, a number.
+fn examples(text: &str) -> Result<Vec<Example>, String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut path: Vec<&str> = Vec::new();
-    let mut sections = vec![Section::default()];
+    let mut examples = Vec::new();
+    let mut section = Section::default();
     let mut at = 0;
     while at < lines.len() {
         if let Some(kind) = lines[at].strip_prefix("```") {
             let end = (at + 1..lines.len()).find(|i| lines[*i].trim_end() == "```");
             let end = end.ok_or(format!("line {}: the fence isn't closed", at + 1))?;
             let text: String = lines[at + 1..end].iter().flat_map(|line| [line, "\n"]).collect();
-            let name = lines[..at]
-                .iter()
-                .rev()
-                .find(|line| !line.trim().is_empty())
-                .and_then(|line| file_name(line));
-            let fence = Fence { kind: kind.trim().to_owned(), name, text, lines: at + 1..end };
-            if let Some(section) = sections.last_mut() {
-                section.take(fence);
-            }
+            let above = lines[..at].iter().rev().find(|line| !line.trim().is_empty());
+            let name = above.and_then(|line| file_name(line));
+            section.take(Fence { kind: kind.trim().to_owned(), name, text, line: at + 1 })?;
             at = end;
         } else if let Some((depth, title)) = header(lines[at]) {
+            examples.extend(std::mem::take(&mut section).close(&path.join(" - "))?);
             path.truncate(depth - 1);
             path.push(title);
-            sections.push(Section { name: path.join(" - "), ..Section::default() });
         }
         at += 1;
     }
-    sections.retain(|section| !section.files.is_empty() || !section.expected.is_empty());
-    Ok(sections)
+    examples.extend(section.close(&path.join(" - "))?);
+    Ok(examples)
 }
 
 fn header(line: &str) -> Option<(usize, &str)> {
@@ -104,21 +98,53 @@ fn file_name(line: &str) -> Option<String> {
     (!name.contains('`')).then(|| name.to_owned())
 }
 
+/// The blocks of a section so far.
+#[derive(Default)]
+struct Section {
+    examples: Vec<Example>,
+    /// Named files that no example followed yet.
+    open: BTreeMap<String, String>,
+}
+
 impl Section {
-    fn take(&mut self, fence: Fence) {
-        if EXPECTED.contains(&fence.kind.as_str()) {
-            self.expected.push(fence);
-            return;
+    fn take(&mut self, fence: Fence) -> Result<(), String> {
+        let last = self.examples.last_mut();
+        match (fence.kind.as_str(), &fence.name) {
+            ("diagnostic" | "plan" | "key", _) => {
+                last.ok_or(format!("line {}: no example stands before", fence.line))?.expected.push(fence);
+            }
+            (_, Some(name)) => {
+                self.open.insert(name.clone(), fence.text);
+            }
+            ("rbld", None) => {
+                let mut files = std::mem::take(&mut self.open);
+                files.insert("build.rbld".to_owned(), fence.text);
+                self.examples.push(Example { files, ..Example::default() });
+            }
+            _ => {}
         }
-        let usual = match fence.kind.as_str() {
-            "rbld" => Some("build.rbld"),
-            "lock" => Some("rbld.lock"),
-            _ => None,
-        };
-        let Some(name) = fence.name.as_deref().or(usual) else { return };
-        self.files.entry(name.to_owned()).or_default().push_str(&fence.text);
+        Ok(())
     }
 
+    fn close(mut self, name: &str) -> Result<Vec<Example>, String> {
+        match self.examples.last_mut() {
+            Some(last) => last.files.extend(self.open),
+            None if self.open.contains_key("build.rbld") => {
+                self.examples.push(Example { files: self.open, ..Example::default() });
+            }
+            None if self.open.keys().any(|name| name.ends_with(".rbld")) => {
+                return Err(format!("`{name}`: files without an example"));
+            }
+            None => {}
+        }
+        for (index, example) in self.examples.iter_mut().enumerate() {
+            example.name = if index == 0 { name.to_owned() } else { format!("{name} ({})", index + 1) };
+        }
+        Ok(self.examples)
+    }
+}
+
+impl Example {
     /// The files, with the first line of `build.rbld` put in where it is left out.
     fn complete(&self) -> BTreeMap<String, String> {
         let mut files = self.files.clone();
@@ -132,13 +158,13 @@ impl Section {
     }
 }
 
-fn run(chapter: &Path, section: &Section) -> Result<(), Failed> {
-    let files = section.complete();
-    let found = if files.contains_key("build.rbld") { check(&files)? } else { Found::default() };
+fn run(chapter: &Path, example: &Example) -> Result<(), Failed> {
+    let files = example.complete();
+    let keys = check(&files)?;
     let mut printed = Vec::new();
-    for fence in &section.expected {
+    for fence in &example.expected {
         let text = match fence.kind.as_str() {
-            "key" => found.keys.clone(),
+            "key" => keys.clone(),
             kind => print(&files, kind)?,
         };
         if let Err(error) = bless::require(&fence.kind, &fence.text, &text) {
@@ -151,14 +177,8 @@ fn run(chapter: &Path, section: &Section) -> Result<(), Failed> {
     if printed.is_empty() { Ok(()) } else { rewrite(chapter, printed) }
 }
 
-/// What an example came to.
-#[derive(Default)]
-struct Found {
-    keys: String,
-}
-
-/// Evaluates `build.rbld` and holds its findings against the announced ones.
-fn check(files: &BTreeMap<String, String>) -> Result<Found, Failed> {
+/// Evaluates `build.rbld`, holds its findings against the announced ones, and lists its derivations.
+fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
     let loader = MemoryLoader { files: files.clone() };
     let host = Host { arch: Arch::Amd64 };
     let project = rbld_lang::load("build.rbld", &loader);
@@ -203,7 +223,7 @@ fn check(files: &BTreeMap<String, String>) -> Result<Found, Failed> {
     for named in &plan.names {
         writeln!(keys, "{} {}", named.name, named.id.0)?;
     }
-    Ok(Found { keys })
+    Ok(keys)
 }
 
 /// A finding that an example announces.
@@ -261,7 +281,7 @@ fn rewrite(chapter: &Path, printed: Vec<(&Fence, String)>) -> Result<(), Failed>
     for (fence, new) in printed {
         let (old, new) =
             (format!("```{}\n{}```", fence.kind, fence.text), format!("```{}\n{new}```", fence.kind));
-        let from = text.find(&old).ok_or(format!("line {}: the fence is gone", fence.lines.start))?;
+        let from = text.find(&old).ok_or(format!("line {}: the fence is gone", fence.line))?;
         text.replace_range(from..from + old.len(), &new);
     }
     std::fs::write(chapter, text)?;
