@@ -67,8 +67,9 @@ fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String {
     text += &share(outcome, style);
     text += &found(outcome, style);
     text += &news(outcome, style);
-    for evidence in &outcome.evidence {
-        text += &shown(outcome, evidence, style);
+    // A difference that is expected and there needs no proof.
+    if outcome.verdict != Verdict::Match || outcome.expect_different.is_none() {
+        text += &outcome.evidence.iter().map(|evidence| shown(outcome, evidence, style)).collect::<String>();
     }
     text
 }

@@ -197,7 +197,8 @@ fn fetched(
             let task = world.progress.begin(Step::Fetch, &world.name(id));
             let what =
                 git::Commit { url, id: commit, reference: reference.as_deref(), submodules: *submodules };
-            let object = git::git(&batch, &world.project, &what, world.offline, &task)?;
+            let access = git::Access { offline: world.offline, stopped: &|| world.cancel.is_set() };
+            let object = git::git(&batch, &world.project, &what, access, &task)?;
             task.done("");
             object
         }

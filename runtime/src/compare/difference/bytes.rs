@@ -17,8 +17,6 @@ const BEFORE: u64 = 60;
 /// Where two streams differ first.
 pub(super) struct First {
     offset: u64,
-    line: u64,
-    line_start: u64,
     left: Window,
     right: Window,
 }
@@ -46,17 +44,18 @@ pub(super) fn describe(left: &Layers<'_>, right: &Layers<'_>, text: bool) -> io:
     if !text {
         return Ok(Some(What::Bytes { offset: first.offset, left: first.left, right: first.right }));
     }
+    let (number, start) = left.read(|reader| line_of(reader, first.offset))?;
     Ok(Some(What::Line {
-        number: first.line,
+        number,
         offset: first.offset,
-        left: line(left, &first)?,
-        right: line(right, &first)?,
+        left: line(left, start, first.offset)?,
+        right: line(right, start, first.offset)?,
     }))
 }
 
 fn lockstep(left: &mut dyn Read, right: &mut dyn Read) -> io::Result<Option<First>> {
     let (mut ours, mut theirs) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let (mut start, mut line, mut line_start) = (0u64, 1u64, 0u64);
+    let mut start = 0u64;
     loop {
         let (here, there) = (read_up_to(left, &mut ours)?, read_up_to(right, &mut theirs)?);
         let (ours, theirs) = (&ours[..here], &theirs[..there]);
@@ -65,12 +64,6 @@ fn lockstep(left: &mut dyn Read, right: &mut dyn Read) -> io::Result<Option<Firs
         } else {
             ours.iter().zip(theirs).position(|(one, other)| one != other).unwrap_or(here.min(there))
         };
-        for (at, byte) in ours[..same].iter().enumerate() {
-            if *byte == b'\n' {
-                line += 1;
-                line_start = start + at as u64 + 1;
-            }
-        }
         if same < here || same < there {
             let from = same - same % WINDOW;
             let window = |side: &[u8]| Window {
@@ -78,7 +71,7 @@ fn lockstep(left: &mut dyn Read, right: &mut dyn Read) -> io::Result<Option<Firs
                 bytes: side.iter().skip(from).take(WINDOW).copied().collect(),
             };
             let (left, right) = (window(ours), window(theirs));
-            return Ok(Some(First { offset: start + same as u64, line, line_start, left, right }));
+            return Ok(Some(First { offset: start + same as u64, left, right }));
         }
         if here == 0 {
             return Ok(None);
@@ -87,9 +80,27 @@ fn lockstep(left: &mut dyn Read, right: &mut dyn Read) -> io::Result<Option<Firs
     }
 }
 
+/// The number of the line at an offset, from one, and the offset at which it begins.
+fn line_of(reader: &mut dyn Read, offset: u64) -> io::Result<(u64, u64)> {
+    let mut reader = reader.take(offset);
+    let mut buffer = vec![0; CHUNK];
+    let (mut at, mut number, mut start) = (0u64, 1, 0);
+    loop {
+        let count = read_up_to(&mut reader, &mut buffer)?;
+        if count == 0 {
+            return Ok((number, start));
+        }
+        for (place, _) in buffer[..count].iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+            number += 1;
+            start = at + place as u64 + 1;
+        }
+        at += count as u64;
+    }
+}
+
 /// One side's line with the first difference, cut to what is near it.
-fn line(layers: &Layers<'_>, first: &First) -> io::Result<Option<String>> {
-    let from = first.line_start.max(first.offset.saturating_sub(BEFORE));
+fn line(layers: &Layers<'_>, start: u64, offset: u64) -> io::Result<Option<String>> {
+    let from = start.max(offset.saturating_sub(BEFORE));
     let bytes = layers.read(|mut reader| {
         skip(&mut reader, from)?;
         let mut bytes = vec![0; LINE];
@@ -104,7 +115,7 @@ fn line(layers: &Layers<'_>, first: &First) -> io::Result<Option<String>> {
     let cut = end.is_none() && bytes.len() == LINE;
     let text = String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]);
     let text = text.trim_matches(char::REPLACEMENT_CHARACTER);
-    let (before, after) = (if from > first.line_start { "…" } else { "" }, if cut { "…" } else { "" });
+    let (before, after) = (if from > start { "…" } else { "" }, if cut { "…" } else { "" });
     Ok(Some(format!("{before}{text}{after}")))
 }
 

@@ -39,10 +39,25 @@ pub struct Commit<'a> {
     pub submodules: bool,
 }
 
-/// Brings the tree of a commit into the store; the caller commits the batch. Refuses to use the network if `offline`.
-pub fn git(batch: &Batch, project: &Path, commit: &Commit<'_>, offline: bool, task: &Task) -> Result<Object> {
+/// What may be done to reach a repository.
+#[derive(Clone, Copy)]
+pub struct Access<'a> {
+    /// Whether the network is out of bounds.
+    pub offline: bool,
+    /// Asked while a server is waited for: whether the run is to end.
+    pub stopped: &'a dyn Fn() -> bool,
+}
+
+/// Brings the tree of a commit into the store; the caller commits the batch.
+pub fn git(
+    batch: &Batch,
+    project: &Path,
+    commit: &Commit<'_>,
+    access: Access<'_>,
+    task: &Task,
+) -> Result<Object> {
     let origin = Origin::parse(commit.url, project)?;
-    let mut fetch = Fetch { batch, project, offline, task, submodules: commit.submodules, repositories: 0 };
+    let mut fetch = Fetch { batch, project, access, task, submodules: commit.submodules, repositories: 0 };
     let mut folder = Folder::default();
     let at = At { origin: &origin, id: commit.id, reference: commit.reference, path: "", depth: 0 };
     fetch.fill(&mut folder, &at)?;
@@ -52,7 +67,7 @@ pub fn git(batch: &Batch, project: &Path, commit: &Commit<'_>, offline: bool, ta
 struct Fetch<'a> {
     batch: &'a Batch,
     project: &'a Path,
-    offline: bool,
+    access: Access<'a>,
     task: &'a Task,
     submodules: bool,
     repositories: usize,
@@ -112,7 +127,7 @@ impl Fetch<'_> {
                 repository.require(id, at.origin, at.reference)?;
                 Ok((repository, None))
             }
-            Origin::Network(url) if self.offline => Err(Failure::world(format!(
+            Origin::Network(url) if self.access.offline => Err(Failure::world(format!(
                 "commit {} isn't in the store, and `--offline` forbids to fetch it",
                 at.id
             ))
@@ -121,7 +136,7 @@ impl Fetch<'_> {
             Origin::Network(url) => {
                 let scratch = self.batch.store().scratch("git")?;
                 let wanted = transport::Wanted { url, id, reference: at.reference };
-                let repository = transport::fetch(&wanted, scratch.path(), self.task)?;
+                let repository = transport::fetch(&wanted, scratch.path(), self.access.stopped, self.task)?;
                 Ok((repository, Some(scratch)))
             }
         }

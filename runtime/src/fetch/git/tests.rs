@@ -82,7 +82,7 @@ impl Bench {
     fn fetch(&self, commit: &Commit<'_>, offline: bool) -> Result<BTreeMap<String, String>> {
         let task = Progress::silent().begin(Step::Fetch, commit.url);
         let batch = self.store.batch()?;
-        let object = git(&batch, &self.project(), commit, offline, &task)?;
+        let object = git(&batch, &self.project(), commit, Access { offline, stopped: &|| false }, &task)?;
         batch.commit(&[])?;
         let folder = tree::read(&self.store, object.digest())?;
         Ok(folder.nodes().map(|(path, node)| (path, self.show(node))).collect())
@@ -346,4 +346,16 @@ fn a_server_that_is_none_is_said_at_once() {
     let url = format!("http://{closed}/repo");
     let failure = bench.fetch(&plain(&url, &first), false).unwrap_err();
     assert!(failure.message.contains("can't be reached"), "{failure}");
+}
+
+#[test]
+fn a_silent_server_does_not_hold_up_the_end_of_a_run() {
+    let bench = Bench::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/repo", silent.local_addr().unwrap());
+    let task = Progress::silent().begin(Step::Fetch, "repo");
+    let batch = bench.store.batch().unwrap();
+    let access = Access { offline: false, stopped: &|| true };
+    let failure = git(&batch, &bench.project(), &plain(&url, &"1".repeat(40)), access, &task).unwrap_err();
+    assert_eq!((failure.kind, failure.exit_code()), (crate::failure::Kind::Interrupted(2), 130));
 }

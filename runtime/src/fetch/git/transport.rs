@@ -16,7 +16,7 @@ use gix::remote::fetch::{Shallow, Tags};
 
 use super::objects::{Repository, causes, isolated};
 use super::origin::Origin;
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
 
 /// The most that is fetched of one repository, in bytes.
@@ -36,6 +36,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// One way to ask a server.
+#[derive(Clone)]
 struct Way {
     /// What it is called in a failure.
     name: String,
@@ -44,11 +45,16 @@ struct Way {
 }
 
 /// Fetches a commit into a new repository below `scratch`.
-pub(super) fn fetch(wanted: &Wanted<'_>, scratch: &Path, task: &Task) -> Result<Repository> {
+pub(super) fn fetch(
+    wanted: &Wanted<'_>,
+    scratch: &Path,
+    stopped: &dyn Fn() -> bool,
+    task: &Task,
+) -> Result<Repository> {
     let mut tried = Vec::new();
     for (number, way) in ways(wanted).into_iter().enumerate() {
         let folder = scratch.join(number.to_string());
-        match watched(wanted.url, &folder, &way, task) {
+        match watched(wanted.url, &folder, &way, stopped, task) {
             Ok(()) => {}
             Err(Trouble::Server(why)) => {
                 return Err(Failure::world(format!("`{}` can't be reached as a git repository", wanted.url))
@@ -109,39 +115,49 @@ enum Trouble {
     Failed(Failure),
 }
 
-/// Fetches in a thread of its own, and watches from here how much comes.
-fn watched(url: &str, folder: &Path, way: &Way, task: &Task) -> Result<(), Trouble> {
-    let stop = AtomicBool::new(false);
+/// Fetches in a thread of its own, and watches from here how much comes. A thread that a silent server holds up
+/// when the run is to end is left behind.
+fn watched(
+    url: &str,
+    folder: &Path,
+    way: &Way,
+    stopped: &dyn Fn() -> bool,
+    task: &Task,
+) -> Result<(), Trouble> {
+    let stop = Arc::new(AtomicBool::new(false));
     let (done, result) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let fetch = || {
-            // Nobody waits any more if this can't be sent.
-            let _ = done.send(attempt(url, folder, way, &stop));
-        };
-        let spawned = std::thread::Builder::new().name("git".to_owned()).spawn_scoped(scope, fetch);
-        spawned.doing(|| "start a thread").map_err(Trouble::Failed)?;
-        let mut seen = 0;
-        loop {
-            let outcome = result.recv_timeout(LOOK);
-            let now = size(&folder.join("objects/pack"));
-            task.advance(now.saturating_sub(seen));
-            seen = seen.max(now);
-            if now > BYTES_LIMIT {
+    let (address, place, way, interrupt) = (url.to_owned(), folder.to_owned(), way.clone(), stop.clone());
+    let fetch = move || {
+        // Nobody waits any more if this can't be sent.
+        let _ = done.send(attempt(&address, &place, &way, &interrupt));
+    };
+    let spawned = std::thread::Builder::new().name("git".to_owned()).spawn(fetch);
+    spawned.doing(|| "start a thread").map_err(Trouble::Failed)?;
+    let mut seen = 0;
+    loop {
+        let outcome = result.recv_timeout(LOOK);
+        let now = size(&folder.join("objects/pack"));
+        task.advance(now.saturating_sub(seen));
+        seen = seen.max(now);
+        if now > BYTES_LIMIT {
+            stop.store(true, Ordering::Relaxed);
+            let failure = Failure::world(format!("`{url}` sends more than {BYTES_LIMIT} bytes"));
+            return Err(Trouble::Failed(failure));
+        }
+        match outcome {
+            Ok(outcome) => return outcome,
+            Err(mpsc::RecvTimeoutError::Timeout) if stopped() => {
                 stop.store(true, Ordering::Relaxed);
+                let failure =
+                    Failure::new(Kind::Interrupted(2), format!("stopped while `{url}` was fetched"));
+                return Err(Trouble::Failed(failure));
             }
-            match outcome {
-                Ok(_) if stop.load(Ordering::Relaxed) => {
-                    let failure = Failure::world(format!("`{url}` sends more than {BYTES_LIMIT} bytes"));
-                    return Err(Trouble::Failed(failure));
-                }
-                Ok(outcome) => return outcome,
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(Trouble::Failed(Failure::bug("the git library gave up without a word")));
-                }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(Trouble::Failed(Failure::bug("the git library gave up without a word")));
             }
         }
-    })
+    }
 }
 
 /// The bytes of the files in a folder.
