@@ -67,8 +67,16 @@ pub(super) fn ar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Vec<Entry>>
     })
 }
 
-/// The members of a zip archive, and where each one's packed bytes are, and how they are packed.
-pub(super) fn zip(layers: &Layers<'_>, limits: &Limits) -> io::Result<(Vec<Entry>, Vec<(u64, u64, Method)>)> {
+/// Where a member's packed bytes are, and how they are packed.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    pub(super) method: Method,
+}
+
+/// The members of a zip archive, and where each one is.
+pub(super) fn zip(layers: &Layers<'_>, limits: &Limits) -> io::Result<(Vec<Entry>, Vec<Place>)> {
     let length = layers.read(|reader| io::copy(reader, &mut io::sink()))?;
     let mut part = |offset, length: u64| {
         layers.read(|mut reader| {
@@ -87,7 +95,7 @@ pub(super) fn zip(layers: &Layers<'_>, limits: &Limits) -> io::Result<(Vec<Entry
                 member.facts.iter().map(|(fact, value)| ((*fact).to_owned(), value.clone())).collect();
             let name = String::from_utf8_lossy(&member.name).into_owned();
             entries.push(Entry { name, facts, contents: Some(digest(&mut contents)?) });
-            places.push((start, member.packed, member.method));
+            places.push(Place { offset: start, length: member.packed, method: member.method });
             Ok(())
         })
     })?;

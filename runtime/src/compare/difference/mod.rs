@@ -311,9 +311,8 @@ impl Search<'_> {
                         Side::Left => (left, &ours.1),
                         Side::Right => (right, &theirs.1),
                     };
-                    let (offset, length, method) = places[index];
-                    let packed = layers.part(offset, length);
-                    if method == zip::Method::Deflated { packed.inflated() } else { packed }
+                    let packed = layers.part(places[index].offset, places[index].length);
+                    if places[index].method == zip::Method::Deflated { packed.inflated() } else { packed }
                 };
                 Ok(self.framed(&ours.0, &theirs.0, &child, depth))
             }
