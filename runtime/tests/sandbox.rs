@@ -460,9 +460,12 @@ fn sleeper() {
 #[test]
 fn killing_rbld_leaves_no_process() {
     let word = format!("984{}", std::process::id());
+    // What is killed can't tidy up.
+    let folder = tempfile::Builder::new().prefix("rbld-killed-").tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "sleeper", "--nocapture"])
         .env("RBLD_TEST_SLEEP", &word)
+        .env("TMPDIR", folder.path())
         .spawn()
         .unwrap();
     wait_until("the sandbox doesn't start", || processes_with(&format!("sleep {word}")).len() >= 2);
