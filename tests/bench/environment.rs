@@ -17,7 +17,7 @@ use rbld::failure::{Doing, Failure, Result};
 use rbld::progress::{Display, End, Progress, Step};
 use rbld::sandbox::helper;
 use rbld::store::{Store, tree};
-use rbld_lang::derivation::{Arch, ArchiveId, ENVIRONMENT_RULES, Emulator, Environment, Package};
+use rbld_lang::derivation::{Arch, ArchiveId, Derivation, ENVIRONMENT_RULES, Emulator, Environment, Package};
 use rbld_lang::digest::Digest;
 
 /// Prints when each step begins and ends.
@@ -86,6 +86,7 @@ fn run() -> Result<()> {
         request: Digest::of(b""),
     };
     let store = Store::open(Path::new(&store))?;
+    let key = Derivation::Environment(env.clone()).id().0;
     let begun = Instant::now();
     let realisation = environment::realise(
         &env,

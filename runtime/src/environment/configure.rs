@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rbld_lang::derivation::Arch;
+use rbld_lang::derivation::{Arch, Package};
 
 use super::dpkg::{self, State};
 use super::package::{self, Part};
@@ -117,16 +117,18 @@ pub(super) fn beside(parts: &[Part]) -> Vec<(String, Folder)> {
     with_script.map(|part| (part.info_name(), folder(part))).collect()
 }
 
-/// Runs the script over the unpacked root.
+/// Runs the script over the unpacked root. `deb` brings the file of a package that dpkg itself unpacks.
 pub(super) fn run(
     setting: &Setting<'_>,
     parts: &[Part],
     order: &[usize],
     task: &Task,
-    debs: &dyn Fn(&Part) -> PathBuf,
+    deb: &dyn Fn(&Package) -> Result<PathBuf>,
 ) -> Result<Configured> {
-    let mounts = parts.iter().filter(|part| part.diverts());
-    let mounts = mounts.map(|part| Mount { from: debs(part), at: seen_at(part) });
+    let mut mounts = Vec::new();
+    for part in parts.iter().filter(|part| part.diverts()) {
+        mounts.push(Mount { from: deb(&part.package)?, at: seen_at(part) });
+    }
     let mut log = Log::new(setting.log)?;
     let mut lines = Lines { task, rest: Vec::new() };
     let finished = setting.executor.run(Request {
@@ -134,7 +136,7 @@ pub(super) fn run(
         scratch: setting.scratch,
         arch: setting.arch,
         emulator: setting.emulator,
-        mounts: mounts.collect(),
+        mounts,
         copies: Vec::new(),
         argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script(parts, order)],
         env: variables(),
@@ -207,9 +209,10 @@ fn failed(code: i32, unfinished: &[State], log: &str, path: &Path) -> Failure {
     let culprit = culprit(log);
     let message = match &culprit {
         Some((package, script)) => format!("the {script} script of the package `{package}` failed"),
-        None => match unfinished.first() {
-            Some(first) => format!("the package `{}` stayed {}", first.package, first.state),
-            None => format!("dpkg ended with status {code} though every package is installed"),
+        None => match (log.lines().find_map(|line| line.strip_prefix("dpkg: error: ")), unfinished.first()) {
+            (Some(error), _) => format!("dpkg could not configure the packages: {error}"),
+            (None, Some(first)) => format!("the package `{}` stayed {}", first.package, first.state),
+            (None, None) => format!("dpkg ended with status {code} though every package is installed"),
         },
     };
     let mut failure = Failure::build(message);

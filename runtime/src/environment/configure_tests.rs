@@ -90,3 +90,12 @@ fn a_package_that_stayed_behind_is_told_without_an_error_in_the_log() {
     let failure = failed(0, &[state("x", "triggers-pending")], "", Path::new("l"));
     assert_eq!(failure.message, "the package `x` stayed triggers-pending");
 }
+
+#[test]
+fn an_error_of_dpkg_itself_is_told() {
+    let log = "dpkg: error: 1 expected program not found in PATH or not executable\n";
+    let failure = failed(2, &[state("x", "unpacked")], log, Path::new("l"));
+    let message =
+        "dpkg could not configure the packages: 1 expected program not found in PATH or not executable";
+    assert_eq!(failure.message, message);
+}

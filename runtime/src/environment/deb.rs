@@ -96,7 +96,7 @@ fn refuse(package: &Package, why: &str) -> Failure {
 }
 
 /// Compares the whole file with the package's digest and leaves it at its start.
-fn check_digest(file: &mut File, package: &Package) -> Result<()> {
+pub(super) fn check_digest(file: &mut File, package: &Package) -> Result<()> {
     let reading = || format!("read the package `{}`", package.name);
     file.rewind().doing(reading)?;
     let mut hasher = Sha256::new();

@@ -18,10 +18,11 @@ mod testing;
 mod unpack;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rbld_lang::derivation::{Derivation, ENVIRONMENT_RULES, Emulator, Environment};
+use rbld_lang::derivation::{Derivation, ENVIRONMENT_RULES, Emulator, Environment, Package};
 use rbld_lang::digest::Digest;
 
 use self::package::Part;
@@ -111,8 +112,12 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
         log: &log,
         cancel: tools.cancel,
     };
-    let debs = |part: &Part| store.blob_path(part.package.digest);
-    let configured = configure::run(&setting, &parts, &order, &task, &debs)?;
+    let deb = |package: &Package| {
+        let path = (tools.fetch)(&env.archive, package)?;
+        deb::check_digest(&mut File::open(&path).doing(|| format!("open {}", path.display()))?, package)?;
+        Ok(path)
+    };
+    let configured = configure::run(&setting, &parts, &order, &task, &deb)?;
 
     let batch = store.batch()?;
     let mut root = tree;

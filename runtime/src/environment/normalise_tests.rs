@@ -113,3 +113,12 @@ fn every_rule_says_why() {
         );
     }
 }
+
+#[test]
+fn the_specification_has_the_same_table() {
+    let chapter = include_str!("../../../spec/09-environments.md");
+    let rows = chapter.lines().filter(|line| line.starts_with("| `")).collect::<Vec<_>>();
+    let ours: Vec<String> =
+        rules().map(|(path, action, reason)| format!("| `{path}` | {action} | {reason} |")).collect();
+    assert_eq!(rows, ours);
+}
