@@ -33,11 +33,8 @@ impl Checker<'_> {
                 open.extend(&self.items[id.index()].needs);
             }
         }
-        let mut at = 0;
-        for id in roots {
+        for (index, id) in roots.into_iter().enumerate() {
             let entry = &self.items[id.index()];
-            let index = at;
-            at += 1;
             let kind = match &entry.ast.kind {
                 ItemKind::Use { .. } => {
                     if !self.used.contains(&index) && !entry.name.starts_with('_') {

@@ -64,7 +64,7 @@ impl Evaluator<'_> {
             let one_seen = outputs.keys().any(is_seen);
             let left: Vec<&str> = outputs
                 .iter()
-                .filter(|(output, std)| !is_seen(output) && !(one_seen && **std) && !output.starts_with('_'))
+                .filter(|(output, std)| !(is_seen(output) || one_seen && **std || output.starts_with('_')))
                 .map(|(output, _)| &**output)
                 .collect();
             if left.is_empty() || item.name.starts_with('_') {
