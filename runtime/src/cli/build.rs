@@ -120,7 +120,7 @@ fn paths(
                     Some(OutputSpec::File(path)) => path.rsplit('/').next().unwrap_or(output),
                     _ => output,
                 };
-                found.push((PathBuf::from(file), store.ready_file(object)?, object.clone()));
+                found.push((PathBuf::from(file), store.ready_file(object)?, *object));
             }
             Object::Tree { digest, .. } => {
                 let root = store.ready(*digest)?;

@@ -221,7 +221,7 @@ impl Ran {
         let name = self.world.name(input.derivation);
         match self.outcomes.get(&input.derivation) {
             Some(Outcome::Ready { realisation, .. }) => match realisation.outputs.get(&input.output) {
-                Some(object) => OutputState::Ready { object: object.clone(), key: realisation.key },
+                Some(object) => OutputState::Ready { object: *object, key: realisation.key },
                 None => OutputState::Missing(format!("`{name}` has no output `{}`", input.output)),
             },
             Some(Outcome::Failed(failure)) => OutputState::Failed(failure.message.clone()),

@@ -260,7 +260,7 @@ fn explain(failure: Failure, log: &str, path: &Path) -> Failure {
     let lines: Vec<&str> = log.lines().collect();
     let blame =
         |line: &&str| line.starts_with("dpkg: error processing package") || line.starts_with("rbld: the ");
-    let end = lines.iter().position(|line| blame(line)).map_or(lines.len(), |at| (at + 2).min(lines.len()));
+    let end = lines.iter().position(blame).map_or(lines.len(), |at| (at + 2).min(lines.len()));
     let start = end.saturating_sub(20);
     let failure = lines[start..end].iter().fold(failure, |failure, line| failure.fact(format!("| {line}")));
     let failure = failure.fact(format!("the whole log: {}", path.display()));

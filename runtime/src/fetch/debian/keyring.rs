@@ -238,7 +238,7 @@ fn subkey_may_sign(key: &SignedPublicKey, subkey: &SignedPublicSubKey, instant: 
         return Err("its subkey isn't one for signing".to_owned());
     }
     let back = binding.embedded_signature();
-    if !back.is_some_and(|back| back.verify_primary_key_binding(&subkey.key, &key.primary_key).is_ok()) {
+    if back.is_none_or(|back| back.verify_primary_key_binding(&subkey.key, &key.primary_key).is_err()) {
         return Err("its subkey doesn't agree to be bound".to_owned());
     }
     alive(&subkey.key, [binding], instant)?;
