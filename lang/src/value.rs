@@ -396,7 +396,7 @@ fn escaped(text: &str) -> String {
 
 /// A number of the largest unit that divides it.
 fn measured(value: u64, units: &[(&str, u64)]) -> String {
-    let unit = units.iter().find(|(_, size)| value != 0 && value % size == 0);
+    let unit = units.iter().find(|(_, size)| value != 0 && value.is_multiple_of(*size));
     match unit.or(units.last()) {
         Some((unit, size)) => format!("{}{unit}", value / size),
         None => value.to_string(),

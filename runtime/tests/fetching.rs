@@ -1,5 +1,7 @@
 //! Fetching against a server that does wrong: what comes is right, or the failure says what was tried.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../tests/harness/snapshot.rs"]
 mod snapshot;
 
@@ -190,7 +192,7 @@ fn files_of_this_machine_and_offline() {
     std::fs::write(&path, &place.bytes).unwrap();
     let url = reqwest::Url::from_file_path(&path).unwrap().to_string();
     let offline = Http::with_patience(true, Patience::default()).unwrap();
-    assert!(offline.fetch_bytes(&[url.clone()], place.expect(), None).unwrap() == place.bytes);
+    assert!(offline.fetch_bytes(std::slice::from_ref(&url), place.expect(), None).unwrap() == place.bytes);
     let failure = offline.get(&place.urls(&["a"])[0], 5000).unwrap_err().to_string();
     assert!(failure.contains("--offline"), "{failure}");
     std::fs::write(&path, b"x").unwrap();

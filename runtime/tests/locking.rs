@@ -1,5 +1,7 @@
 //! From a request to a block of the lock, over a snapshot archive on loopback that may lie.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../tests/harness/snapshot.rs"]
 mod snapshot;
 

@@ -40,10 +40,13 @@ pub(crate) enum Fault {
 }
 
 /// Each test uses another part of this; to the compiler all of it is used here.
-const _: (fn(&Path) -> Snapshot, fn() -> Snapshot, fn(&Snapshot), fn(&Snapshot) -> Vec<String>) =
-    (Snapshot::start, Snapshot::start_shared, Snapshot::heal, Snapshot::requests);
-const _: (fn(&Snapshot, &str) -> String, fn(&Snapshot, &str, Vec<u8>), fn(&Snapshot, &str, Fault, usize)) =
-    (Snapshot::base, Snapshot::put, Snapshot::fault);
+const _: fn(&Path) -> Snapshot = Snapshot::start;
+const _: fn() -> Snapshot = Snapshot::start_shared;
+const _: fn(&Snapshot) = Snapshot::heal;
+const _: fn(&Snapshot) -> Vec<String> = Snapshot::requests;
+const _: fn(&Snapshot, &str) -> String = Snapshot::base;
+const _: fn(&Snapshot, &str, Vec<u8>) = Snapshot::put;
+const _: fn(&Snapshot, &str, Fault, usize) = Snapshot::fault;
 const _: fn() -> [Fault; 5] = || [Fault::Missing, Fault::Tampered, Fault::Hang, Fault::Broken, Fault::Whole];
 const _: fn() -> [Fault; 3] = || [Fault::Cut(0), Fault::Busy(0), Fault::Moved(String::new())];
 
