@@ -306,14 +306,10 @@ impl<'p> Checker<'p> {
         };
         let help = match (one, wanted) {
             (_, Type::Plain(Plain::Archive)) if of_each == Expectation::All => return Some(of_each),
-            (Type::Plain(Plain::Files), Type::Plain(Plain::Digest)) => {
-                "a digest is that of one file: declare the output by `file(…)`, or compare with an archive or another \
-                 output"
-            }
             _ if of_each == Expectation::Each && subject.element().is_none() => {
                 "one output is compared with one thing: leave the brackets away"
             }
-            (Type::Plain(Plain::File), Type::Plain(Plain::Digest)) => return Some(of_each),
+            (_, Type::Plain(Plain::Digest)) => return Some(of_each),
             (Type::Plain(a), Type::Plain(b)) if a == b => return Some(of_each),
             (Type::Plain(Plain::File), Type::Plain(Plain::Files))
             | (Type::Plain(Plain::Files), Type::Plain(Plain::File)) => {

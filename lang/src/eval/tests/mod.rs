@@ -1,6 +1,7 @@
 //! Whole files through load, check, evaluate and instantiate, all in memory.
 
 mod right;
+mod spec;
 mod wrong;
 
 use super::*;
@@ -68,8 +69,8 @@ fn locked(evaluated: &Evaluated) -> Lock {
         };
         let facts = match request {
             Request::Environment { packages, .. } => Facts::Environment {
-                packages: packages.iter().map(|name| package(name)).collect(),
-                roots: packages.clone(),
+                packages: packages.iter().map(String::as_str).chain(["base-files"]).map(package).collect(),
+                roots: packages.iter().cloned().chain(["base-files".to_owned()]).collect(),
                 tree: None,
             },
             Request::Source { name, .. } => Facts::Source {
