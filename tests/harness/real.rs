@@ -61,7 +61,7 @@ impl World {
     fn new() -> Result<World, Failed> {
         let folder = tempfile::Builder::new().prefix("rbld-tests-").tempdir()?;
         let hour = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 3600;
-        let at = rbld_lang::value::instant((hour * 3600).cast_signed());
+        let at = rbld_lang::syntax::show_instant((hour * 3600).cast_signed());
         let (snapshot, lock, trees) = (Mutex::default(), Mutex::default(), Mutex::default());
         Ok(World { folder, snapshot, lock, trees, at })
     }
