@@ -78,10 +78,10 @@ pub struct Malformed(pub String);
 
 /// The alternatives of a field in order; `or` says which belong together. Empty items are passed over.
 pub fn atoms(field: &str) -> impl Iterator<Item = Result<Atom<'_>, Malformed>> {
-    let mut rest = field.trim_start();
+    let mut rest = field.trim_ascii_start();
     std::iter::from_fn(move || {
         while let Some(after) = rest.strip_prefix(',') {
-            rest = after.trim_start();
+            rest = after.trim_ascii_start();
         }
         if rest.is_empty() {
             return None;
@@ -96,31 +96,35 @@ pub fn atoms(field: &str) -> impl Iterator<Item = Result<Atom<'_>, Malformed>> {
     })
 }
 
+/// Reads one alternative; gives it and what follows. Indexes hold hundreds of thousands, so it looks at bytes.
 fn atom(text: &str) -> Option<(Atom<'_>, &str)> {
-    let end = text.find(|c: char| c.is_ascii_whitespace() || "()[]<>,|".contains(c)).unwrap_or(text.len());
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace() || matches!(byte, b'(' | b')' | b'[' | b']' | b'<' | b'>' | b',' | b'|')
+    };
+    let end = text.as_bytes().iter().position(ends).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     let (name, qualifier) =
-        word.split_once(':').map_or((word, None), |(name, qualifier)| (name, Some(qualifier)));
+        split(word, b':').map_or((word, None), |(name, qualifier)| (name, Some(qualifier)));
     if name.is_empty() {
         return None;
     }
     let mut atom =
         Atom { name, qualifier, op: Op::Any, version: "", architectures: None, profiles: "", or: false };
-    let mut rest = rest.trim_start();
+    let mut rest = rest.trim_ascii_start();
     if let Some(inner) = rest.strip_prefix('(') {
-        let (inner, after) = inner.split_once(')')?;
-        (atom.op, atom.version) = comparison(inner.trim())?;
-        rest = after.trim_start();
+        let (inner, after) = split(inner, b')')?;
+        (atom.op, atom.version) = comparison(inner.trim_ascii())?;
+        rest = after.trim_ascii_start();
     }
     if let Some(inner) = rest.strip_prefix('[') {
-        let (inner, after) = inner.split_once(']')?;
-        atom.architectures = Some(inner.trim());
-        rest = after.trim_start();
+        let (inner, after) = split(inner, b']')?;
+        atom.architectures = Some(inner.trim_ascii());
+        rest = after.trim_ascii_start();
     }
     if rest.starts_with('<') {
         let end = rest.find([',', '|']).unwrap_or(rest.len());
         let (profiles, after) = rest.split_at(end);
-        atom.profiles = profiles.trim_end();
+        atom.profiles = profiles.trim_ascii_end();
         if !atom.profiles.ends_with('>') {
             return None;
         }
@@ -135,21 +139,27 @@ fn atom(text: &str) -> Option<(Atom<'_>, &str)> {
         }
         Some(_) => return None,
     }
-    Some((atom, rest.trim_start()))
+    Some((atom, rest.trim_ascii_start()))
+}
+
+/// What is before and after the first such byte, which is ASCII.
+fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(at, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 fn comparison(text: &str) -> Option<(Op, &str)> {
-    let signs = [
-        ("<<", Op::Earlier),
-        (">>", Op::Later),
-        ("<=", Op::EarlierOrEqual),
-        (">=", Op::LaterOrEqual),
-        ("=", Op::Equal),
-        ("<", Op::EarlierOrEqual),
-        (">", Op::LaterOrEqual),
-    ];
-    let (sign, op) = signs.into_iter().find(|(sign, _)| text.starts_with(sign))?;
-    let version = text[sign.len()..].trim();
+    let (op, length) = match text.as_bytes() {
+        [b'<', b'<', ..] => (Op::Earlier, 2),
+        [b'>', b'>', ..] => (Op::Later, 2),
+        [b'<', b'=', ..] => (Op::EarlierOrEqual, 2),
+        [b'>', b'=', ..] => (Op::LaterOrEqual, 2),
+        [b'=', ..] => (Op::Equal, 1),
+        [b'<', ..] => (Op::EarlierOrEqual, 1),
+        [b'>', ..] => (Op::LaterOrEqual, 1),
+        _ => return None,
+    };
+    let version = text[length..].trim_ascii();
     (!version.is_empty()).then_some((op, version))
 }
 

@@ -44,7 +44,7 @@ impl<'a> Stanza<'a> {
                 let name = str::from_utf8(&field[..colon]);
                 let value = str::from_utf8(&field[colon + 1..]);
                 if let (Ok(name), Ok(value)) = (name, value) {
-                    return Some((name, value.trim()));
+                    return Some((name, value.trim_ascii()));
                 }
             }
         })
