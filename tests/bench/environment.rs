@@ -86,7 +86,6 @@ fn run() -> Result<()> {
         request: Digest::of(b""),
     };
     let store = Store::open(Path::new(&store))?;
-    let key = Derivation::Environment(env.clone()).id().0;
     let begun = Instant::now();
     let realisation = environment::realise(
         &env,
