@@ -4,7 +4,8 @@
 //! it. A block of any kind after a line `` `name`: `` is a further file, of the example that follows it in the section, or
 //! else of the one before. An example must be right, but for the findings that it announces, each on its own
 //! line or the line above: `# error: [E0201] "a part of the text"`, and `# warning: […]`; warnings that
-//! aren't announced are passed over, and that an example has no lock is an error only where it says so.
+//! aren't announced are passed over, and that an example has no lock is an error only where it says so. `# => value`
+//! after a `let` of the example is what it comes to.
 //! ```` ```diagnostic ```` and ```` ```plan ```` hold what `rbld plan` prints of the example before to its error stream and its output,
 //! ```` ```key ```` the digests of its derivations; `RBLD_BLESS=1` rewrites these three. ```` ```rbld parse ```` isn't evaluated:
 //! the parser's own tests read it.
@@ -216,6 +217,13 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
         open.iter()
             .map(|a| format!("{}:{}: announced, not found: [{}] \"{}\"", a.file, a.line, a.code, a.text)),
     );
+    for (name, expected) in files.get("build.rbld").into_iter().flat_map(|text| values(text)) {
+        match evaluated.values.get(name).map(|value| value.show()) {
+            Some(value) if value == expected => {}
+            Some(value) => wrong.push(format!("`{name}` is {value}, not {expected}")),
+            None => wrong.push(format!("`{name}` has no value")),
+        }
+    }
     if !wrong.is_empty() {
         return Err(wrong.join("\n").into());
     }
@@ -224,6 +232,16 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
         writeln!(keys, "{} {}", named.name, named.id.0)?;
     }
     Ok(keys)
+}
+
+/// The names of `let` items and the values that the example says they have.
+fn values(text: &str) -> Vec<(&str, &str)> {
+    let value = |line| {
+        let (item, value): (&str, &str) = str::split_once(line, "# => ")?;
+        let name = item.strip_prefix("let ")?.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        Some((name, value.trim()))
+    };
+    text.lines().filter_map(value).collect()
 }
 
 /// A finding that an example announces.
