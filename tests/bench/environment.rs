@@ -17,7 +17,7 @@ use rbld::failure::{Doing, Failure, Result};
 use rbld::progress::{Display, End, Progress, Step};
 use rbld::sandbox::helper;
 use rbld::store::{Store, tree};
-use rbld_lang::derivation::{Arch, ArchiveId, Derivation, ENVIRONMENT_RULES, Emulator, Environment, Package};
+use rbld_lang::derivation::{Arch, ArchiveId, ENVIRONMENT_RULES, Emulator, Environment, Package};
 use rbld_lang::digest::Digest;
 
 /// Prints when each step begins and ends.
