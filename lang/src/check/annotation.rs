@@ -199,7 +199,12 @@ impl<'p> Checker<'p> {
         );
     }
 
+    /// Reports, once an item, that an expression nests too deeply.
     pub(super) fn too_deep(&mut self, span: Span) -> (Ir, Type) {
+        let item = self.open.last().map(|(id, _)| *id);
+        if std::mem::replace(&mut self.deep, item) == item {
+            return (Ir::poison(span), Type::Error);
+        }
         self.wrong(
             Diagnostic::error(
                 codes::TOO_DEEP,

@@ -182,6 +182,8 @@ struct Checker<'p> {
     /// The local names of the innermost item being checked; their indexes are their slots.
     locals: Vec<Local<'p>>,
     depth: u32,
+    /// The item last reported to nest too deeply.
+    deep: Option<ItemId>,
     arch: Arc<EnumType>,
     across: Arc<EnumType>,
     equality: Arc<EnumType>,
@@ -203,6 +205,7 @@ impl<'p> Checker<'p> {
             module: ModuleId::ROOT,
             locals: Vec::new(),
             depth: 0,
+            deep: None,
             arch: builtin("Arch", &Arch::ALL.map(Arch::name)),
             across: builtin("Across", &["any", "differ"]),
             equality: builtin("Equality", &["bytes"]),

@@ -206,6 +206,15 @@ fn evaluation_is_bounded() {
         "fn stage(before: Input, n: Int) -> Input = one(newest, before)\nfn one(e: Env, b: Input) -> Input = again(e, b).out\nrecipe again(e: Env, b: Input) {\n  env = e\n  inputs = { b }\n  run = \"true\"\n  outputs = { out = file(\"a\") }\n}\nlet _x = iterate(400, ./release.bundle, stage)\n",
         &["E0209"],
     );
+    let sum = |terms: usize| format!("let _x = 1{}\n", " + 1".repeat(terms));
+    more(&sum(190), &[]);
+    more(&sum(400), &["E0209"]);
+    let arms = |count: usize| format!("let _x = {}0\n", "if 1 == 2 then 1 else ".repeat(count));
+    more(&arms(100), &[]);
+    let nested: String = (1..400)
+        .map(|index| format!("fn f{index}(x: Int) -> Int = [for a in [x]: f{}(a)][0]\n", index - 1))
+        .collect();
+    more(&format!("fn f0(x: Int) -> Int = x\n{nested}let _x = f399(1)\n"), &["E0209"]);
 }
 
 #[test]
