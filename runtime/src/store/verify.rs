@@ -71,6 +71,13 @@ pub enum Damage {
         /// What is wrong there.
         why: String,
     },
+    /// A copy of a blob with the other mode.
+    Copy {
+        /// Its name in `roots/`.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl fmt::Display for Damage {
@@ -80,6 +87,7 @@ impl fmt::Display for Damage {
             Damage::Blob { digest, why } => write!(f, "the blob {digest}: {why}"),
             Damage::Stray { path } => write!(f, "`objects/{path}` is no blob"),
             Damage::Realisation { key, lost } => write!(f, "the realisation of {key} needs the blob {lost}"),
+            Damage::Copy { name, why } => write!(f, "`roots/{name}`: {why}"),
             Damage::Ready { tree, path, why } if path.is_empty() => {
                 write!(f, "the ready folder {tree}: {why}")
             }
@@ -117,6 +125,7 @@ impl Store {
         seen.unnamed = present.iter().filter(|digest| !named.contains_key(digest)).count() as u64;
         self.follow(&damaged, &present, &mut seen)?;
         self.compare_ready(&damaged, &mut seen)?;
+        self.compare_copies(&mut seen)?;
         seen.damage.extend(damaged.into_iter().map(|(digest, why)| Damage::Blob { digest, why }));
         seen.damage.sort();
         Ok(seen)
@@ -139,12 +148,10 @@ impl Store {
                 }
                 Damage::Stray { path } => self.move_away(path)?,
                 Damage::Ready { tree, .. } => {
-                    let doing = || format!("remove the ready folder {tree}");
                     self.0.database.drop_ready(*tree)?;
-                    let name =
-                        std::ffi::CString::new(tree.to_hex()).map_err(std::io::Error::from).doing(doing)?;
-                    remove::remove(self.0.roots.as_fd(), &name).doing(doing)?;
+                    self.remove_ready(&tree.to_hex())?;
                 }
+                Damage::Copy { name, .. } => self.remove_ready(name)?,
                 Damage::Database { .. } => {}
             }
         }
@@ -226,6 +233,41 @@ impl Store {
                 Ok(folder) => self.compare_folder(&root, &folder, damaged, &mut add),
                 Err(failure) => add(String::new(), failure.message),
             }
+        }
+        Ok(())
+    }
+
+    fn remove_ready(&self, name: &str) -> Result<()> {
+        let doing = || format!("remove `roots/{name}`");
+        let name = std::ffi::CString::new(name).map_err(std::io::Error::from).doing(doing)?;
+        remove::remove(self.0.roots.as_fd(), &name).doing(doing)
+    }
+
+    /// Hashes the copies of blobs that have the other mode.
+    fn compare_copies(&self, seen: &mut Verified) -> Result<()> {
+        let doing = || format!("read {}", self.root().join("roots").display());
+        for (name, kind) in beneath::list(self.0.roots.as_fd()).doing(doing)? {
+            let name = name.to_string_lossy().into_owned();
+            let (digest, executable) = match name.split_once('.') {
+                Some((digest, "file")) => (gc::digest_named(digest.as_bytes()), false),
+                Some((digest, "executable")) => (gc::digest_named(digest.as_bytes()), true),
+                _ => continue,
+            };
+            let Some(digest) = digest.filter(|_| kind == FileType::RegularFile) else { continue };
+            let root = self.0.roots.as_fd();
+            let read = beneath::stat(root, name.as_str()).and_then(|stat| {
+                let file = beneath::open(root, name.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK)?;
+                Ok((stat.st_mode & 0o7777, blob::hash(&mut File::from(file))?))
+            });
+            let why = match read {
+                Err(error) => error.to_string(),
+                Ok((_, found)) if found.digest != digest => "its bytes are damaged".to_owned(),
+                Ok((mode, _)) if mode != beneath::mode_of(executable).bits() => {
+                    format!("its mode is {mode:o}")
+                }
+                Ok(_) => continue,
+            };
+            seen.damage.push(Damage::Copy { name, why });
         }
         Ok(())
     }

@@ -179,6 +179,27 @@ fn damage_is_found_and_repaired() {
 }
 
 #[test]
+fn a_damaged_copy_is_found_and_made_again() {
+    let place = Place::new();
+    let store = place.store();
+    let batch = store.batch().unwrap();
+    let Blob { digest, size } = batch.bytes(b"both\n").unwrap();
+    batch.commit(&[]).unwrap();
+    let object = Object::File { digest, size, executable: true };
+    let copy = store.ready_file(&object).unwrap();
+    assert_eq!(store.verify(&|_, _| ()).unwrap().damage, vec![]);
+    std::fs::write(&copy, "bath\n").unwrap();
+    let damage = store.verify(&|_, _| ()).unwrap().damage;
+    assert_eq!(damage.len(), 1);
+    assert_eq!(damage[0].to_string(), format!("`roots/{digest}.executable`: its bytes are damaged"));
+    drop(store);
+    place.store().repair(false, &|_, _| ()).unwrap();
+    assert!(!copy.exists());
+    let store = place.store();
+    assert_eq!(std::fs::read(store.ready_file(&object).unwrap()).unwrap(), b"both\n");
+}
+
+#[test]
 fn a_damaged_database_says_so() {
     let place = Place::new();
     let path = place.store().root().join("database");

@@ -59,7 +59,7 @@ fn child_that_writes_until_killed() {
     let first: usize = std::fs::read_to_string(place.join("next")).unwrap().parse().unwrap();
     for number in first.. {
         make(&store, number);
-        println!("made {number}");
+        writeln!(std::io::stdout(), "made {number}").unwrap();
     }
 }
 
@@ -183,7 +183,7 @@ fn child_that_fills_the_disk() {
     let removed = store.gc(Collect { keep: std::time::Duration::ZERO, dry: false, wait: false }).unwrap();
     assert!(removed.objects.count > 0);
     make(&Store::open(&place.join("store")).unwrap(), 5);
-    println!("filled and cleaned");
+    writeln!(std::io::stdout(), "filled and cleaned").unwrap();
 }
 
 #[test]
