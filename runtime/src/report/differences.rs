@@ -2,6 +2,7 @@
 
 use super::style::{Style, printable};
 use crate::compare::difference::{Class, Difference, Finding, Side, What, Window};
+use crate::packing::Codec;
 
 /// Findings shown at most.
 const SHOWN: usize = 6;
@@ -108,7 +109,8 @@ fn described(what: &What) -> (String, Detail) {
                 let value = |value: &str| if value.is_empty() { nothing() } else { fact(name, value) };
                 (format!("{} header: {name}", left.name()), Detail::Sides(value(one), value(other)))
             }
-            None => (format!("the {} stream; its header is equal", left.name()), Detail::None),
+            None if *left == Codec::Gzip => ("the gzip stream; its header is equal".to_owned(), Detail::None),
+            None => (format!("the {} stream", left.name()), Detail::None),
         },
         What::More { members, names } => {
             let named: Vec<String> = names.iter().map(|name| printable(name)).collect();

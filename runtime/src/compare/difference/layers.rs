@@ -1,4 +1,6 @@
 //! A stream that can be opened again and again: a file, and the way to something packed in it.
+//!
+//! What is small is kept in memory once it was reached, so that the way is gone only once.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -12,9 +14,18 @@ pub type Opener<'a> = Rc<dyn Fn() -> io::Result<File> + 'a>;
 /// A file and the steps that lead inside.
 #[derive(Clone)]
 pub struct Layers<'a> {
-    open: Opener<'a>,
+    base: Base<'a>,
     steps: Vec<Step>,
     budget: Budget,
+}
+
+/// The most bytes of one thing that are kept in memory.
+const KEPT: u64 = 16 << 20;
+
+#[derive(Clone)]
+enum Base<'a> {
+    File(Opener<'a>),
+    Memory(Rc<[u8]>),
 }
 
 #[derive(Clone, Copy)]
@@ -31,7 +42,7 @@ type Then<'t> = dyn FnMut(&mut dyn Read) -> io::Result<()> + 't;
 impl<'a> Layers<'a> {
     /// The file itself; what is unpacked on the way inside counts against the budget.
     pub fn new(open: Opener<'a>, budget: Budget) -> Layers<'a> {
-        Layers { open, steps: Vec::new(), budget }
+        Layers { base: Base::File(open), steps: Vec::new(), budget }
     }
 
     /// What it unpacks to.
@@ -64,16 +75,37 @@ impl<'a> Layers<'a> {
         &self.budget
     }
 
+    /// The same, in memory if it is small. What can't be read stays where it is: whoever reads it will be told.
+    pub fn kept(self) -> Layers<'a> {
+        let whole = self.read(|reader| {
+            let mut bytes = Vec::new();
+            reader.take(KEPT + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        match whole {
+            Ok(bytes) if bytes.len() as u64 <= KEPT => {
+                Layers { base: Base::Memory(bytes.into()), steps: Vec::new(), budget: self.budget }
+            }
+            _ => self,
+        }
+    }
+
     /// Reads it from its front.
     pub fn read<T>(&self, then: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<T> {
-        let mut file = BufReader::with_capacity(64 << 10, (self.open)()?);
         let (mut then, mut result) = (Some(then), None);
-        through(&self.steps, &mut file, &self.budget, &mut |reader| {
+        let mut read = |reader: &mut dyn Read| {
             if let Some(then) = then.take() {
                 result = Some(then(reader)?);
             }
             Ok(())
-        })?;
+        };
+        match &self.base {
+            Base::Memory(bytes) => through(&self.steps, &mut &bytes[..], &self.budget, &mut read)?,
+            Base::File(open) => {
+                let mut file = BufReader::with_capacity(64 << 10, open()?);
+                through(&self.steps, &mut file, &self.budget, &mut read)?;
+            }
+        }
         result.ok_or_else(|| malformed("nothing was read"))
     }
 

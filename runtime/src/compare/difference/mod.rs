@@ -341,7 +341,7 @@ impl Search<'_> {
         } else {
             Vec::new()
         };
-        let (inner_left, inner_right) = (left.unpacked(one), right.unpacked(other));
+        let (inner_left, inner_right) = (left.unpacked(one).kept(), right.unpacked(other).kept());
         if bytes::first_difference(&inner_left, &inner_right)?.is_none() {
             return Ok(match bytes::first_difference(left, right)? {
                 None => Difference::default(),
@@ -382,8 +382,8 @@ impl Search<'_> {
         let compared = entries::compare(left, right);
         let mut difference = Difference::default();
         for (one, other) in compared.contents.iter().take(self.limits.dives) {
-            let inner =
-                self.between(&child(Side::Left, *one), &child(Side::Right, *other), depth.saturating_sub(1));
+            let (ours, theirs) = (child(Side::Left, *one).kept(), child(Side::Right, *other).kept());
+            let inner = self.between(&ours, &theirs, depth.saturating_sub(1));
             difference.within(Some(&left[*one].name), inner);
         }
         if compared.contents.len() > self.limits.dives {
