@@ -110,6 +110,7 @@ impl Evaluator<'_> {
             check::Form::Differ { a, b } => {
                 let outputs = [self.output(a)?, self.output(b)?];
                 let [a, b] = <[Member; 2]>::try_from(members_of(&outputs)).map_err(|_| Stop)?;
+                self.apart(&[&a, &b], checked.span)?;
                 Form::Differ { a, b }
             }
         };
@@ -166,6 +167,10 @@ impl Evaluator<'_> {
             None => Vec::new(),
             Some(within) => self.groups(within, &members, across, expected_different)?,
         };
+        self.apart(&members.iter().collect::<Vec<_>>(), place)?;
+        for (_, held, span) in &groups {
+            self.apart(&held.iter().map(|index| &members[*index]).collect::<Vec<_>>(), *span)?;
+        }
         if across == Across::Differ && groups.len() < 2 {
             let (message, help) = match within {
                 None => (
@@ -187,6 +192,19 @@ impl Evaluator<'_> {
             );
         }
         Ok(Form::Identical { members, groups, across, place })
+    }
+
+    /// Reports members that are all one build: no lock is needed to know that.
+    fn apart(&mut self, members: &[&Member], place: Span) -> Eval<()> {
+        let [first, rest @ ..] = members else { return Ok(()) };
+        let same = |member: &&Member| Arc::ptr_eq(&member.output.build, &first.output.build);
+        if rest.is_empty() || !rest.iter().all(same) {
+            return Ok(());
+        }
+        let name = first.output.build.name.as_ref().map_or_else(|| first.key.clone(), ToString::to_string);
+        let message = format!("`{name}` would be compared with itself");
+        let help = "what is compared is built apart: in another environment, from another input, or by another script";
+        self.stop(codes::SAME, message, place, "one build", help)
     }
 
     /// The groups of an `identical`: each member in exactly one.
@@ -399,7 +417,14 @@ impl Evaluator<'_> {
                 );
             }
         }
-        Ok(Form::Matches { members: members_of(&outputs), expected, place })
+        let members = members_of(&outputs);
+        for (member, expected) in members.iter().zip(&expected) {
+            if let Expected::Output(output) = expected {
+                let other = Member { key: String::new(), output: output.clone() };
+                self.apart(&[member, &other], place)?;
+            }
+        }
+        Ok(Form::Matches { members, expected, place })
     }
 }
 

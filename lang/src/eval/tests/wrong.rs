@@ -202,7 +202,7 @@ fn comparisons_compare_something() {
     more(&c("reproducible(t[old], times = 2)"), &["E0201 14:12 | isn't a part of this version"]);
     more(&c("differ(t[old].tarball, t[old].tarball)"), &["E0304 14:1 | compared with itself"]);
     more(&c("matches(t[old].tarball, t[old].tarball)"), &["E0304 14:36 | compared with itself"]);
-    more(&c("identical([t[old].tarball, t[old].tarball])"), &["E0304 14:22 | one build"]);
+    more(&c("identical([t[old].tarball, t[old].tarball])"), &["E0304 14:22 | compared with itself"]);
     more(
         &t(
             "env same = old\nbuild s for e in [same, old] = archive(e)\nassert \"x\" identical(s.*.tarball, within = { a = [same], b = [old] }, across = differ)\n",
