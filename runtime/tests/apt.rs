@@ -83,8 +83,17 @@ impl Apt {
 
     /// What apt would install, as `name version`.
     fn install(&self, names: &[String]) -> Option<BTreeSet<String>> {
-        let mut arguments = vec!["install", "-s", "-y", "--no-install-recommends"];
-        arguments.extend(names.iter().map(String::as_str));
+        self.simulate("install", names)
+    }
+
+    /// What apt would install so that relations hold.
+    fn satisfy(&self, relations: &[String]) -> Option<BTreeSet<String>> {
+        self.simulate("satisfy", relations)
+    }
+
+    fn simulate(&self, command: &str, words: &[String]) -> Option<BTreeSet<String>> {
+        let mut arguments = vec![command, "-s", "-y", "--no-install-recommends"];
+        arguments.extend(words.iter().map(String::as_str));
         let (well, output) = self.run(&arguments);
         let line = |line: &str| {
             let mut words = line.strip_prefix("Inst ")?.split_ascii_whitespace();
@@ -166,7 +175,7 @@ fn compare(name: &str, arch: Arch, lists: usize, sources: &Sources) -> Vec<Strin
     wrong
 }
 
-/// Build dependencies: apt is given a package that depends on what the resolver reads from `Sources`.
+/// Build dependencies: apt reads the same fields of `Sources` and is asked to satisfy them.
 fn compare_builds(name: &str, arch: Arch, count: usize, sources: &Sources) -> Vec<String> {
     let suite = suite(name, sources.now);
     let release = sources.release(&suite).unwrap();
@@ -174,47 +183,33 @@ fn compare_builds(name: &str, arch: Arch, count: usize, sources: &Sources) -> Ve
     let text = sources.sources(&suite, &release).unwrap().remove(0);
     let all: Vec<debian::stanza::Stanza<'_>> =
         debian::stanza::stanzas(&text).filter(|stanza| stanza.get("Extra-Source-Only").is_none()).collect();
-    let mut dice = Dice(7 * seed(count, name, arch));
-    let chosen: Vec<_> = (0..count).map(|_| all[dice.below(all.len())]).collect();
-    let mut repository = packages.to_vec();
-    for (at, stanza) in chosen.iter().enumerate() {
-        let deps = |names: [&str; 3]| {
-            let fields: Vec<&str> = names.into_iter().filter_map(|name| stanza.get(name)).collect();
-            let joined = fields.join(",").replace('\n', " ");
-            let out = Command::new("perl")
-                .args(["-MDpkg::Deps", "-e", DEPS, &joined, arch.name()])
-                .output()
-                .unwrap();
-            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-            String::from_utf8(out.stdout).unwrap().replace(":native", "")
-        };
-        let needs = deps(["Build-Depends", "Build-Depends-Arch", "Build-Depends-Indep"]);
-        let conflicts = deps(["Build-Conflicts", "Build-Conflicts-Arch", "Build-Conflicts-Indep"]);
-        repository.extend_from_slice(
-            format!(
-                "\nPackage: wish{at}\nVersion: 1\nArchitecture: {}\nFilename: ./w.deb\nSize: 1\nDepends: {needs}\n{}\n",
-                arch.name(),
-                if conflicts.is_empty() { String::new() } else { format!("Conflicts: {conflicts}\n") }
-            )
-            .as_bytes(),
-        );
-    }
-    let apt = Apt::new(arch, &repository);
-    let mut essential: Vec<String> = debian::stanza::stanzas(&packages)
+    let mut essential: Vec<&str> = debian::stanza::stanzas(&packages)
         .filter(|stanza| stanza.get("Essential") == Some("yes"))
-        .filter_map(|stanza| stanza.get("Package").map(str::to_owned))
+        .filter_map(|stanza| stanza.get("Package"))
         .collect();
-    essential.sort();
-    essential.push("build-essential".to_owned());
+    essential.sort_unstable();
+    essential.push("build-essential");
+    let apt = Apt::new(arch, &packages);
+    let mut dice = Dice(7 * seed(count, name, arch));
     let mut wrong = Vec::new();
-    for (at, stanza) in chosen.iter().enumerate() {
+    for _ in 0..count {
+        let stanza = all[dice.below(all.len())];
         let source = stanza.get("Package").unwrap().to_owned();
-        let mut asked = essential.clone();
-        asked.push(format!("wish{at}"));
-        let theirs = apt.install(&asked).map(|mut set| {
-            set.retain(|one| !one.starts_with("wish"));
-            set
-        });
+        let fields = |kind: &str| {
+            let names = ["", "-Arch", "-Indep"].map(|part| format!("Build-{kind}{part}"));
+            let found: Vec<String> = names
+                .iter()
+                .filter_map(|name| stanza.get(name))
+                .map(|value| value.replace('\n', " "))
+                .collect();
+            found.join(", ")
+        };
+        let (needs, conflicts) = (fields("Depends"), fields("Conflicts"));
+        let mut wishes = vec![format!("{}, {needs}", essential.join(", "))];
+        if !conflicts.is_empty() {
+            wishes.push(format!("Conflicts: {conflicts}"));
+        }
+        let theirs = apt.satisfy(&wishes);
         let request = Request::Environment {
             suite: suite.clone(),
             arch,
@@ -239,13 +234,6 @@ fn compare_builds(name: &str, arch: Arch, count: usize, sources: &Sources) -> Ve
     }
     wrong
 }
-
-/// Reduces build dependencies as dpkg's own library does.
-const DEPS: &str = r#"
-    my $deps = deps_parse($ARGV[0], build_dep => 1, reduce_restrictions => 1, build_profiles => [],
-        reduce_arch => 1, host_arch => $ARGV[1], build_arch => $ARGV[1]);
-    print $deps->output();
-"#;
 
 /// Other lists for another count, suite or architecture; else the same.
 fn seed(count: usize, name: &str, arch: Arch) -> u64 {
