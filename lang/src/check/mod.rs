@@ -14,6 +14,7 @@ mod literal;
 mod matrix;
 mod mismatch;
 mod names;
+mod operator;
 mod recipe;
 mod script;
 mod signature;
