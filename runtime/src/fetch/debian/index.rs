@@ -78,7 +78,7 @@ pub struct Offer<'a> {
     pub source: &'a str,
     /// Its rank by `Priority`: 1 required … 5 extra, 0 when it says none.
     pub priority: u8,
-    /// Never installed beside another architecture's.
+    /// Where its relations are.
     relations: Range<usize>,
     /// `Size`.
     pub size: &'a str,
