@@ -12,7 +12,7 @@ use std::time::Duration;
 use rbld_lang::derivation::{Arch, Package};
 
 use super::dpkg::{self, State};
-use super::package::{self, Part};
+use super::package::{self, Part, Stage};
 use crate::executor::{Cancel, Executor, Exit, Isolation, Mount, Request, Root, User};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
@@ -53,6 +53,13 @@ pub(super) struct Configured {
     pub(super) isolation: Isolation,
 }
 
+/// Questions that are answered beforehand, for debconf: the package that asks, the answer, why.
+const ANSWERS: &[(&str, &str, &str)] = &[(
+    "man-db",
+    "man-db man-db/auto-update boolean false",
+    "the index of manual pages takes longer than most packages together, and is normalised away",
+)];
+
 /// The script: stage by stage the `preinst` scripts, then dpkg; what only dpkg can unpack comes before the last.
 pub(super) fn script(parts: &[Part], order: &[usize]) -> String {
     let mut text = HEAD.to_owned();
@@ -67,6 +74,7 @@ pub(super) fn script(parts: &[Part], order: &[usize]) -> String {
             for part in order.iter().map(|index| &parts[*index]).filter(|part| part.diverts()) {
                 let _ = writeln!(text, "unpack {} {}", part.package.name, seen_at(part));
             }
+            text.push_str(&answers(parts, &stages));
             text.push_str("configure -a\n");
         } else if !stage.configure.is_empty() {
             let names: Vec<String> = stage.configure.iter().map(|index| parts[*index].info_name()).collect();
@@ -74,6 +82,18 @@ pub(super) fn script(parts: &[Part], order: &[usize]) -> String {
         }
     }
     text
+}
+
+/// The answers that are wanted, where an earlier stage has configured debconf.
+fn answers(parts: &[Part], stages: &[Stage]) -> String {
+    let Some((_, earlier)) = stages.split_last() else { return String::new() };
+    let mut configured = earlier.iter().flat_map(|stage| &stage.configure);
+    if !configured.any(|index| parts[*index].package.name == "debconf") {
+        return String::new();
+    }
+    let asks = |name: &str| parts.iter().any(|part| part.package.name == name);
+    let wanted = ANSWERS.iter().filter(|(package, ..)| asks(package));
+    wanted.map(|(_, answer, _)| format!("echo {answer} | debconf-set-selections\n")).collect()
 }
 
 /// Where the file of a package that dpkg unpacks is seen.

@@ -70,7 +70,9 @@ pub fn realise(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Reali
 pub fn emulator(emulator: &Emulator, machine: &str, tools: Tools<'_>) -> Result<PathBuf> {
     let packages = std::slice::from_ref(&emulator.package);
     let task = tools.progress.begin(Step::Unpack, &emulator.package.name);
-    let parts = unpack::parts(packages, &emulator.archive, tools, &task)?;
+    let batch = tools.store.batch()?;
+    let (parts, new) = unpack::parts(packages, &emulator.archive, tools, &task, &batch)?;
+    batch.commit(&new)?;
     task.done("");
     // Up to Debian 12 the static one has its own name, since 13 there is no other.
     for name in [format!("usr/bin/qemu-{machine}-static"), format!("usr/bin/qemu-{machine}")] {
@@ -91,14 +93,20 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
     let id = Derivation::Environment(env.clone()).id();
     let name = tools.name.to_owned();
     let task = tools.progress.begin(Step::Unpack, &name);
-    let parts = unpack::parts(&env.packages, &env.archive, tools, &task)?;
+    let batch = store.batch()?;
+    let (parts, new) = unpack::parts(&env.packages, &env.archive, tools, &task, &batch)?;
+    let order = package::order(&parts);
+    let unpacked = unpacked(env, &parts, &order, &batch);
+    // What was unpacked stays, even if these packages don't go together.
+    batch.commit(&new)?;
+    let mut root = unpacked?;
+    let beneath = store.scratch("unpacked")?;
+    let lower = store.lay_out(&root, &beneath)?;
     task.done(format!("{} packages", parts.len()));
     let emulated = match &env.emulator {
         Some(locked) => Some(emulator(locked, env.arch.machine(), tools)?),
         None => None,
     };
-    let order = package::order(&parts);
-    let (lower, tree) = lower(env, &parts, &order, store)?;
 
     let task = tools.progress.begin(Step::Configure, &name);
     let scratch = store.scratch("environment")?;
@@ -120,7 +128,6 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
     let configured = configure::run(&setting, &parts, &order, &task, &deb)?;
 
     let batch = store.batch()?;
-    let mut root = tree;
     let left_out = layer::apply(&configured.upper, &mut root, &batch, &normalise::wanted)?;
     finish(&mut root, &batch)?;
     let out = tree::write(&batch, &root)?;
@@ -131,16 +138,16 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
     let realisation = Realisation { key, outputs: BTreeMap::from([("out".to_owned(), out)]), facts };
     batch.commit(&[(id, realisation.clone())])?;
     scratch.close()?;
+    beneath.close()?;
     task.done(out.digest().short());
     Ok(realisation)
 }
 
-/// The unpacked root: as a folder to lay an overlay on, and as a tree.
-fn lower(env: &Environment, parts: &[Part], order: &[usize], store: &Store) -> Result<(PathBuf, Folder)> {
-    let batch = store.batch()?;
+/// The root as it is before any script runs.
+fn unpacked(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -> Result<Folder> {
     let native: Vec<usize> = order.iter().copied().filter(|index| !parts[*index].diverts()).collect();
     let mut merged = merge::merge(parts, &native, env.arch)?;
-    let mut write = |bytes: &[u8]| blob(&batch, bytes, false);
+    let mut write = |bytes: &[u8]| blob(batch, bytes, false);
     dpkg::write_database(&mut merged, parts, &native, env.arch.name(), &mut write)?;
     let mut root = merged.root;
     for name in ["dev", "proc", "sys", "run", "tmp", "inputs", "build", "root"] {
@@ -152,15 +159,13 @@ fn lower(env: &Environment, parts: &[Part], order: &[usize], store: &Store) -> R
         root.insert(&format!("inputs/{name}"), Node::Folder(folder))?;
     }
     if let Some(place) = merge::place_in(&root, "usr/sbin/policy-rc.d") {
-        root.insert(&place, blob(&batch, configure::POLICY, true)?)?;
+        root.insert(&place, blob(batch, configure::POLICY, true)?)?;
     }
     if let Some(place) = merge::place_in(&root, "bin/sh").filter(|place| root.get(place).is_none()) {
         // Debian 11's dash makes its link when it is configured; until then bash's preinst would make this one.
         root.insert(&place, Node::Link { target: "bash".to_owned() })?;
     }
-    let tree = tree::write(&batch, &root)?;
-    batch.commit(&[])?;
-    Ok((store.ready(tree.digest())?, root))
+    Ok(root)
 }
 
 /// Normalises the configured root.

@@ -6,15 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use rbld_lang::derivation::{ArchiveId, DerivationId, Package};
 use rbld_lang::digest::{Digest, Hasher, Manifest};
 
+use super::Tools;
+use super::deb::{self, Deb};
 use super::package::{Member, Part};
-use super::{Tools, deb};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
 use crate::store::tree::{self, Folder, Node};
@@ -33,13 +34,15 @@ const FETCHERS: usize = 4;
 /// The greatest control member, in bytes.
 const MEMBER_LIMIT: u64 = 64 << 20;
 
-/// The parts of the packages, in their order; those not in the store yet are fetched and unpacked.
+/// The parts of the packages, in their order, and what is to be committed with the batch: those not in the store yet
+/// are fetched and unpacked into it.
 pub(super) fn parts(
     packages: &[Package],
     archive: &ArchiveId,
     tools: Tools<'_>,
     task: &Task,
-) -> Result<Vec<Part>> {
+    batch: &Batch,
+) -> Result<(Vec<Part>, Vec<(DerivationId, Realisation)>)> {
     let mut found: Vec<Option<Part>> = Vec::new();
     let mut missing = Vec::new();
     for (index, package) in packages.iter().enumerate() {
@@ -51,22 +54,17 @@ pub(super) fn parts(
     }
     // The greatest first: the last one to end decides when all have.
     missing.sort_by_key(|index| (std::cmp::Reverse(packages[*index].size), *index));
+    let mut new = Vec::new();
     if !missing.is_empty() {
         task.expect(missing.iter().map(|index| packages[*index].size).sum());
-        let batch = tools.store.batch()?;
-        let line = Line::new(packages, &missing);
-        let new = line.run(archive, tools, task, &batch)?;
-        let realisations: Vec<(DerivationId, Realisation)> = new
-            .iter()
-            .map(|(index, object)| (DerivationId(key(&packages[*index])), object.clone()))
-            .collect();
-        batch.commit(&realisations)?;
-        for (index, _) in new {
-            found[index] = stored(&packages[index], tools.store)?;
+        for (index, part, realisation) in Line::new(packages, &missing).run(archive, tools, task, batch)? {
+            found[index] = Some(part);
+            new.push((DerivationId(key(&packages[index])), realisation));
         }
     }
-    let lost = || Failure::world("a package that was just unpacked isn't in the store");
-    found.into_iter().map(|part| part.ok_or_else(lost)).collect()
+    let lost = || Failure::bug("a package was neither found nor unpacked");
+    let parts = found.into_iter().map(|part| part.ok_or_else(lost)).collect::<Result<Vec<_>>>()?;
+    Ok((parts, new))
 }
 
 /// The key of a package's trees.
@@ -81,15 +79,19 @@ fn stored(package: &Package, store: &Store) -> Result<Option<Part>> {
     let Some(realisation) = store.realisation(key(package))? else { return Ok(None) };
     let tree = |name: &str| realisation.outputs.get(name).map(Object::digest);
     let (Some(control), Some(data)) = (tree("control"), tree("data")) else { return Ok(None) };
-    let control = tree::read(store, control)?;
+    let deb = Deb { control: tree::read(store, control)?, data: tree::read(store, data)? };
+    part(package, deb, &|digest| store.read_blob(digest, MEMBER_LIMIT)).map(Some)
+}
+
+/// A part out of a package's trees; `read` gives the bytes of a control member.
+fn part(package: &Package, deb: Deb, read: &dyn Fn(Digest) -> Result<Vec<u8>>) -> Result<Part> {
     let mut members = BTreeMap::new();
-    for (name, node) in control.entries {
+    for (name, node) in deb.control.entries {
         if let Node::File { digest, .. } = node {
-            let bytes = store.read_blob(digest, MEMBER_LIMIT)?;
-            members.insert(name, Member { node, bytes });
+            members.insert(name, Member { node, bytes: read(digest)? });
         }
     }
-    Part::new(package.clone(), members, tree::read(store, data)?).map(Some)
+    Part::new(package.clone(), members, deb.data)
 }
 
 /// The line of packages from the mirror to the store.
@@ -110,7 +112,7 @@ struct Shared {
     waiting: Vec<(usize, PathBuf)>,
     /// How many fetchers still work.
     fetching: usize,
-    done: Vec<(usize, Realisation)>,
+    done: Vec<(usize, Part, Realisation)>,
     /// The failure of the first package in the list that failed.
     failed: Option<(usize, Failure)>,
 }
@@ -134,7 +136,7 @@ impl<'a> Line<'a> {
         tools: Tools<'_>,
         task: &Task,
         batch: &Batch,
-    ) -> Result<Vec<(usize, Realisation)>> {
+    ) -> Result<Vec<(usize, Part, Realisation)>> {
         let unpackers = std::thread::available_parallelism().map_or(2, |count| count.get());
         std::thread::scope(|scope| {
             for _ in 0..FETCHERS {
@@ -152,7 +154,7 @@ impl<'a> Line<'a> {
         if tools.cancel.is_set() {
             return Err(Failure::new(Kind::Interrupted(2), "interrupted while packages were unpacked"));
         }
-        shared.done.sort_by_key(|(index, _)| *index);
+        shared.done.sort_by_key(|(index, ..)| *index);
         Ok(shared.done)
     }
 
@@ -171,7 +173,7 @@ impl<'a> Line<'a> {
         while let Some((index, path)) = self.take() {
             let package = &self.packages[index];
             match take_apart(package, &path, batch) {
-                Ok(realisation) => self.with(|shared| shared.done.push((index, realisation))),
+                Ok((part, realisation)) => self.with(|shared| shared.done.push((index, part, realisation))),
                 Err(failure) => self.fail(index, failure),
             }
             task.advance(package.size);
@@ -210,7 +212,7 @@ impl<'a> Line<'a> {
     }
 }
 
-fn take_apart(package: &Package, path: &std::path::Path, batch: &Batch) -> Result<Realisation> {
+fn take_apart(package: &Package, path: &Path, batch: &Batch) -> Result<(Part, Realisation)> {
     let mut file = File::open(path).doing(|| format!("open the package {}", path.display()))?;
     let deb = deb::unpack(&mut file, package, batch)?;
     let write = |folder: &Folder| tree::write(batch, folder);
@@ -218,5 +220,6 @@ fn take_apart(package: &Package, path: &std::path::Path, batch: &Batch) -> Resul
         ("control".to_owned(), write(&deb.control)?),
         ("data".to_owned(), write(&deb.data)?),
     ]);
-    Ok(Realisation { key: key(package), outputs, facts: BTreeMap::new() })
+    let part = part(package, deb, &|digest| batch.read(digest, MEMBER_LIMIT))?;
+    Ok((part, Realisation { key: key(package), outputs, facts: BTreeMap::new() }))
 }

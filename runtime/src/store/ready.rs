@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::tree::{self, Folder, Node};
-use super::{Object, Store, beneath, parallel, remove};
+use super::{Object, Scratch, Store, beneath, parallel, remove};
 use crate::failure::{Doing, Failure, Result};
 
 impl Store {
@@ -49,6 +49,15 @@ impl Store {
         }
         self.0.database.add_ready(tree)?;
         Ok(path)
+    }
+
+    /// Lays a tree out like a ready folder, but for one use: it lies in `scratch` and goes with it. The blobs must be
+    /// in the store. Nobody may write to what is in it.
+    pub fn lay_out(&self, folder: &Folder, scratch: &Scratch) -> Result<PathBuf> {
+        let dir =
+            beneath::open_folder(scratch.path()).doing(|| format!("open {}", scratch.path().display()))?;
+        self.build(&dir, "root", folder)?;
+        Ok(scratch.path().join("root"))
     }
 
     /// A file object as a file of the right mode; nobody may write to it.
