@@ -44,6 +44,12 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
             None => missing.push(request.clone()),
         }
     }
+    // An emulator for machines of another architecture than this one isn't asked for here, and stays.
+    for (digest, block) in &old.blocks {
+        if project.evaluated.wants(&block.title) {
+            new.blocks.entry(*digest).or_insert_with(|| block.clone());
+        }
+    }
     if args.check {
         return Ok(checked(&missing, &old, &new));
     }

@@ -1,6 +1,6 @@
 //! Files and folders of the project: what of them counts, their digests, and taking them into the store.
 //!
-//! Left out are `.git` and what git ignores by rules of the project itself: its `.gitignore` files and
+//! Left out are `.git`, the project's own lock, and what git ignores by rules of the project itself: its `.gitignore` files and
 //! `.git/info/exclude`, never the user's own, so that everybody gets the same bytes. Nothing outside the
 //! project's folder is read.
 
@@ -171,6 +171,14 @@ impl Rules {
         if path.file_name().is_some_and(|name| name == ".git") {
             return false;
         }
+        // A check notes tree digests in the lock: were it an input, noting them would ask for another build. What it
+        // decides is in the keys already.
+        let lock = |name: &str| name == "rbld.lock" || name.ends_with(".rbld.lock");
+        if path.parent() == Some(&self.project)
+            && path.file_name().and_then(|name| name.to_str()).is_some_and(lock)
+        {
+            return false;
+        }
         // The rules nearest to the entry go first.
         for above in path.ancestors().skip(1).take_while(|above| above.starts_with(&self.project)) {
             match self.of(above).as_deref().map_or(Match::None, |rules| rules.matched(&path, folder)) {
@@ -253,12 +261,13 @@ mod tests {
             ("sub/b.o", ""),
             ("sub/tmp", ""),
             ("rbld.lock", "rbld-lock 1\n"),
+            ("sub/rbld.lock", "another project's"),
         ]);
         let kept =
-            [".gitignore", "a.c", "keep.o", "rbld.lock", "sub/.gitignore", "sub/out/x", "sub/special.o"];
+            [".gitignore", "a.c", "keep.o", "sub/.gitignore", "sub/out/x", "sub/rbld.lock", "sub/special.o"];
         assert_eq!(project.kept(""), kept);
-        assert_eq!(project.kept("sub"), [".gitignore", "out/x", "special.o"]);
-        assert_eq!(project.kept("./sub/"), [".gitignore", "out/x", "special.o"]);
+        assert_eq!(project.kept("sub"), [".gitignore", "out/x", "rbld.lock", "special.o"]);
+        assert_eq!(project.kept("./sub/"), [".gitignore", "out/x", "rbld.lock", "special.o"]);
         // What is named is taken, though its folder is ignored.
         assert_eq!(project.kept("out"), ["x"]);
     }

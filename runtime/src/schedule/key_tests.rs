@@ -64,3 +64,9 @@ fn the_key_and_the_explanation_come_from_one_walk() {
     assert!(facts.contains(&("variables.src".to_owned(), "/build/src".to_owned())));
     assert!(facts.iter().any(|(name, _)| name == "inputs./build/src"));
 }
+
+#[test]
+fn the_language_refuses_exactly_the_variables_that_are_fixed() {
+    let fixed: Vec<&str> = FIXED_VARIABLES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(fixed, rbld_lang::check::FIXED_VARIABLES);
+}
