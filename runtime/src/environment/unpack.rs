@@ -34,6 +34,9 @@ const FETCHERS: usize = 4;
 /// The greatest control member, in bytes.
 const MEMBER_LIMIT: u64 = 64 << 20;
 
+/// What is to be committed with a batch.
+pub(super) type Made = Vec<(DerivationId, Realisation)>;
+
 /// The parts of the packages, in their order, and what is to be committed with the batch: those not in the store yet
 /// are fetched and unpacked into it.
 pub(super) fn parts(
@@ -42,7 +45,7 @@ pub(super) fn parts(
     tools: Tools<'_>,
     task: &Task,
     batch: &Batch,
-) -> Result<(Vec<Part>, Vec<(DerivationId, Realisation)>)> {
+) -> Result<(Vec<Part>, Made)> {
     let mut found: Vec<Option<Part>> = Vec::new();
     let mut missing = Vec::new();
     for (index, package) in packages.iter().enumerate() {

@@ -1,7 +1,5 @@
 //! Killed processes, full disks, and several processes at once.
 
-#![expect(clippy::print_stdout, reason = "the child tells its parent how far it has come")]
-
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
