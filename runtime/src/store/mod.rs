@@ -269,8 +269,17 @@ fn try_disk(dir: &OwnedFd, name: &str) -> std::io::Result<bool> {
             return Ok(false);
         }
     }
-    rustix::fs::unlinkat(dir, name, rustix::fs::AtFlags::empty())?;
+    // Another process that opens the store at this moment may have cleared it away as a dead one's.
+    gone(rustix::fs::unlinkat(dir, name, rustix::fs::AtFlags::empty()))?;
     Ok(rustix::fs::symlinkat("target", dir, name).is_ok())
+}
+
+/// A removal's result, where somebody else may have been first.
+fn gone(removed: rustix::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Hard links and locks need one owner: a store of somebody else would be half used and half not.

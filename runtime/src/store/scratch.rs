@@ -89,7 +89,8 @@ pub(super) fn remove_dead(inner: &Inner) -> Result<()> {
     let doing = || format!("clear {}", inner.root.join("scratch").display());
     for (name, kind) in beneath::list(inner.scratch.as_fd()).doing(doing)? {
         if kind != rustix::fs::FileType::Directory {
-            rustix::fs::unlinkat(&inner.scratch, name.as_c_str(), AtFlags::empty()).doing(doing)?;
+            let removed = rustix::fs::unlinkat(&inner.scratch, name.as_c_str(), AtFlags::empty());
+            super::gone(removed).doing(doing)?;
             continue;
         }
         // A folder that can't be opened for its mode is nobody's session: those are 0700.

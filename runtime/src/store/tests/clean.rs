@@ -26,6 +26,7 @@ fn object_files(store: &Store) -> usize {
     count
 }
 
+// Collecting waits here: a child that another test is just starting holds the store open until it is its program.
 #[test]
 fn what_was_used_stays_with_all_it_reaches() {
     let place = Place::new();
@@ -45,8 +46,8 @@ fn what_was_used_stays_with_all_it_reaches() {
     // One of the two is used again, by another process.
     assert!(place.store().realisation(kept_key).unwrap().is_some());
     drop(store);
-    let dry = place.store().gc(Collect { keep: DAY, dry: true, wait: false }).unwrap();
-    let removed = place.store().gc(Collect { keep: DAY, dry: false, wait: false }).unwrap();
+    let dry = place.store().gc(Collect { keep: DAY, dry: true, wait: true }).unwrap();
+    let removed = place.store().gc(Collect { keep: DAY, dry: false, wait: true }).unwrap();
     assert_eq!(dry, removed);
     assert_eq!(removed.realisations, 1);
     assert_eq!(removed.objects.count, 3, "its two folders and the one file of its own");
@@ -59,7 +60,7 @@ fn what_was_used_stays_with_all_it_reaches() {
     store.ready(kept).unwrap();
     assert_eq!(store.verify(&|_, _| ()).unwrap().damage, vec![]);
     drop(store);
-    let removed = place.store().gc(Collect { keep: Duration::ZERO, dry: false, wait: false }).unwrap();
+    let removed = place.store().gc(Collect { keep: Duration::ZERO, dry: false, wait: true }).unwrap();
     assert_eq!(removed.realisations, 1);
     let store = place.store();
     assert_eq!(object_files(&store), 0);
@@ -75,7 +76,7 @@ fn a_blob_that_no_record_names_is_garbage() {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, "good").unwrap();
     assert_eq!(place.store().verify(&|_, _| ()).unwrap().unnamed, 1);
-    let removed = place.store().gc(Collect { keep: DAY, dry: false, wait: false }).unwrap();
+    let removed = place.store().gc(Collect { keep: DAY, dry: false, wait: true }).unwrap();
     assert_eq!(removed.objects.count, 1);
     assert!(!path.exists());
 }

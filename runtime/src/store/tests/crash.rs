@@ -178,7 +178,7 @@ fn child_that_fills_the_disk() {
     assert_eq!(store.verify(&|_, _| ()).unwrap().damage, vec![]);
     drop(store);
     let store = Store::open(&place.join("store")).unwrap();
-    let removed = store.gc(Collect { keep: std::time::Duration::ZERO, dry: false, wait: false }).unwrap();
+    let removed = store.gc(Collect { keep: std::time::Duration::ZERO, dry: false, wait: true }).unwrap();
     assert!(removed.objects.count > 0);
     make(&Store::open(&place.join("store")).unwrap(), 5);
     writeln!(std::io::stdout(), "filled and cleaned").unwrap();
