@@ -8,9 +8,8 @@
 # RBLD is the command to test (built here unless set). As an ordinary user only that user's part is run.
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/.." && pwd)
-all=(git-archive debian-rebuild four-environments)
-examples=("${@:-${all[@]}}")
-[ $# -gt 0 ] || examples=("${all[@]}")
+examples=("$@")
+[ $# -gt 0 ] || examples=(git-archive debian-rebuild four-environments)
 
 if [ -z "${RBLD:-}" ]; then
   cargo build --manifest-path "$repo/Cargo.toml" --bin rbld
