@@ -137,19 +137,48 @@ changed() {
   mv "$file.orig" "$file"
 }
 
-# Ten kills, each a little later into the work than the one before; then the verdict, and nothing damaged.
+# Twelve kills at random: six while packages are fetched and unpacked, three in configuring, three in building; then
+# the verdict, and nothing damaged. A run that has no more of a phase to do ends by itself: it isn't counted.
 killed() {
-  local who=$1 try pid seconds
+  local who=$1 phase try kills=0 in_phase
   copy "$who" git-archive
   local store=$world/$who-killed
   mkdir -p "$store"
   if [ "$who" = user ] && [ "$(id -u)" = 0 ]; then chown "$ordinary:$ordinary" "$store"; fi
-  for try in 1 2 3 4 5 6 7 8 9 10; do
-    seconds=$((RANDOM % 40 / 10)).$((RANDOM % 10))
-    STORE=$store as "$who" timeout --signal=KILL "$seconds" rbld check "$copy" > /dev/null 2>&1 || true
+  for phase in start start configure build; do
+    in_phase=0
+    for try in 1 2 3; do
+      if STORE=$store kill_in "$who" "$phase"; then in_phase=$((in_phase + 1)); fi
+    done
+    kills=$((kills + in_phase))
+    if [ $in_phase = 0 ]; then row "$who: killed while it does: $phase" "" "no run came to that"; fi
   done
-  STORE=$store expect "$who: check git-archive after ten kills" 0 as "$who" rbld check "$copy"
-  STORE=$store expect "$who: the store after ten kills" 0 as "$who" rbld store verify
+  if [ $kills -ge 10 ]; then row "$who: $kills kills" "" ok; else row "$who: kills" "" "only $kills"; fi
+  STORE=$store expect "$who: check git-archive after the kills" 0 as "$who" rbld check "$copy"
+  STORE=$store expect "$who: the store after the kills" 0 as "$who" rbld store verify
+}
+
+# Kills a check at a random moment: of its first two seconds, or of the half second after a line that begins with the
+# name of a phase. False if it ended before.
+kill_in() {
+  local who=$1 phase=$2 line killed=1 pipe=$world/pipe
+  rm -f "$pipe"
+  mkfifo "$pipe"
+  as "$who" rbld check "$copy" > "$pipe" 2>&1 &
+  local pid=$!
+  exec 3< "$pipe"
+  if [ "$phase" = start ]; then
+    sleep "$((RANDOM % 2)).$((RANDOM % 90 + 10))"
+  else
+    while read -r line <&3; do
+      case "$line" in "$phase "*) sleep "0.$((RANDOM % 50 + 10))"; break ;; esac
+    done
+  fi
+  # The command is the child of the shell that `as` runs in, or that shell itself.
+  if pkill -KILL -P "$pid" 2> /dev/null || kill -KILL "$pid" 2> /dev/null; then killed=0; fi
+  exec 3<&-
+  wait "$pid" 2> /dev/null || true
+  return $killed
 }
 
 two_at_once() {

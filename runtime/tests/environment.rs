@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "../../tests/harness/tools.rs"]
+mod tools;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -19,9 +22,9 @@ use rbld::store::tree::{self, Folder, Node};
 use rbld::store::{Realisation, Store};
 use rbld_lang::derivation::{Arch, ArchiveId, Derivation, ENVIRONMENT_RULES, Environment, Package};
 use rbld_lang::digest::Digest;
+use tools::Tool;
 
 const RBLD: &str = env!("CARGO_BIN_EXE_rbld");
-const BUSYBOX: &str = "/bin/busybox";
 /// An id that nothing else runs as.
 const NOBODY: &str = "65532";
 
@@ -62,7 +65,6 @@ impl Making {
 impl Archive {
     /// An archive with the one package that everything else needs.
     fn new() -> Archive {
-        assert!(Path::new(BUSYBOX).exists(), "these tests need `{BUSYBOX}`: apt-get install busybox-static");
         let folder = tempfile::Builder::new().prefix("rbld-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mut archive = Archive {
@@ -82,7 +84,7 @@ impl Archive {
         }
         copy_program(Path::new("/bin/bash"), root);
         copy_program(Path::new("/bin/tar"), root);
-        fs::copy(BUSYBOX, root.join("usr/bin/busybox")).unwrap();
+        fs::copy(Tool::find("bin/busybox", "busybox-static").program, root.join("usr/bin/busybox")).unwrap();
         for name in
             "sh ln rm mkdir cat touch chmod chown mv id readlink sleep date diff ldconfig start-stop-daemon"
                 .split(' ')

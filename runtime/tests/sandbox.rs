@@ -7,6 +7,9 @@
     reason = "tests fail by panicking and talk to whoever runs them"
 )]
 
+#[path = "../../tests/harness/tools.rs"]
+mod tools;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -20,9 +23,9 @@ use rbld::executor::{
 };
 use rbld::failure::{Failure, Kind};
 use rbld_lang::derivation::Arch;
+use tools::Tool;
 
 const RBLD: &str = env!("CARGO_BIN_EXE_rbld");
-const BUSYBOX: &str = "/bin/busybox";
 /// An id that nothing else runs as.
 const NOBODY: &str = "65533";
 
@@ -56,11 +59,10 @@ impl Ended {
 
 impl Case {
     fn new() -> Case {
-        Case::with(Path::new(BUSYBOX))
+        Case::with(&Tool::find("bin/busybox", "busybox-static").program)
     }
 
     fn with(busybox: &Path) -> Case {
-        assert!(busybox.exists(), "these tests need `{}`: apt-get install busybox-static", busybox.display());
         let folder = tempfile::Builder::new().prefix("rbld-test-").tempdir().unwrap();
         let lower = folder.path().join("lower");
         for name in ["bin", "etc", "tmp", "build"] {

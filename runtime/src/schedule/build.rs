@@ -19,12 +19,14 @@ use crate::progress::{Step, Task};
 use crate::report::printable;
 use crate::store::{Batch, Object, Realisation, tree};
 
-/// Runs a build and records what it leaves.
+/// Runs a build and records what it leaves. `ran` is called once its program has ended and its outputs are taken:
+/// what is left then waits for the disk, not for a core.
 pub fn run(
     world: &World,
     id: DerivationId,
     resolved: &Resolved<'_>,
     action: KeyAction,
+    ran: &dyn Fn(),
 ) -> Result<Realisation> {
     let build = resolved.build;
     let name = world.name(id);
@@ -57,9 +59,12 @@ pub fn run(
     })?;
     log.close()?;
     let outcome = judge(world, &name, build, &finished, &log_path)
-        .and_then(|()| collect(world, id, build, &finished, &action, &name));
+        .and_then(|()| collect(world, build, &finished, &action, &name));
     match outcome {
-        Ok(realisation) => {
+        Ok((batch, realisation)) => {
+            scratch.sweep();
+            ran();
+            batch.commit(&[(id, realisation.clone())])?;
             task.done(format!("{:.1} s", finished.wall.as_secs_f64()));
             Ok(realisation)
         }
@@ -155,14 +160,14 @@ pub fn tail(log: &Path) -> String {
     if lines.is_empty() { "(it printed nothing)".to_owned() } else { lines[from..].join("\n") }
 }
 
+/// Takes the outputs into a batch that is still to be committed.
 fn collect(
     world: &World,
-    id: DerivationId,
     build: &Build,
     finished: &Finished,
     action: &KeyAction,
     name: &str,
-) -> Result<Realisation> {
+) -> Result<(Batch, Realisation)> {
     let batch = world.store.batch()?;
     let mut taken = BTreeMap::new();
     let mut wrong: Vec<Failure> = Vec::new();
@@ -200,9 +205,7 @@ fn collect(
         facts
             .insert("emulated".to_owned(), format!("{} {}", emulator.package.name, emulator.package.version));
     }
-    let realisation = Realisation { key: action.key, outputs: taken, facts };
-    batch.commit(&[(id, realisation.clone())])?;
-    Ok(realisation)
+    Ok((batch, Realisation { key: action.key, outputs: taken, facts }))
 }
 
 /// Moves what a failed build wrote out of the scratch folder.

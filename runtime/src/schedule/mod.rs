@@ -124,6 +124,8 @@ enum State {
     Waiting,
     /// A thread works on it.
     Running,
+    /// Its program has ended and its outputs are being made to last; it takes up no job's place.
+    Recording,
     /// It has ended.
     Ended(Outcome),
 }
@@ -136,7 +138,16 @@ struct Schedule<'p> {
     rebuild: BTreeSet<DerivationId>,
     running_fetches: usize,
     running_jobs: usize,
+    recording: usize,
     stopped: bool,
+}
+
+/// What a node's thread says.
+enum Said {
+    /// Its program has ended; only its outputs are still to be recorded.
+    Ran,
+    /// It has ended.
+    Ended(Result<(Realisation, How)>),
 }
 
 /// Fetches wait for the network, not for a core: so many may run beside the builds.
@@ -158,6 +169,7 @@ impl<'p> Schedule<'p> {
             rebuild: rebuild.clone(),
             running_fetches: 0,
             running_jobs: 0,
+            recording: 0,
             stopped: false,
         };
         let mut todo: Vec<DerivationId> = targets.to_vec();
@@ -227,26 +239,36 @@ impl<'p> Schedule<'p> {
                 let (world, sender) = (world.clone(), sender.clone());
                 let force = self.rebuild.contains(&id);
                 tokio::task::spawn_blocking(move || {
+                    // The loop below outlives every thread, so no message can be lost.
+                    let ran = || drop(sender.send((id, Said::Ran)));
                     let work = std::panic::AssertUnwindSafe(|| {
-                        node::realise(&world, id, &derivation, &inputs, force)
+                        node::realise(&world, id, &derivation, &inputs, force, &ran)
                     });
                     let result = std::panic::catch_unwind(work).unwrap_or_else(|_| {
                         Err(Failure::bug("realising a derivation went wrong inside rbld"))
                     });
-                    // The loop below outlives every thread, so the message can't be lost.
-                    let _ = sender.send((id, result));
+                    let _ = sender.send((id, Said::Ended(result)));
                 });
             }
-            if self.running_jobs + self.running_fetches == 0 {
+            if self.running_jobs + self.running_fetches + self.recording == 0 {
                 break;
             }
-            let Some((id, result)) = receiver.recv().await else { break };
-            self.ended(id, result, world, options);
+            match receiver.recv().await {
+                Some((id, Said::Ran)) => self.ran(id),
+                Some((id, Said::Ended(result))) => self.ended(id, result, world, options),
+                None => break,
+            }
         }
         let left: Vec<DerivationId> = self.waiting().collect();
         for id in left {
             self.states.insert(id, State::Ended(Outcome::Skipped));
         }
+    }
+
+    fn ran(&mut self, id: DerivationId) {
+        self.states.insert(id, State::Recording);
+        self.running_jobs -= 1;
+        self.recording += 1;
     }
 
     fn ended(
@@ -256,10 +278,10 @@ impl<'p> Schedule<'p> {
         world: &World,
         options: Options,
     ) {
-        if self.is_fetch(id) {
-            self.running_fetches -= 1;
-        } else {
-            self.running_jobs -= 1;
+        match self.states.get(&id) {
+            Some(State::Recording) => self.recording -= 1,
+            _ if self.is_fetch(id) => self.running_fetches -= 1,
+            _ => self.running_jobs -= 1,
         }
         let outcome = match result {
             Ok((realisation, how)) => Outcome::Ready { realisation, how },
@@ -308,7 +330,7 @@ impl<'p> Schedule<'p> {
             .into_iter()
             .map(|(id, state)| match state {
                 State::Ended(outcome) => (id, outcome),
-                State::Waiting | State::Running => (id, Outcome::Skipped),
+                State::Waiting | State::Running | State::Recording => (id, Outcome::Skipped),
             })
             .collect()
     }

@@ -147,13 +147,14 @@ pub fn find(
     world.store.realisation(key)
 }
 
-/// Finds or makes the node's result.
+/// Finds or makes the node's result. `ran` is called when a build needs no core any more.
 pub fn realise(
     world: &World,
     id: DerivationId,
     derivation: &Derivation,
     inputs: &Inputs,
     force: bool,
+    ran: &dyn Fn(),
 ) -> Result<(Realisation, How)> {
     let action = key(world, id, derivation, inputs)?;
     // Another process may be making the same: wait for it, then look again.
@@ -168,7 +169,7 @@ pub fn realise(
     let realisation = match derivation {
         Derivation::Fetch(what) => fetched(world, id, what, inputs, action.key)?,
         Derivation::Environment(environment) => environed(world, id, environment, action.key)?,
-        Derivation::Build(build) => build::run(world, id, &resolve(build, inputs)?, action)?,
+        Derivation::Build(build) => build::run(world, id, &resolve(build, inputs)?, action, ran)?,
     };
     Ok((realisation, How::Made))
 }

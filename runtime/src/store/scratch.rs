@@ -8,7 +8,9 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -24,6 +26,13 @@ pub(super) struct Session {
     parent: Arc<OwnedFd>,
     name: CString,
     next: AtomicU64,
+    sweeper: Mutex<Option<Sweeper>>,
+}
+
+/// The thread that removes folders nobody waits for, and its queue.
+struct Sweeper {
+    names: Sender<CString>,
+    thread: JoinHandle<()>,
 }
 
 impl Session {
@@ -44,7 +53,9 @@ impl Session {
                 Ok(None) => continue,
                 Err(error) => return Err(error).doing(doing),
             };
-            return Ok(Session { dir, path, parent: inner.scratch.clone(), name, next: AtomicU64::new(0) });
+            let parent = inner.scratch.clone();
+            let (next, sweeper) = (AtomicU64::new(0), Mutex::new(None));
+            return Ok(Session { dir, path, parent, name, next, sweeper });
         }
     }
 
@@ -54,10 +65,35 @@ impl Session {
             purpose.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
         format!("{purpose}.{}", self.next.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// Has a folder removed by and by; false if there is no thread for it.
+    fn sweep(&self, name: &CString) -> bool {
+        let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if sweeper.is_none() {
+            *sweeper = self.dir.try_clone().and_then(start_sweeper).ok();
+        }
+        sweeper.as_ref().is_some_and(|sweeper| sweeper.names.send(name.clone()).is_ok())
+    }
+}
+
+fn start_sweeper(dir: OwnedFd) -> std::io::Result<Sweeper> {
+    let (names, queue) = std::sync::mpsc::channel::<CString>();
+    let thread = std::thread::Builder::new().name("sweeper".to_owned()).spawn(move || {
+        for name in queue {
+            // What stays goes with the session's folder.
+            let _ = remove::remove(dir.as_fd(), &name);
+        }
+    })?;
+    Ok(Sweeper { names, thread })
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let sweeper = self.sweeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Sweeper { names, thread }) = sweeper {
+            drop(names);
+            let _ = thread.join();
+        }
         // Whatever stays is removed by the next process that opens the store.
         let _ = remove::remove(self.parent.as_fd(), &self.name);
     }
@@ -112,12 +148,20 @@ pub struct Scratch {
     session: Arc<Session>,
     name: CString,
     path: PathBuf,
+    swept: bool,
 }
 
 impl Scratch {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Leaves the removing to a thread of its own: where a file system waits for the disk at each folder, that
+    /// takes as long as a short build.
+    pub fn sweep(self) {
+        let mut scratch = self;
+        scratch.swept = scratch.session.sweep(&scratch.name);
     }
 
     /// Removes the folder now and says so if that failed.
@@ -129,6 +173,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.swept {
+            return;
+        }
         // Whatever stays is removed by the next process that opens the store.
         let _ = remove::remove(self.session.dir.as_fd(), &self.name);
     }
@@ -143,7 +190,7 @@ impl Store {
         let doing = || format!("make {}", path.display());
         let name = CString::new(name).map_err(std::io::Error::from).doing(doing)?;
         rustix::fs::mkdirat(&session.dir, name.as_c_str(), Mode::from_raw_mode(0o700)).doing(doing)?;
-        Ok(Scratch { session, name, path })
+        Ok(Scratch { session, name, path, swept: false })
     }
 
     /// This store's session, begun when first needed.

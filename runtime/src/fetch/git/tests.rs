@@ -1,5 +1,8 @@
 //! Commits made by a real git, read from folders and fetched from `git http-backend` on loopback.
 
+#[path = "../../../../tests/harness/tools.rs"]
+mod tools;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,6 +15,7 @@ use super::*;
 use crate::progress::{Progress, Step};
 use crate::store::Store;
 use crate::store::tree::Node;
+use tools::Tool;
 
 struct Bench {
     home: tempfile::TempDir,
@@ -34,7 +38,8 @@ impl Bench {
     fn git(&self, folder: &str, arguments: &[&str]) -> String {
         let folder = self.project().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let output = Command::new("git")
+        let git = Tool::find("usr/bin/git", "git");
+        let output = Command::new(&git.program)
             .current_dir(folder)
             .args(["-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main"])
             .args(["-c", "advice.detachedHead=false", "-c", "core.autocrlf=true"])
@@ -42,6 +47,7 @@ impl Bench {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home.path())
+            .envs(git.git_variables())
             .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@b")])
             .envs([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@b")])
             .envs([("GIT_AUTHOR_DATE", "1700000000 +0000"), ("GIT_COMMITTER_DATE", "1700000000 +0000")])
@@ -255,11 +261,13 @@ fn answer(connection: &TcpStream, root: &Path, old: bool) -> std::io::Result<()>
     }
     let (path, query) = words[1].split_once('?').unwrap_or((&words[1], ""));
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
-    let mut backend = Command::new("git");
+    let git = Tool::find("usr/bin/git", "git");
+    let mut backend = Command::new(&git.program);
     backend
         .args(["-c", "safe.directory=*", "http-backend"])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(git.git_variables())
         .env("GIT_PROJECT_ROOT", root)
         .envs([("GIT_HTTP_EXPORT_ALL", "1"), ("REQUEST_METHOD", &words[0]), ("PATH_INFO", path)])
         .envs([("QUERY_STRING", query), ("CONTENT_TYPE", &header("content-type"))])
