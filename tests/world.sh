@@ -121,6 +121,8 @@ changed() {
   cp "$file" "$file.orig"
   if grep -q 'published".* matches' "$file"; then
     sed -i -E '/published".* matches/,$ s/sha256:[0-9a-f]{8}/sha256:00000000/' "$file"
+  fi
+  if ! cmp -s "$file" "$file.orig"; then
     expect "$who: $example with another published digest" 1 as "$who" rbld check "$copy"
     holds "$who: … says which" "published"
     cp "$file.orig" "$file"

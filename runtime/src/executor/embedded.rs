@@ -7,21 +7,22 @@
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rbld_lang::derivation::Arch;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::stage::{Staged, stage};
 use super::{Executor, Exit, Finished, Isolation, Request, User};
 use crate::failure::{Doing, Failure, Result};
 use crate::sandbox::grade::{setting, why};
-use crate::sandbox::protocol::{Base, Message, Order, Setup, Stumble, Work, send_order, take_messages};
-use crate::sandbox::{Answers, Feature, emulation, helper, sys};
+use crate::sandbox::helpers::{Helper, Helpers};
+use crate::sandbox::protocol::{Base, Message, Order, Setup, Stumble, send_order, take_messages};
+use crate::sandbox::{Answers, Feature, emulation, sys};
 
 /// How long the helper may take to kill everything before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs programs on this machine, in a sandbox that needs only the kernel.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    helper: PathBuf,
+    helpers: Arc<Helpers>,
 }
 
 impl Default for Embedded {
@@ -41,12 +42,12 @@ impl Default for Embedded {
 impl Embedded {
     /// The helper is the running binary itself.
     pub fn new() -> Embedded {
-        Embedded { helper: PathBuf::from("/proc/self/exe") }
+        Embedded::with_helper("/proc/self/exe")
     }
 
     /// The helper is this rbld binary: for programs that use the library without being rbld.
     pub fn with_helper(helper: impl Into<PathBuf>) -> Embedded {
-        Embedded { helper: helper.into() }
+        Embedded { helpers: Arc::new(Helpers::new(helper)) }
     }
 }
 
@@ -93,13 +94,11 @@ impl Embedded {
     ) -> Result<(Exit, Isolation)> {
         let setup = setup(request, staged)?;
         let emulated = setup.emulator.is_some();
-        let order = Order { parent: std::process::id().cast_signed(), work: Work::Run(Box::new(setup)) };
-        let mut helper = Running::start(&self.helper)?;
-        // A helper that is dead already has said why, or its status does.
+        let order = Order::Run(Box::new(setup));
+        let mut helper = Running::start(&self.helpers)?;
+        // A helper that is dead already has said why, or is found to be.
         let _ = send_order(&mut helper.control, &order);
         let stopped = helper.watch(request, begun)?;
-        // Fails only where rbld was started with an order to ignore the end of its children.
-        let died = helper.child.wait().map_or_else(|_| "unknown".to_owned(), |status| status.to_string());
         helper.drain(request.log);
         let mut isolation = Isolation { missing: Vec::new(), emulated };
         let mut end = None;
@@ -112,13 +111,12 @@ impl Embedded {
                 }
                 Message::Exited(code) => end = end.or(Some(Exit::Code(code))),
                 Message::Killed(signal) => end = end.or(Some(Exit::Signal(signal))),
-                Message::Failed(_) | Message::Tried(..) => {}
+                Message::Failed(_) | Message::Tried(..) | Message::Began(_) => {}
             }
         }
         match end.or(stopped) {
             Some(exit) => Ok((exit, isolation)),
             None => Err(Failure::world("the sandbox died before its program ended")
-                .fact(format!("its helper process: {died}"))
                 .help("was it killed for want of memory? `dmesg` would say so")),
         }
     }
@@ -166,32 +164,20 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// A helper process and our ends of what connects us.
 struct Running {
-    child: Child,
     control: UnixStream,
     log: OwnedFd,
     heard: Vec<u8>,
     messages: Vec<Message>,
+    /// The process, once it has said which it is.
+    process: Option<OwnedFd>,
 }
 
 impl Running {
-    fn start(helper: &Path) -> Result<Running> {
-        let doing = || "connect to the sandbox's helper process";
-        let (control, theirs) = UnixStream::pair().doing(doing)?;
-        let (log, output) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing(doing)?;
-        let error = output.try_clone().doing(doing)?;
+    fn start(helpers: &Helpers) -> Result<Running> {
+        let doing = || "start the sandbox's helper process";
+        let Helper { control, log } = helpers.start().doing(doing)?;
         rustix::fs::fcntl_setfl(&log, OFlags::NONBLOCK).doing(doing)?;
-        let child = Command::new(helper)
-            .arg0("rbld")
-            .arg(helper::ARGUMENT)
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::from(output))
-            .stderr(Stdio::from(error))
-            // A Ctrl-C at the terminal is for rbld alone, which then asks.
-            .process_group(0)
-            .spawn()
-            .doing(|| format!("start the sandbox's helper process `{}`", helper.display()))?;
-        Ok(Running { child, control, log, heard: Vec::new(), messages: Vec::new() })
+        Ok(Running { control, log, heard: Vec::new(), messages: Vec::new(), process: None })
     }
 
     /// Passes the log on until everything inside is gone; stops it when it takes too long or isn't wanted.
@@ -227,7 +213,9 @@ impl Running {
                 }
             } else if limit == Some(Duration::ZERO) {
                 // It didn't; everything dies with it.
-                let _ = self.child.kill();
+                if let Some(process) = &self.process {
+                    let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
+                }
                 return Ok(stopped.map(|(exit, _)| exit));
             }
         }
@@ -242,7 +230,12 @@ impl Running {
             Err(_) => 0,
         };
         self.heard.extend(&buffer[..length]);
-        self.messages.extend(take_messages(&mut self.heard));
+        let messages = take_messages(&mut self.heard);
+        if let Some(Message::Began(id)) = messages.first() {
+            let opened = Pid::from_raw(*id).map(|id| rustix::process::pidfd_open(id, PidfdFlags::empty()));
+            self.process = opened.and_then(std::result::Result::ok);
+        }
+        self.messages.extend(messages);
         length > 0
     }
 

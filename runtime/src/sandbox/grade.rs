@@ -4,14 +4,13 @@
 //! another file system: never given up) or cosmetic (its lack is recorded with the result). [`probe`] tries each
 //! one really, in a process of its own.
 
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Message, Order, Stumble, Work, send_order, take_messages};
+use super::helpers::Helpers;
+use super::protocol::{Message, Order, Stumble, send_order, take_messages};
 
 /// Something of the kernel that a sandbox is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,21 +168,14 @@ pub fn probe_with(helper: &Path, folder: &Path) -> Grade {
     Grade { features: features.into() }
 }
 
-fn ask(helper: &Path, scratch: Option<PathBuf>) -> std::io::Result<Vec<Message>> {
+fn ask(binary: &Path, scratch: Option<PathBuf>) -> std::io::Result<Vec<Message>> {
     use std::io::Read;
-    let (mut ours, theirs) = UnixStream::pair()?;
-    let mut child = Command::new(helper)
-        .arg(super::helper::ARGUMENT)
-        .env_clear()
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let order = Order { parent: std::process::id().cast_signed(), work: Work::Probe(scratch) };
+    // They end when this is dropped, so it has a name.
+    let helpers = Helpers::new(binary);
+    let mut helper = helpers.start()?;
     let mut answer = Vec::new();
-    let asked = send_order(&mut ours, &order).and_then(|()| ours.read_to_end(&mut answer));
-    child.wait()?;
-    asked?;
+    send_order(&mut helper.control, &Order::Probe(scratch))?;
+    helper.control.read_to_end(&mut answer)?;
     Ok(take_messages(&mut answer))
 }
 

@@ -1,19 +1,21 @@
-//! The helper process: rbld run as `rbld __sandbox`, with one thread.
+//! The helper process: forked by rbld run as `rbld __sandbox`, with one thread.
 //!
-//! It makes the namespaces and forks the sandbox's first process, which sets everything up from inside, gives
+//! `rbld __sandbox` itself only forks a helper for each pair of descriptors that it is sent. The helper makes the namespaces and forks the sandbox's first process, which sets everything up from inside, gives
 //! all privileges away, starts the program, collects whatever dies and says how the program ended. The helper
 //! waits outside: if rbld goes away or asks it to, it kills the first process, and the kernel everything
 //! with it. Each process dies with its parent, so no kill at any moment leaves one behind.
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IoSliceMut, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
@@ -21,7 +23,7 @@ use super::emulation;
 use super::filesystem;
 use super::grade::Feature;
 use super::privileges;
-use super::protocol::{Message, Order, Setup, Stumble, While, Work, read_order, send_message};
+use super::protocol::{Message, Order, Setup, Stumble, While, read_order, send_message};
 use super::seccomp;
 use super::sys::{self, Fork};
 use super::syscalls::Machine;
@@ -47,26 +49,80 @@ pub fn main() -> ! {
     })
 }
 
+/// Forks a helper for whoever is sent over standard input, until that ends.
 fn follow() -> Result<(), String> {
     let not_ours = || format!("`{ARGUMENT}` is what rbld calls itself with; there is nothing to type here");
     die_with_parent().map_err(|_| not_ours())?;
-    // Whoever started rbld may have told it to ignore some, its children's end among them.
+    // Whoever started rbld may have told it to ignore some.
     sys::reset_signals();
+    sys::ignore_children();
     sys::close_from(3).map_err(|errno| format!("could not close what rbld had open: {errno}"))?;
-    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|_| not_ours())?;
-    let mut control = UnixStream::from(control);
-    let order: Order = read_order(&mut control).map_err(|_| not_ours())?;
-    // The parent may have died before this process asked to die with it.
-    if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(order.parent) {
-        return Err("rbld is gone".to_owned());
-    }
+    let requests = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|_| not_ours())?;
     let null = File::open("/dev/null").map_err(|error| format!("could not open /dev/null: {error}"))?;
     rustix::stdio::dup2_stdin(&null).map_err(|errno| format!("could not close standard input: {errno}"))?;
-    match order.work {
-        Work::Run(setup) => run(control, &setup),
-        Work::Probe(scratch) => try_all(control, scratch),
+    drop(null);
+    let me = rustix::process::getpid();
+    loop {
+        // If rbld died before this process asked to die with it, that is the end of the socket.
+        let Some((control, output)) = receive(&requests).map_err(|_| not_ours())? else { return Ok(()) };
+        let mut control = UnixStream::from(control);
+        match sys::fork() {
+            Ok(Fork::Child) => {
+                drop(requests);
+                help(control, &output, me)
+            }
+            Ok(Fork::Parent(_)) => {}
+            Err(errno) => {
+                let stumble = Stumble::new(Feature::Pid, "start a helper process", errno);
+                say(&mut control, &Message::Failed(stumble));
+            }
+        }
     }
-    Ok(())
+}
+
+/// The next helper's control and output; `None` at the end of the requests.
+fn receive(requests: &OwnedFd) -> Result<Option<(OwnedFd, OwnedFd)>, Errno> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let mut bytes = [IoSliceMut::new(&mut byte)];
+        match rustix::net::recvmsg(requests, &mut bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let mut descriptors = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    let mut descriptors = descriptors.next().ok_or(Errno::BADMSG)?;
+    match (descriptors.next(), descriptors.next()) {
+        (Some(control), Some(output)) => Ok(Some((control, output))),
+        _ => Err(Errno::BADMSG),
+    }
+}
+
+/// What a helper does, from its fork to its end.
+fn help(mut control: UnixStream, output: &OwnedFd, forker: Pid) -> ! {
+    let ready = die_with_parent()
+        .and_then(|()| rustix::stdio::dup2_stdout(output))
+        .and_then(|()| rustix::stdio::dup2_stderr(output));
+    // The parent may have died before this process asked to die with it.
+    if ready.is_err() || rustix::process::getppid() != Some(forker) {
+        sys::exit(1);
+    }
+    sys::reset_signals();
+    say(&mut control, &Message::Began(rustix::process::getpid().as_raw_nonzero().get()));
+    match read_order(&mut control) {
+        Ok(Order::Run(setup)) => run(control, &setup),
+        Ok(Order::Probe(scratch)) => try_all(control, scratch),
+        Err(_) => sys::exit(1),
+    }
+    sys::exit(0)
 }
 
 fn die_with_parent() -> Result<(), Errno> {

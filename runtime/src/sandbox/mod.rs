@@ -1,14 +1,15 @@
 //! The sandbox: one process tree that sees a root filesystem, its inputs and nothing else.
 //!
-//! A helper process, which is the rbld binary itself with one thread ([`helper`]), makes the namespaces, mounts
-//! the root, gives away every privilege and starts the program. What it needs to know comes over a socket
-//! ([`protocol`]); what a machine can't grant is named with the setting that would ([`grade`]). Nothing here
+//! A helper process, which is the rbld binary itself with one thread ([`helper`], forked by [`helpers`]), makes the
+//! namespaces, mounts the root, gives away every privilege and starts the program. What it needs to know comes over a
+//! socket ([`protocol`]); what a machine can't grant is named with the setting that would ([`grade`]). Nothing here
 //! knows derivations, keys or the store; `executor` drives it.
 
 pub(crate) mod emulation;
 mod filesystem;
 pub mod grade;
 pub mod helper;
+pub(crate) mod helpers;
 mod privileges;
 pub(crate) mod protocol;
 mod seccomp;

@@ -1,6 +1,6 @@
 //! What rbld and its helper process say to each other.
 //!
-//! One socket, the helper's standard input: rbld writes one [`Order`] (its length, then JSON) and keeps its end
+//! One socket for each helper: rbld writes one [`Order`] (its length, then JSON) and keeps its end
 //! open as long as it wants the work done; the helper answers with [`Message`]s, one JSON line each. The end of
 //! the stream means that the helper, and with it every process of the sandbox, is gone.
 
@@ -17,18 +17,9 @@ use super::seccomp::Answers;
 /// The longest order that is read.
 const LONGEST: u64 = 256 << 20;
 
-/// What the helper is to do.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
-    /// rbld's process id: the helper is of no use without it.
-    pub(crate) parent: i32,
-    /// The work.
-    pub(crate) work: Work,
-}
-
 /// The work of one helper process.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Work {
+pub(crate) enum Order {
     /// Run a program.
     Run(Box<Setup>),
     /// Try each feature, with a folder to try overlay in if there is one.
@@ -112,6 +103,8 @@ impl<T> While<T> for Result<T, Errno> {
 /// What the helper says.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Message {
+    /// The helper lives; its process id.
+    Began(i32),
     /// The sandbox could not be set up; no program was started.
     Failed(Stumble),
     /// Everything is set up but these, which may be missing; the program starts next.

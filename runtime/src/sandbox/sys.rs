@@ -70,6 +70,13 @@ pub(super) fn reset_signals() {
     }
 }
 
+/// Lets children go without being waited for.
+#[expect(unsafe_code, reason = "signal dispositions have no safe wrapper")]
+pub(super) fn ignore_children() {
+    // SAFETY: sets an action that runs no code of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
 /// Closes every descriptor from `first` on.
 #[expect(unsafe_code, reason = "closing descriptors by number has no safe wrapper")]
 pub(super) fn close_from(first: RawFd) -> Result<(), Errno> {
