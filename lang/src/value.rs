@@ -208,6 +208,60 @@ pub struct Build {
     pub depth: u32,
 }
 
+impl Drop for Build {
+    fn drop(&mut self) {
+        let mut open = Vec::new();
+        self.lay_open(&mut open);
+        take_apart(open);
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        let mut open = Vec::new();
+        self.lay_open(&mut open);
+        take_apart(open);
+    }
+}
+
+impl Build {
+    /// Gives away what it reads, if nobody else has it.
+    fn lay_open(&mut self, open: &mut Vec<Value>) {
+        if let Some(inputs) = Arc::get_mut(&mut self.inputs) {
+            open.append(&mut inputs.values);
+        }
+    }
+}
+
+impl Input {
+    fn lay_open(&mut self, open: &mut Vec<Value>) {
+        if let Source::Unpack { from, .. } = &mut self.source {
+            open.push(std::mem::replace(from, Value::None));
+        }
+    }
+}
+
+/// Drops what builds stand on one by one: a tower of them may be higher than the stack is deep.
+fn take_apart(mut open: Vec<Value>) {
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Output(output) => {
+                if let Some(mut build) =
+                    Arc::into_inner(output).and_then(|output| Arc::into_inner(output.build))
+                {
+                    build.lay_open(&mut open);
+                }
+            }
+            Value::Input(input) => {
+                if let Some(mut input) = Arc::into_inner(input) {
+                    input.lay_open(&mut open);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The name of a build: an item, and the keys in its matrix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {

@@ -204,8 +204,16 @@ fn evaluation_is_bounded() {
     more(&format!("fn f0(x: Int) -> Int = x\n{calls}let _x = f699(1)\n"), &["E0209"]);
     more(
         "fn stage(before: Input, n: Int) -> Input = one(newest, before)\nfn one(e: Env, b: Input) -> Input = again(e, b).out\nrecipe again(e: Env, b: Input) {\n  env = e\n  inputs = { b }\n  run = \"true\"\n  outputs = { out = file(\"a\") }\n}\nlet _x = iterate(400, ./release.bundle, stage)\n",
-        &["E0209"],
+        &[],
     );
+    let mut tower = String::from(
+        "recipe on(b: File) {\n  env = newest\n  inputs = { b }\n  run = \"true\"\n  outputs = { out = file(\"a\") }\n}\n",
+    );
+    tower += "recipe ground() {\n  env = newest\n  run = \"true\"\n  outputs = { out = file(\"a\") }\n}\nbuild b0 = ground()\n";
+    for index in 1..10_000 {
+        tower += &format!("build b{index} = on(b{}.out)\n", index - 1);
+    }
+    more(&tower, &[]);
     let sum = |terms: usize| format!("let _x = 1{}\n", " + 1".repeat(terms));
     more(&sum(190), &[]);
     more(&sum(400), &["E0209"]);
