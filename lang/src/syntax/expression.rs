@@ -33,7 +33,18 @@ impl Builder<'_> {
     /// `expr`: operands and the operators between them.
     pub(crate) fn expr(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Expr {
         let outer = self.span(&pair);
-        let pairs: Vec<Pair<'_, Rule>> = inner(pair).collect();
+        let mut parts = inner(pair);
+        // One operand, or a literal alone: there is nothing to put in order.
+        if let (Some(only), None) = (parts.clone().next(), parts.clone().nth(1)) {
+            if self.too_deep(depth + 1, outer) {
+                return Expr { span: outer, kind: ExprKind::Error };
+            }
+            return match only.as_rule() {
+                Rule::operand => self.operand(only, depth + 1),
+                _ => self.primary(only, depth + 1),
+            };
+        }
+        let pairs: Vec<Pair<'_, Rule>> = parts.by_ref().collect();
         let depth = depth + pairs.iter().filter(|pair| pair.as_rule() != Rule::operand).count() + 1;
         if self.too_deep(depth, outer) {
             return Expr { span: outer, kind: ExprKind::Error };
@@ -98,7 +109,7 @@ impl Builder<'_> {
     fn operand(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Expr {
         let span = self.span(&pair);
         let mut parts = inner(pair);
-        let depth = depth + parts.len();
+        let depth = depth + parts.clone().count();
         if self.too_deep(depth, span) {
             return Expr { span, kind: ExprKind::Error };
         }
@@ -201,6 +212,7 @@ impl Builder<'_> {
             Rule::instant => self.literal(literal::instant(written), span),
             Rule::date => self.literal(literal::date(written), span),
             Rule::number => self.literal(literal::number(written), span),
+            Rule::plain => ExprKind::Text(vec![Part::Text(written[1..written.len() - 1].to_owned())]),
             Rule::string | Rule::text | Rule::raw_text => self.text(pair, depth),
             Rule::list => ExprKind::List(inner(pair).map(|e| self.expr(e, depth)).collect()),
             Rule::record => ExprKind::Record(self.block(pair, depth)),

@@ -21,7 +21,8 @@ use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span, Spanned};
 pub use literal::{read_instant, show_date, show_instant};
 use parser::{Builder, Rule};
-use tokens::{Chunk, KEYWORDS};
+pub use tokens::KEYWORDS;
+use tokens::{Chunk, Token};
 
 /// The newest edition of the language that this program reads.
 pub const EDITION: u32 = 1;
@@ -45,6 +46,7 @@ pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
     }
     let tokens = tokens::scan(text);
     let chunks = tokens::chunks(text, &tokens);
+    drop(tokens);
     let mut chunks = chunks.into_iter().peekable();
     match chunks.next_if(|chunk| first_word(text, chunk) == "rbld") {
         Some(chunk) => tree.edition = edition(file, text, &chunk, &mut diagnostics),
@@ -63,6 +65,42 @@ pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
     }
     capped(&mut diagnostics);
     (tree, diagnostics)
+}
+
+/// Whether a text goes on: brackets are open at its end, or a text of several lines.
+pub fn is_unfinished(text: &str) -> bool {
+    let tokens = tokens::scan(text);
+    let mut open = 0usize;
+    for token in &tokens {
+        match token.kind {
+            tokens::Kind::Open(_) => open += 1,
+            tokens::Kind::Close(_) => open = open.saturating_sub(1),
+            tokens::Kind::Text { closed: false } => return true,
+            _ => {}
+        }
+    }
+    let last = tokens.iter().rfind(|token| token.counts());
+    open > 0 || last.is_some_and(|last| ["=", "->"].contains(&&text[last.start..last.end]))
+}
+
+/// Whether a text is made of items, as in a file; else it is an expression.
+pub fn is_items(text: &str) -> bool {
+    let tokens = tokens::scan(text);
+    let first = tokens.iter().position(Token::counts).unwrap_or(0);
+    tokens::begins_item(text, &tokens[first..])
+}
+
+/// Parses items without the edition's line before them, as they are entered at a prompt.
+pub fn parse_items(file: FileId, text: &str) -> (Vec<ast::Item>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    if let Some(large) = too_large(file, text) {
+        return (Vec::new(), vec![large]);
+    }
+    let tokens = tokens::scan(text);
+    let chunks = tokens::chunks(text, &tokens);
+    let items = chunks.iter().filter_map(|chunk| item(file, text, chunk, &mut diagnostics)).collect();
+    capped(&mut diagnostics);
+    (items, diagnostics)
 }
 
 /// Parses a single expression: `rbld eval`'s argument.

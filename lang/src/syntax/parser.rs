@@ -43,18 +43,31 @@ pub(crate) fn span_of(file: FileId, base: usize, pair: &Pair<'_, Rule>) -> Span 
 }
 
 /// What is in a pair, without the words that only hold it together.
-pub(crate) fn inner<'i>(pair: Pair<'i, Rule>) -> std::vec::IntoIter<Pair<'i, Rule>> {
-    let words = [
-        Rule::as_word,
-        Rule::for_word,
-        Rule::in_word,
-        Rule::if_word,
-        Rule::then_word,
-        Rule::else_word,
-        Rule::with_word,
-    ];
-    let pairs: Vec<_> = pair.into_inner().filter(|pair| !words.contains(&pair.as_rule())).collect();
-    pairs.into_iter()
+pub(crate) fn inner(pair: Pair<'_, Rule>) -> Parts<'_> {
+    Parts(pair.into_inner())
+}
+
+/// The pairs in a pair that mean something.
+#[derive(Clone)]
+pub(crate) struct Parts<'i>(pest::iterators::Pairs<'i, Rule>);
+
+impl<'i> Iterator for Parts<'i> {
+    type Item = Pair<'i, Rule>;
+
+    fn next(&mut self) -> Option<Pair<'i, Rule>> {
+        self.0.find(|pair| {
+            !matches!(
+                pair.as_rule(),
+                Rule::as_word
+                    | Rule::for_word
+                    | Rule::in_word
+                    | Rule::if_word
+                    | Rule::then_word
+                    | Rule::else_word
+                    | Rule::with_word
+            )
+        })
+    }
 }
 
 impl Builder<'_> {
@@ -169,7 +182,7 @@ impl Builder<'_> {
         Some(Item { docs, span, kind })
     }
 
-    fn use_item(&mut self, mut parts: std::vec::IntoIter<Pair<'_, Rule>>) -> Option<ItemKind> {
+    fn use_item(&mut self, mut parts: Parts<'_>) -> Option<ItemKind> {
         let target = parts.next()?;
         let target = match target.as_rule() {
             Rule::path => UseTarget::File(self.ident(&target)),
@@ -196,7 +209,7 @@ impl Builder<'_> {
         Some(ItemKind::Use { target, alias })
     }
 
-    fn type_item(&mut self, mut parts: std::vec::IntoIter<Pair<'_, Rule>>) -> Option<ItemKind> {
+    fn type_item(&mut self, mut parts: Parts<'_>) -> Option<ItemKind> {
         let pair = parts.next()?;
         let name = self.ident(&pair);
         if !name.node.starts_with(|c: char| c.is_ascii_uppercase()) {
@@ -224,7 +237,7 @@ impl Builder<'_> {
         Some(ItemKind::Type { name, body })
     }
 
-    fn build_item(&mut self, mut parts: std::vec::IntoIter<Pair<'_, Rule>>) -> Option<ItemKind> {
+    fn build_item(&mut self, mut parts: Parts<'_>) -> Option<ItemKind> {
         let name = self.value_name(&parts.next()?);
         let (mut axes, mut filter, mut value) = (Vec::new(), None, None);
         for part in parts {
@@ -258,7 +271,7 @@ impl Builder<'_> {
     fn type_expr(&mut self, pair: Pair<'_, Rule>, depth: usize) -> TypeExpr {
         let outer = self.span(&pair);
         let mut parts = inner(pair);
-        let depth = depth + parts.len();
+        let depth = depth + parts.clone().count();
         if self.too_deep(depth, outer) {
             return TypeExpr { span: outer, kind: TypeExprKind::Error };
         }

@@ -55,7 +55,7 @@ impl Token {
 }
 
 /// The ten words that begin an item.
-pub(crate) const KEYWORDS: [&str; 10] =
+pub const KEYWORDS: [&str; 10] =
     ["use", "type", "let", "fn", "input", "env", "recipe", "build", "assert", "test"];
 
 /// The tokens of a text.
@@ -275,7 +275,7 @@ fn finish(docs: Vec<String>, tokens: Vec<Token>, outdented: Option<Token>) -> Op
 }
 
 /// Whether tokens begin with the keyword of an item, and not with an entry or a name that is spelled like one.
-fn begins_item(text: &str, tokens: &[Token]) -> bool {
+pub(crate) fn begins_item(text: &str, tokens: &[Token]) -> bool {
     let mut counting = tokens.iter().filter(|token| token.kind != Kind::Comment);
     let word = counting.next().map_or("", |token| &text[token.start..token.end]);
     KEYWORDS.contains(&word)

@@ -370,7 +370,7 @@ fn symbol(rule: Rule) -> &'static str {
         Rule::arg => "an argument",
         Rule::call | Rule::index | Rule::block_call | Rule::star | Rule::field => "",
         Rule::with => "`with`",
-        Rule::string | Rule::raw_text | Rule::text | Rule::quotes => "a text in quotes",
+        Rule::plain | Rule::string | Rule::raw_text | Rule::text | Rule::quotes => "a text in quotes",
         Rule::expr | Rule::operand | Rule::if_then | Rule::group | Rule::list | Rule::comprehension => {
             "a value"
         }
@@ -383,6 +383,7 @@ fn symbol(rule: Rule) -> &'static str {
         | Rule::nothing => "a value",
         Rule::not | Rule::negate => "a value",
         Rule::any_key => "`_`",
+        Rule::sign => "an operator",
         Rule::or | Rule::and | Rule::equal | Rule::not_equal | Rule::less | Rule::less_equal => "an operator",
         Rule::greater | Rule::greater_equal | Rule::concat | Rule::add | Rule::subtract | Rule::multiply => {
             "an operator"
