@@ -7,6 +7,18 @@ pub fn postorder<E: Copy>(edges: &[Vec<(usize, E)>]) -> Vec<usize> {
     order
 }
 
+/// Which nodes can be reached from some, these included.
+pub fn reachable<E: Copy>(edges: &[Vec<(usize, E)>], from: impl IntoIterator<Item = usize>) -> Vec<bool> {
+    let mut reached = vec![false; edges.len()];
+    let mut open: Vec<usize> = from.into_iter().collect();
+    while let Some(node) = open.pop() {
+        if !std::mem::replace(&mut reached[node], true) {
+            open.extend(edges[node].iter().map(|(to, _)| *to));
+        }
+    }
+    reached
+}
+
 /// The rings that a walk in the given order closes, each as its nodes with the edge to the next.
 pub fn rings<E: Copy>(edges: &[Vec<(usize, E)>]) -> Vec<Vec<(usize, E)>> {
     let mut rings = Vec::new();
@@ -65,6 +77,7 @@ mod tests {
         let edges = vec![vec![(1, ()), (2, ())], vec![(2, ())], vec![]];
         assert_eq!(postorder(&edges), [2, 1, 0]);
         assert!(rings(&edges).is_empty());
+        assert_eq!(reachable(&edges, [1]), [false, true, true]);
     }
 
     #[test]

@@ -13,15 +13,17 @@ pub mod digest;
 pub mod eval;
 pub mod graph;
 pub mod ir;
+pub mod layout;
 pub mod loader;
 pub mod lock;
 pub mod nearest;
 pub mod plan;
+pub mod session;
 pub mod span;
 pub mod syntax;
 pub mod types;
 pub mod value;
 
-pub use eval::instantiate::instantiate;
+pub use eval::instantiate::{derivations, instantiate};
 pub use eval::{Evaluated, Host, evaluate};
 pub use loader::{Loader, Project, load};

@@ -112,6 +112,11 @@ const STD: [(&str, &str); 2] = [
 /// The most modules that one file may lead to.
 const MODULES: usize = 10_000;
 
+/// The names of the standard library's modules: `std.debian`.
+pub fn library() -> impl Iterator<Item = &'static str> {
+    STD.iter().map(|(name, _)| *name)
+}
+
 /// Loads and parses `root` (relative to the project's folder) and whatever it uses.
 pub fn load(root: &str, loader: &dyn Loader) -> Project {
     let mut loading = Loading { loader, project: Project::empty(), known: IndexMap::new() };
@@ -130,18 +135,44 @@ pub fn load(root: &str, loader: &dyn Loader) -> Project {
             )];
         }
     }
-    let mut next = 0;
-    while next < loading.project.modules.len() {
-        loading.follow(ModuleId(next as u32));
-        next += 1;
-    }
-    loading.rings();
+    loading.follow_from(0);
     loading.project
 }
 
 impl Project {
     fn empty() -> Project {
         Project { sources: Sources::default(), modules: Vec::new(), diagnostics: Vec::new() }
+    }
+
+    /// A project whose root holds nothing yet.
+    pub fn without_file() -> Project {
+        let mut project = Project::empty();
+        let file = project.sources.add(String::new(), String::new());
+        let ast = ast::File { edition: None, items: Vec::new() };
+        let uses = BTreeMap::new();
+        project.modules.push(Module { file, path: String::new(), std: false, ast, uses });
+        project
+    }
+
+    /// Puts an item at an index of the root, at its end or instead of the one that is there, and loads what it uses.
+    pub fn put(&mut self, index: usize, item: ast::Item, loader: &dyn Loader) {
+        let project = std::mem::replace(self, Project::empty());
+        let known =
+            project.modules.iter().enumerate().map(|(id, module)| (module.path.clone(), ModuleId(id as u32)));
+        let mut loading = Loading { loader, known: known.collect(), project };
+        let root = &mut loading.project.modules[ModuleId::ROOT.index()];
+        root.uses.remove(&index);
+        let used = matches!(item.kind, ast::ItemKind::Use { .. });
+        match root.ast.items.get_mut(index) {
+            Some(old) => *old = item,
+            None => root.ast.items.push(item),
+        }
+        if used {
+            let modules = loading.project.modules.len();
+            loading.follow(ModuleId::ROOT, index);
+            loading.follow_from(modules);
+        }
+        *self = loading.project;
     }
 
     /// Whether a place is in the standard library.
@@ -168,14 +199,25 @@ impl Loading<'_> {
         id
     }
 
-    /// Loads what a module uses.
-    fn follow(&mut self, id: ModuleId) {
+    /// Loads what the modules from one on use, and what those use in turn.
+    fn follow_from(&mut self, first: usize) {
+        let mut next = first;
+        while next < self.project.modules.len() {
+            self.follow(ModuleId(next as u32), 0);
+            next += 1;
+        }
+        self.rings();
+    }
+
+    /// Loads what a module's items from an index on use.
+    fn follow(&mut self, id: ModuleId, from: usize) {
         let module = &self.project.modules[id.index()];
         let targets: Vec<(usize, Span, ast::UseTarget)> = module
             .ast
             .items
             .iter()
             .enumerate()
+            .skip(from)
             .filter_map(|(index, item)| match &item.kind {
                 ast::ItemKind::Use { target, .. } => Some((index, item.span, target.clone())),
                 _ => None,

@@ -17,6 +17,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["loader", "types", "value", "ir"],
             &["resolve", "check"],
             &["eval"],
+            &["layout", "session"],
         ],
     ),
     (

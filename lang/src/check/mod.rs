@@ -35,6 +35,7 @@ use crate::span::Span;
 use crate::syntax::ast;
 use crate::types::{EnumType, Outputs, Type};
 
+pub use names::mentioned;
 pub use recipe::FIXED_VARIABLES;
 use signature::Signature;
 
@@ -119,6 +120,52 @@ pub fn check(project: &Project) -> Program {
         checker.unused();
     }
     checker.finish()
+}
+
+/// What the name of an item, or an expression, means to those who ask.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// As a person reads it: a type, or what a function takes and gives.
+    pub shown: String,
+    /// The type of its value, when it has one.
+    pub ty: Option<Type>,
+}
+
+/// Checks some items of a project and those that they need, and says what each of them means.
+pub fn check_only(project: &Project, wanted: &[ItemId]) -> (Program, Vec<Known>) {
+    let mut checker = Checker::new(project);
+    checker.declare();
+    let edges = checker.mentions();
+    let reached = graph::reachable(&edges, wanted.iter().map(|id| id.index()));
+    for index in graph::postorder(&edges).into_iter().filter(|index| reached[*index]) {
+        checker.require(ItemId(index as u32), None);
+    }
+    let known = wanted.iter().map(|id| checker.known(*id)).collect();
+    (checker.finish(), known)
+}
+
+/// The name of an item; of a `use`, the name that it binds.
+pub fn name_of(item: &ast::Item) -> &str {
+    item::name(item).0
+}
+
+/// The names that need no `use`: functions and the like.
+pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+    signature::BUILTINS.iter().copied()
+}
+
+/// The names that may stand after a `.` behind a value of a type.
+pub fn members_of(ty: &Type) -> Vec<String> {
+    match ty {
+        Type::Record(record) => record.fields.iter().map(|field| field.name.clone()).collect(),
+        Type::Build(Some(outputs)) => outputs.outputs.keys().cloned().collect(),
+        Type::Members(member) => members_of(member),
+        Type::Matrix(_) | Type::List(_) | Type::Map(..) => vec!["*".to_owned()],
+        Type::Plain(crate::types::Plain::Archive) => {
+            signature::ARCHIVE_METHODS.iter().map(|name| (*name).to_owned()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A name of a module.
@@ -273,8 +320,12 @@ impl<'p> Checker<'p> {
 
     /// An order in which items mostly come after what they name, so that checking on demand doesn't nest deeply.
     fn likely_order(&self) -> Vec<ItemId> {
-        let edges: Vec<Vec<(usize, ())>> = self
-            .items
+        graph::postorder(&self.mentions()).into_iter().map(|index| ItemId(index as u32)).collect()
+    }
+
+    /// The items that each item seems to name.
+    fn mentions(&self) -> Vec<Vec<(usize, ())>> {
+        self.items
             .iter()
             .map(|entry| {
                 let mut edges = Vec::new();
@@ -294,8 +345,31 @@ impl<'p> Checker<'p> {
                 });
                 edges
             })
-            .collect();
-        graph::postorder(&edges).into_iter().map(|index| ItemId(index as u32)).collect()
+            .collect()
+    }
+
+    /// What an item means, once it was checked.
+    fn known(&self, id: ItemId) -> Known {
+        let entry = &self.items[id.index()];
+        let (shown, ty) = match &entry.meaning {
+            Meaning::Broken => (String::new(), None),
+            Meaning::Value(ty) => (ty.to_string(), Some(ty.clone())),
+            Meaning::Function(signature) => (format!("fn {signature}"), None),
+            Meaning::Recipe(signature) => (format!("recipe {signature}"), None),
+            Meaning::Type(Type::Enum(of)) => {
+                (format!("type {} = {}", of.name, of.variants.join(" | ")), None)
+            }
+            Meaning::Type(Type::Record(record)) => {
+                let unnamed = Type::Record(Arc::new(crate::types::RecordType {
+                    name: None,
+                    fields: record.fields.clone(),
+                    shape: record.shape.clone(),
+                }));
+                (format!("type {} = {unnamed}", entry.name), None)
+            }
+            Meaning::Type(ty) => (format!("type {} = {ty}", entry.name), None),
+        };
+        Known { shown, ty }
     }
 
     /// Checks an item unless that was done, and says what it means.

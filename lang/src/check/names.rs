@@ -265,7 +265,7 @@ fn habit(name: &str) -> Option<&'static str> {
 
 /// Calls `found` with each name that an item mentions, and with the field after it where there is one. More than
 /// what it refers to: local names and variants are among them.
-pub(super) fn mentioned<'a>(item: &'a ast::Item, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
+pub fn mentioned<'a>(item: &'a ast::Item, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
     let mut walk = Walk::default();
     match &item.kind {
         ItemKind::Use { .. } => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::single::Single;
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
 use crate::derivation::{
@@ -20,16 +21,7 @@ use crate::value::{Build, Env, Input, Output, Source, Value};
 /// can't be instantiated, for want of a lock or because it is broken, is left out of the plan.
 pub fn instantiate(evaluated: &Evaluated, lock: Option<&Lock>, host: &Host) -> (Plan, Vec<Diagnostic>) {
     let mut diagnostics = locked::judge(evaluated, lock);
-    let mut plan = Instantiation {
-        lock,
-        host: *host,
-        evaluated,
-        plan: Plan::default(),
-        environments: BTreeMap::new(),
-        known: BTreeMap::new(),
-        published: BTreeMap::new(),
-        diagnostics: Vec::new(),
-    };
+    let mut plan = Instantiation::new(evaluated, lock, host);
     for (kind, name, span) in &evaluated.named {
         if let Some(value) = evaluated.values.get(name) {
             plan.item(*kind, name, *span, value);
@@ -43,6 +35,66 @@ pub fn instantiate(evaluated: &Evaluated, lock: Option<&Lock>, host: &Host) -> (
     diagnostics.append(&mut plan.diagnostics);
     super::order(&mut diagnostics);
     (plan.plan, diagnostics)
+}
+
+/// The derivations of the environment, input, build or matrix that one item by itself came to, by the names of its
+/// cells, with those they need. None for any other value; no id while something isn't locked.
+pub fn derivations(
+    single: &Single,
+    lock: Option<&Lock>,
+    host: &Host,
+) -> (Vec<(String, Option<DerivationId>)>, Plan) {
+    let mut plan = Instantiation::new(&single.evaluated, lock, host);
+    let name = |named: Option<&str>| named.unwrap_or_default().to_owned();
+    let found = match single.evaluated.values.first() {
+        Some((_, Value::Env(env))) => vec![(name(env.name.as_deref()), plan.environment(env))],
+        Some((_, Value::Input(input))) => vec![(name(input.name.as_deref()), plan.input(input))],
+        Some((_, Value::Build(build))) => vec![(cell(build), plan.build(build))],
+        Some((_, Value::Output(output))) => {
+            vec![(format!("{}.{}", cell(&output.build), output.output), plan.build(&output.build))]
+        }
+        Some((_, Value::Matrix(matrix))) => {
+            matrix.cells.values().map(|build| (cell(build), plan.build(build))).collect()
+        }
+        _ => Vec::new(),
+    };
+    (found, plan.plan)
+}
+
+fn cell(build: &Build) -> String {
+    build.name.as_ref().map_or_else(|| build.recipe.to_string(), |cell| cell.to_string())
+}
+
+/// What has a derivation and may stand on others.
+#[derive(Clone, Copy)]
+enum Node<'a> {
+    Build(&'a Arc<Build>),
+    Input(&'a Arc<Input>),
+}
+
+impl<'a> Node<'a> {
+    fn address(self) -> usize {
+        match self {
+            Node::Build(build) => Arc::as_ptr(build) as usize,
+            Node::Input(input) => Arc::as_ptr(input) as usize,
+        }
+    }
+
+    /// What it reads, in the order written.
+    fn below(self) -> impl DoubleEndedIterator<Item = Node<'a>> {
+        let read: &'a [Value] = match self {
+            Node::Build(build) => &build.inputs.values,
+            Node::Input(input) => match &input.source {
+                Source::Unpack { from, .. } => std::slice::from_ref(from),
+                _ => &[],
+            },
+        };
+        read.iter().filter_map(|value| match value {
+            Value::Input(input) => Some(Node::Input(input)),
+            Value::Output(output) => Some(Node::Build(&output.build)),
+            _ => None,
+        })
+    }
 }
 
 struct Instantiation<'a> {
@@ -59,6 +111,19 @@ struct Instantiation<'a> {
 }
 
 impl<'a> Instantiation<'a> {
+    fn new(evaluated: &'a Evaluated, lock: Option<&'a Lock>, host: &Host) -> Instantiation<'a> {
+        Instantiation {
+            lock,
+            host: *host,
+            evaluated,
+            plan: Plan::default(),
+            environments: BTreeMap::new(),
+            known: BTreeMap::new(),
+            published: BTreeMap::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
     fn item(&mut self, kind: plan::ItemKind, name: &Arc<str>, span: Span, value: &'a Value) {
         let found: Vec<(String, Option<DerivationId>)> = match value {
             Value::Input(input) => vec![(name.to_string(), self.input(input))],
@@ -145,13 +210,32 @@ impl<'a> Instantiation<'a> {
     }
 
     fn input(&mut self, input: &'a Arc<Input>) -> Option<DerivationId> {
-        let address = Arc::as_ptr(input) as usize;
-        if let Some(known) = self.known.get(&address) {
-            return *known;
+        self.settle(Node::Input(input))
+    }
+
+    /// The derivation of an input or build. What lies below is made first, without recursion: towers may be high.
+    fn settle(&mut self, top: Node<'a>) -> Option<DerivationId> {
+        let mut open = vec![(top, false)];
+        while let Some((node, ready)) = open.pop() {
+            if self.known.contains_key(&node.address()) {
+                continue;
+            }
+            if !ready {
+                if let Node::Build(build) = node {
+                    self.environment(&build.env);
+                }
+                open.push((node, true));
+                open.extend(node.below().rev().map(|below| (below, false)));
+                continue;
+            }
+            let derivation = match node {
+                Node::Build(build) => self.build_derivation(build),
+                Node::Input(input) => self.fetch(&input.source).map(Derivation::Fetch),
+            };
+            let id = derivation.map(|derivation| self.add(derivation));
+            self.known.insert(node.address(), id);
         }
-        let id = self.fetch(&input.source).map(|fetch| self.add(Derivation::Fetch(fetch)));
-        self.known.insert(address, id);
-        id
+        self.known.get(&top.address()).copied().flatten()
     }
 
     fn fetch(&mut self, source: &'a Source) -> Option<Fetch> {
@@ -187,13 +271,7 @@ impl<'a> Instantiation<'a> {
     }
 
     fn build(&mut self, build: &'a Arc<Build>) -> Option<DerivationId> {
-        let address = Arc::as_ptr(build) as usize;
-        if let Some(known) = self.known.get(&address) {
-            return *known;
-        }
-        let id = self.build_derivation(build).map(|build| self.add(build));
-        self.known.insert(address, id);
-        id
+        self.settle(Node::Build(build))
     }
 
     fn build_derivation(&mut self, build: &'a Build) -> Option<Derivation> {

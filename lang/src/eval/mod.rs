@@ -10,6 +10,7 @@ mod comparison;
 mod expression;
 pub mod instantiate;
 mod locked;
+pub mod single;
 #[cfg(test)]
 mod tests;
 mod uncompared;
@@ -110,7 +111,7 @@ const STEPS: u64 = if cfg!(test) { 300_000 } else { 10_000_000 };
 const DEPTH: u32 = 600;
 
 /// How many builds and inputs may stand on each other.
-const TOWER: u32 = 300;
+const TOWER: u32 = 100_000;
 
 struct Evaluator<'a> {
     project: &'a Project,
@@ -159,12 +160,19 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Evaluates every item of the root and what they need, in an order that doesn't nest.
+    /// Evaluates every item of the root and what they need.
     fn run(&mut self) {
-        let mut wanted = vec![false; self.program.items.len()];
         let of_root = |id: &ItemId| self.program.items[id.index()].module == ModuleId::ROOT;
-        let mut open: Vec<ItemId> =
-            (0..self.program.items.len() as u32).map(ItemId).filter(of_root).collect();
+        let roots: Vec<ItemId> = (0..self.program.items.len() as u32).map(ItemId).filter(of_root).collect();
+        self.reach(roots.clone());
+        for id in roots {
+            let _ = self.claim(id);
+        }
+    }
+
+    /// Evaluates items and what they need, in an order that doesn't nest.
+    fn reach(&mut self, mut open: Vec<ItemId>) {
+        let mut wanted = vec![false; self.program.items.len()];
         while let Some(id) = open.pop() {
             if !std::mem::replace(&mut wanted[id.index()], true) {
                 open.extend(&self.program.items[id.index()].needs);
@@ -176,11 +184,6 @@ impl<'a> Evaluator<'a> {
             if valued && wanted[id.index()] {
                 // What went wrong was reported, and those that need it stop too.
                 let _ = self.item(*id);
-            }
-        }
-        for id in (0..self.program.items.len() as u32).map(ItemId) {
-            if self.program.items[id.index()].module == ModuleId::ROOT {
-                let _ = self.claim(id);
             }
         }
     }
@@ -280,8 +283,8 @@ impl<'a> Evaluator<'a> {
         Err(Stop)
     }
 
-    fn finish(mut self, host: &Host) -> Evaluated {
-        self.uncompared();
+    /// What must be locked, each once.
+    fn requests(&mut self, host: &Host) -> Vec<(Request, Span)> {
         let mut requests: Vec<(Request, Span)> = Vec::with_capacity(self.order.len());
         let mut emulators: BTreeMap<SuiteAt, Span> = BTreeMap::new();
         for request in &self.order {
@@ -297,6 +300,12 @@ impl<'a> Evaluator<'a> {
             self.emulator_exists(&suite, host, span);
             requests.push((Request::Emulator { suite, host: host.arch }, span));
         }
+        requests
+    }
+
+    fn finish(mut self, host: &Host) -> Evaluated {
+        self.uncompared();
+        let requests = self.requests(host);
         let mut values = IndexMap::new();
         let mut named = Vec::new();
         for (item, value) in self.program.items.iter().zip(self.values) {
