@@ -25,6 +25,13 @@ pub(super) enum Command {
     Build(Build),
     /// Resolve what isn't locked yet and write rbld.lock
     Lock(Lock),
+    /// Evaluate an expression, or an item of the project
+    Eval(Eval),
+    /// Evaluate expressions and add items at a prompt
+    Repl {
+        /// A `.rbld` file, or a folder that holds `build.rbld`, whose items are known at the prompt
+        file: Option<PathBuf>,
+    },
     /// Show the derivations and which of them are in the store
     Plan(Plan),
     /// Say why a build isn't in the store: which field of its key changed
@@ -127,6 +134,18 @@ pub(super) struct Lock {
     /// Only say whether the lock is complete
     #[arg(long)]
     pub check: bool,
+}
+
+/// `rbld eval`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Eval {
+    /// A `.rbld` file or a folder that holds one (`build.rbld` found upwards from here when left out, and nothing when
+    /// there is none); then a name or an expression
+    #[arg(value_name = "FILE] [EXPRESSION", required = true)]
+    pub words: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `rbld plan`.

@@ -5,11 +5,13 @@ mod build;
 mod check;
 mod context;
 mod doctor;
+mod eval;
 mod lock;
 mod log;
 mod output;
 mod plan;
 mod project;
+mod repl;
 mod store;
 mod why;
 
@@ -45,6 +47,8 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Check(args) => check::run(store, &args),
         Command::Build(args) => build::run(store, &args),
         Command::Lock(args) => lock::run(store, &args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Repl { file } => repl::run(file.as_deref()),
         Command::Plan(args) => plan::run(store, &args),
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),

@@ -33,13 +33,37 @@ pub(super) fn choose(words: &[String]) -> Result<Chosen> {
             };
         }
     }
-    let here = std::env::current_dir().doing(|| "find the current folder")?;
-    match here.ancestors().map(|folder| folder.join("build.rbld")).find(|file| file.is_file()) {
+    match above()? {
         Some(file) => Ok(Chosen { file, names: words.to_vec() }),
         None => Err(Failure::input("there is no `build.rbld` here or in a folder above")
-            .fact(format!("looked upwards from {}", here.display()))
+            .fact(format!("looked upwards from {}", here()?.display()))
             .help("name a file: `rbld check path/to/build.rbld`")),
     }
+}
+
+fn here() -> Result<PathBuf> {
+    std::env::current_dir().doing(|| "find the current folder")
+}
+
+/// The nearest `build.rbld`, here or in a folder above.
+pub(super) fn above() -> Result<Option<PathBuf>> {
+    Ok(here()?.ancestors().map(|folder| folder.join("build.rbld")).find(|file| file.is_file()))
+}
+
+/// The folder and the name of a file whose links were followed.
+pub(super) fn parts(file: &Path) -> Result<(&Path, &str)> {
+    match (file.parent(), file.file_name().and_then(|name| name.to_str())) {
+        (Some(root), Some(name)) => Ok((root, name)),
+        _ => Err(Failure::input(format!("`{}` isn't a file with a name in UTF-8", file.display()))),
+    }
+}
+
+/// Where a file's lock is.
+pub(super) fn lock_path(root: &Path, name: &str) -> PathBuf {
+    root.join(match name {
+        "build.rbld" => "rbld.lock".to_owned(),
+        _ => format!("{name}.lock"),
+    })
 }
 
 /// The architecture of this machine.
@@ -73,14 +97,8 @@ impl Project {
     /// Reads and evaluates a file; findings are collected, not returned as a failure.
     pub(super) fn load(file: &Path) -> Result<Project> {
         let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
-        let (Some(root), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str()))
-        else {
-            return Err(Failure::input(format!("`{}` isn't a file with a name in UTF-8", file.display())));
-        };
-        let lock_path = root.join(match name {
-            "build.rbld" => "rbld.lock".to_owned(),
-            _ => format!("{name}.lock"),
-        });
+        let (root, name) = parts(&file)?;
+        let lock_path = lock_path(root, name);
         let lock = read_lock(&lock_path)?;
         let loader = Files { root: root.to_owned() };
         let lang = rbld_lang::load(name, &loader);
@@ -183,7 +201,8 @@ pub(super) fn expected(comparison: &Comparison) -> Vec<DerivationId> {
     }
 }
 
-fn read_lock(path: &Path) -> Result<Option<Lock>> {
+/// Reads a lock, if there is one.
+pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -220,8 +239,9 @@ pub(super) fn environment_requests(plan: &Plan) -> Vec<(DerivationId, rbld_lang:
 }
 
 /// The loader of files: nothing outside the project's folder.
-struct Files {
-    root: PathBuf,
+pub(super) struct Files {
+    /// The folder.
+    pub root: PathBuf,
 }
 
 impl Loader for Files {
