@@ -333,6 +333,44 @@ mod tests {
     }
 
     #[test]
+    fn values_are_shown_as_they_are_written() {
+        let loader = MemoryLoader::default();
+        let mut session = Session::new(None, &loader, Host { arch: Arch::Amd64 });
+        let digest = format!("sha256:{}", "1f".repeat(32));
+        let long = format!("[{}]", vec!["\"a text of some length\\n\\@{b}\""; 9].join(", "));
+        for text in [
+            "-3",
+            "true",
+            "none",
+            "\"\"",
+            "\"a\\\"\\n\\t\\\\ \\@{x} é\"",
+            "[]",
+            "{}",
+            "[[1], []]",
+            "1h",
+            "4GiB",
+            "97.5%",
+            "2026-11-22",
+            "2026-11-22T01:02:03Z",
+            "commit:136fc8bfe91a64d28b6c54cf8f5930ffe787c16e",
+            &digest,
+            &long,
+            "{ a = { b = [1, 2] }, c = \"d\" }",
+            &format!("{{ a = {long}, b = [{{ c = {long} }}] }}"),
+        ] {
+            let first = layout(&mut session, text);
+            assert_eq!(layout(&mut session, &first), first, "{text}");
+            assert!(first.lines().all(|line| line.len() <= 100), "{first}");
+        }
+    }
+
+    fn layout(session: &mut Session<'_>, text: &str) -> String {
+        let answer = session.expression("<test>", text);
+        assert_eq!(answer.diagnostics, [], "{text}");
+        crate::layout::layout(answer.parts[0].single.value.as_ref().unwrap())
+    }
+
+    #[test]
     fn names_are_completed_with_what_their_type_holds() {
         let loader = MemoryLoader::new([("build.rbld", "rbld 1\nlet r = { alpha = { beta = 1 } }\n")]);
         let mut session = Session::new(Some("build.rbld"), &loader, Host { arch: Arch::Amd64 });

@@ -294,6 +294,26 @@ impl Type {
         }
     }
 
+    /// Whether both are surely one type, down to the order of fields.
+    pub fn is_same(&self, other: &Type) -> bool {
+        match (self, other) {
+            (Type::Plain(a), Type::Plain(b)) => a == b,
+            (Type::Enum(a), Type::Enum(b)) => Arc::ptr_eq(a, b),
+            (Type::List(a), Type::List(b)) | (Type::Option(a), Type::Option(b)) => a.is_same(b),
+            (Type::Record(a), Type::Record(b)) => {
+                let same = |(a, b): (&Field, &Field)| {
+                    a.name == b.name && a.default.is_none() && b.default.is_none() && a.ty.is_same(&b.ty)
+                };
+                Arc::ptr_eq(a, b)
+                    || a.name.is_none()
+                        && b.name.is_none()
+                        && a.fields.len() == b.fields.len()
+                        && a.fields.iter().zip(&b.fields).all(same)
+            }
+            _ => false,
+        }
+    }
+
     /// The type that both may stand for: of a list's elements, of the two arms of an `if`.
     pub fn join(&self, other: &Type) -> Option<Type> {
         if let (Type::Build(a), Type::Build(b)) = (self, other) {

@@ -121,6 +121,11 @@ impl<'p> Checker<'p> {
         let mut list: Vec<(Ir, Type)> = Vec::with_capacity(items.len());
         for item in items {
             let (ir, ty) = self.expr(item, &want);
+            // Most lists repeat one type: then it is held once, and nothing has to be converted.
+            if joined.is_same(&ty) {
+                list.push((ir, joined.clone()));
+                continue;
+            }
             match joined.join(&ty) {
                 Some(both) => {
                     if matches!(joined, Type::Unknown) {

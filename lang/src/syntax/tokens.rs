@@ -13,7 +13,7 @@ pub(crate) enum Kind {
         /// Whether it ends before its line does.
         closed: bool,
         /// The greatest number of brackets and texts open at once inside.
-        depth: usize,
+        depth: u32,
     },
     /// `"""…"""`, also with more quotes, also with `@` before them.
     Text {
@@ -86,7 +86,7 @@ pub(crate) fn scan(text: &str) -> Vec<Token> {
             b'"' => {
                 let (end, closed, depth) = string_end(bytes, at);
                 at = end;
-                Kind::String { closed, depth }
+                Kind::String { closed, depth: u32::try_from(depth).unwrap_or(u32::MAX) }
             }
             byte if is_word(byte) => {
                 while at < bytes.len() && is_word(bytes[at]) {
@@ -299,7 +299,7 @@ pub(crate) fn depth(tokens: &[Token], limit: usize) -> (usize, usize) {
                 open = open.saturating_sub(1);
                 open
             }
-            Kind::String { depth, .. } => open + depth,
+            Kind::String { depth, .. } => open.saturating_add(depth as usize),
             _ => continue,
         };
         if here > limit && deepest <= limit {
