@@ -41,6 +41,7 @@ impl Builder<'_> {
             }
             return match only.as_rule() {
                 Rule::operand => self.operand(only, depth + 1),
+                Rule::dotted => self.dotted(only, depth + 1),
                 _ => self.primary(only, depth + 1),
             };
         }
@@ -104,6 +105,24 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// `a`, `a.b.c`.
+    fn dotted(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Expr {
+        let outer = self.span(&pair);
+        let mut names = inner(pair);
+        let broken = Expr { span: outer, kind: ExprKind::Error };
+        if self.too_deep(depth + names.clone().count(), outer) {
+            return broken;
+        }
+        let Some(first) = names.next() else { return broken };
+        let mut expr = Expr { span: self.span(&first), kind: ExprKind::Name(first.as_str().to_owned()) };
+        for name in names {
+            let name = self.ident(&name);
+            let span = expr.span.to(name.span);
+            expr = Expr { span, kind: ExprKind::Field(Box::new(expr), name) };
+        }
+        expr
     }
 
     fn operand(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Expr {
