@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use rbld_lang::derivation::Derivation;
 use rbld_lang::lock::Lock;
-use rbld_lang::plan::Plan;
 use rbld_lang::session::{Part, Session};
 use rbld_lang::value::Value;
 use rbld_lang::{Host, derivations, layout};
@@ -111,12 +110,9 @@ pub(super) fn show(part: &Part, lock: Option<&Lock>, format: Format) -> Result<S
         (Value::Matrix(_), Format::Json) => format!("[{}]", shown.join(",")),
         _ => shown.join("\n"),
     };
-    forget(plan);
-    Ok(text)
-}
-
-fn forget(plan: Plan) {
+    // As in `run`.
     std::mem::forget(plan);
+    Ok(text)
 }
 
 fn as_json(kind: &str, name: &str, derivation: Option<&Derivation>) -> String {
@@ -128,10 +124,12 @@ fn as_json(kind: &str, name: &str, derivation: Option<&Derivation>) -> String {
 
 /// A derivation's id and facts, or the id alone beside others.
 fn as_text(kind: &str, name: &str, derivation: Option<&Derivation>, brief: bool) -> String {
+    let title = format!("{kind} {name}");
+    let title = title.trim_end();
     let Some(derivation) = derivation else {
-        return format!("<{kind} {name}>  not locked: `rbld lock` resolves what it is made of");
+        return format!("<{title}>  not locked: `rbld lock` resolves what it is made of");
     };
-    let mut text = format!("<{kind} {name}>  derivation {}", derivation.id());
+    let mut text = format!("<{title}>  derivation {}", derivation.id());
     if !brief {
         for (name, value) in derivation.explain() {
             text += &format!("\n  {name} = {}", Value::text(value).show());
