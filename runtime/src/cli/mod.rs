@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod context;
 mod doctor;
+mod fmt;
 mod lock;
 mod log;
 mod output;
@@ -48,6 +49,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Plan(args) => plan::run(store, &args),
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Doctor { format } => doctor::run(store, format),
