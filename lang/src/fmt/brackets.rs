@@ -106,13 +106,19 @@ fn close(words: &[Word<'_>], roles: &mut [Role], frame: &Frame, at: usize) {
     }
 }
 
+/// The widest name that others are aligned with: a longer one stands for itself.
+pub(super) const WIDEST: usize = 40;
+
 /// Aligns the `=` of entries; a blank line begins anew.
 fn pad(words: &[Word<'_>], roles: &mut [Role], starts: &[usize]) {
     let blank = |at: usize| {
         let word = &words[at];
         word.breaks > 1 || word.comments.iter().any(|comment| comment.breaks > 1)
     };
-    let named = |at: usize| words.get(at + 1).is_some_and(|next| next.text == "=" && !next.on_new_line());
+    let named = |at: usize| {
+        words.get(at + 1).is_some_and(|next| next.text == "=" && !next.on_new_line())
+            && words[at].text.chars().count() <= WIDEST
+    };
     let mut run: Vec<usize> = Vec::new();
     let mut finish = |run: &mut Vec<usize>| {
         let width = run.iter().map(|at| words[*at].text.chars().count()).max().unwrap_or(0);

@@ -55,14 +55,16 @@ impl Lines {
     }
 }
 
+/// The longest line that comments are aligned with.
+const LONGEST: usize = 100;
+
 /// Puts lines together. Comments at the ends of lines that follow each other stand in one column.
 pub(super) fn join(lines: &[Line]) -> String {
     let mut text = String::new();
-    let mut at = 0;
-    while at < lines.len() {
-        let run = lines[at..].iter().take_while(|line| !line.comment.is_empty()).count();
-        let column = lines[at..at + run].iter().map(|line| width(&line.code)).max().unwrap_or(0) + 2;
-        for line in &lines[at..at + run.max(1)] {
+    let commented = |line: &Line| !line.comment.is_empty() && width(&line.code) <= LONGEST;
+    for run in lines.chunk_by(|a, b| commented(a) && commented(b)) {
+        let column = run.iter().map(|line| width(&line.code)).max().unwrap_or(0) + 2;
+        for line in run {
             text.push_str(&line.code);
             if !line.comment.is_empty() {
                 text.push_str(&" ".repeat(column - width(&line.code)));
@@ -70,7 +72,6 @@ pub(super) fn join(lines: &[Line]) -> String {
             }
             text.push('\n');
         }
-        at += run.max(1);
     }
     text
 }

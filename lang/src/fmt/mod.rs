@@ -92,11 +92,15 @@ const FAMILIES: [&str; 4] = ["env", "input", "assert", "test"];
 
 /// Aligns what follows the names of one-line items of a kind that stand directly below each other.
 fn align(pieces: &mut [Piece<'_>]) {
+    let width = |piece: &Piece<'_>| piece.words.get(1).map_or(0, |name| name.text.chars().count());
     let alike = |a: &Piece<'_>, b: &Piece<'_>| {
-        a.keyword() == b.keyword() && FAMILIES.contains(&a.keyword()) && a.lines.len() == 1 && b.follows()
+        [a, b].into_iter().all(|piece| width(piece) <= brackets::WIDEST)
+            && a.keyword() == b.keyword()
+            && FAMILIES.contains(&a.keyword())
+            && a.lines.len() == 1
+            && b.follows()
     };
     for run in pieces.chunk_by_mut(alike) {
-        let width = |piece: &Piece<'_>| piece.words.get(1).map_or(0, |name| name.text.chars().count());
         let widest = run.iter().map(width).max().unwrap_or(0);
         for piece in run.iter_mut().filter(|piece| FAMILIES.contains(&piece.keyword())) {
             let padding = " ".repeat(widest - width(piece));
