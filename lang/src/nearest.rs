@@ -29,10 +29,18 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
     best.map(|(_, name)| name)
 }
 
+/// How many names are listed; of more, so many are, and how many others there are.
+const LISTED: usize = 20;
+
 /// Names in a row for a person: `` `a`, `b` and `c` ``.
 pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    match names.split_last() {
+    let mut names = names.into_iter();
+    let mut shown: Vec<String> = names.by_ref().take(LISTED).map(|name| format!("`{name}`")).collect();
+    match names.count() {
+        0 => {}
+        others => shown.push(format!("{others} more")),
+    }
+    match shown.split_last() {
         None => "nothing".to_owned(),
         Some((last, [])) => last.clone(),
         Some((last, first)) => format!("{} and {last}", first.join(", ")),
@@ -57,5 +65,6 @@ mod tests {
         assert_eq!(listed([]), "nothing");
         assert_eq!(listed(["a"]), "`a`");
         assert_eq!(listed(["a", "b", "c"]), "`a`, `b` and `c`");
+        assert!(listed(["a"; 25]).ends_with("`a` and 5 more"));
     }
 }

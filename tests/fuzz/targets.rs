@@ -214,8 +214,7 @@ fn seen(diagnostics: &[Diagnostic], sources: &Sources) -> Result<Seen, String> {
             inside(&sources.get(label.span.file).text, label.span.start, label.span.end)
                 .map_err(|wrong| format!("{}: {}: {wrong}", found.code.0, found.message))?;
         }
-        let help = found.help.as_deref().unwrap_or_default();
-        seen.insert(hash(&[found.code.0, &shape(&found.message), &shape(help)]));
+        seen.insert(hash(&[found.code.0, &shape(&found.message)]));
     }
     Ok(seen)
 }
@@ -227,10 +226,12 @@ fn inside(text: &str, start: u32, end: u32) -> Result<(), String> {
     }
 }
 
-/// A message without what is between backquotes and without numbers.
+/// The beginning and the end of a message, without what it quotes between backquotes, which may hold some itself.
 fn shape(message: &str) -> String {
-    let outside: String = message.split('`').step_by(2).collect();
-    outside.chars().filter(|c| !c.is_ascii_digit()).collect()
+    let first = message.split('`').next().unwrap_or_default();
+    let last = message.rsplit('`').next().unwrap_or_default();
+    let letters = |text: &str| text.chars().filter(char::is_ascii_alphabetic).take(60).collect::<String>();
+    format!("{} {}", letters(first), letters(last))
 }
 
 /// FNV-1a: the same in every run.
