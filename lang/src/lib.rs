@@ -11,6 +11,7 @@ pub mod derivation;
 pub mod diagnostic;
 pub mod digest;
 pub mod eval;
+pub mod fmt;
 pub mod graph;
 pub mod ir;
 pub mod layout;

@@ -13,6 +13,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["span"],
             &["diagnostic", "codes", "nearest", "graph", "digest"],
             &["syntax", "derivation"],
+            &["fmt"],
             &["lock", "plan"],
             &["loader", "types", "value", "ir"],
             &["resolve", "check"],

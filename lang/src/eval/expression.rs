@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{DEPTH, Eval, Evaluator, Stop};
+use super::{DEPTH, Eval, Evaluator, Stop, TEXT};
 use crate::check::Body;
 use crate::codes;
 use crate::ir::{Ir, ItemId, Kind, Loop};
@@ -101,7 +101,7 @@ impl Evaluator<'_> {
                 other => text.push_str(&other.to_text().ok_or(Stop)?),
             }
         }
-        self.spend(text.len() / 64, span)?;
+        self.spend(text.len() / TEXT, span)?;
         Ok(Value::Text(text.into()))
     }
 
@@ -382,7 +382,7 @@ impl Evaluator<'_> {
                 Ok(Value::List(a.iter().chain(b.iter()).cloned().collect()))
             }
             (Value::Text(a), Value::Text(b)) => {
-                self.spend((a.len() + b.len()) / 64, span)?;
+                self.spend((a.len() + b.len()) / TEXT, span)?;
                 Ok(Value::Text(format!("{a}{b}").into()))
             }
             _ => Err(Stop),

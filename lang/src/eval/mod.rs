@@ -107,6 +107,9 @@ type Eval<T> = Result<T, Stop>;
 /// How many steps an evaluation may take.
 const STEPS: u64 = if cfg!(test) { 300_000 } else { 10_000_000 };
 
+/// How many bytes of a text are a step.
+const TEXT: usize = 8;
+
 /// How deep evaluation may nest: expressions in functions in functions.
 const DEPTH: u32 = 600;
 

@@ -368,6 +368,13 @@ impl Builder<'_> {
                 .help("give the value a name with `let` and write `@{name}`"),
             );
         }
+        // Where a text ends is seen by its quotes alone, whatever is open before them.
+        if piece.as_str().contains("\"\"\"") {
+            self.report(
+                Diagnostic::error(codes::TEXT, "`@{…}` holds three quotes", span, "a text in a text")
+                    .help("give the value a name with `let` and write `@{name}`"),
+            );
+        }
         let value = inner(piece).next().map(|expr| self.expr(expr, depth));
         Part::Expr(value.unwrap_or(Expr { span, kind: ExprKind::Error }))
     }

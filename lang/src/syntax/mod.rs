@@ -8,13 +8,14 @@ mod expression;
 mod literal;
 mod mistake;
 mod parser;
+pub mod places;
 mod recover;
 #[cfg(test)]
 mod spec;
 #[cfg(test)]
 mod tests;
-mod text;
-mod tokens;
+pub(crate) mod text;
+pub(crate) mod tokens;
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;

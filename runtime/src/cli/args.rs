@@ -38,6 +38,8 @@ pub(super) enum Command {
     Why(Why),
     /// Show the log of a build's or environment's last run
     Log(Why),
+    /// Lay files out in the one style
+    Fmt(Fmt),
     /// Explain a diagnostic's code, such as E0203
     Explain {
         /// The code.
@@ -165,6 +167,18 @@ pub(super) struct Why {
     /// A file, when it isn't `build.rbld`, and the name of a build or environment
     #[arg(value_name = "FILE] [NAME", required = true)]
     pub words: Vec<String>,
+}
+
+/// `rbld fmt`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Fmt {
+    /// Files, and folders whose `.rbld` files are meant; `-` for standard input. All of the project's folder (that of
+    /// the `build.rbld` found upwards from here) when left out
+    #[arg(value_name = "FILE")]
+    pub paths: Vec<PathBuf>,
+    /// Write nothing: show what would change, and exit with 1 if anything would
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `rbld store …`.

@@ -6,6 +6,7 @@ mod check;
 mod context;
 mod doctor;
 mod eval;
+mod fmt;
 mod lock;
 mod log;
 mod output;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Plan(args) => plan::run(store, &args),
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Doctor { format } => doctor::run(store, format),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{as_text, as_texts};
 use crate::codes;
 use crate::derivation::OutputSpec;
-use crate::eval::{Eval, Evaluator};
+use crate::eval::{Eval, Evaluator, TEXT};
 use crate::ir::Builtin;
 use crate::span::Span;
 use crate::value::Value;
@@ -14,7 +14,7 @@ impl Evaluator<'_> {
     pub(super) fn join(&mut self, args: &[Value], span: Span) -> Eval<Value> {
         let (texts, separator) = (as_texts(args.first())?, as_text(args.get(1))?);
         let joined = texts.join(separator);
-        self.spend(joined.len() / 64, span)?;
+        self.spend(joined.len() / TEXT, span)?;
         Ok(Value::Text(joined.into()))
     }
 
