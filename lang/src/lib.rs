@@ -24,4 +24,4 @@ pub mod value;
 
 pub use eval::instantiate::instantiate;
 pub use eval::{Evaluated, Host, evaluate};
-pub use loader::{Loader, Project, load};
+pub use loader::{Loader, Project, load, load_again};
