@@ -253,7 +253,15 @@ test("rename refuses the standard library, words of the language and names that 
   await assert.rejects(rename(editor.at(uri, "by_git"), "old"), /declared already, in line 11/);
   await assert.rejects(rename(editor.at(uri, "by_git"), "then"), /can't be a name/);
   await assert.rejects(rename(editor.at(uri, "by_git"), "By"), /only types begin with a capital/);
-  await assert.rejects(rename(editor.at(uri, "stable "), "e"), /means something else|declared/);
+});
+
+test("rename refuses a name that something nearer would catch", async (t) => {
+  const text = 'rbld 1\nlet size = 1\nfn more(x: Int) -> Int = x + size\ntest "more" more(1) == size + size\n';
+  const editor = await session(t, undefined, { "caught.rbld": text });
+  const uri = await editor.openFile("caught.rbld");
+  const rename = (newName) => editor.ask(protocol.RenameRequest.type, uri, editor.at(uri, "size"), { newName });
+  await assert.rejects(rename("x"), /`x` means something else where one of the 4 places is/);
+  assert.equal((await rename("y")).changes[uri].length, 4);
 });
 
 test("symbols are the items of a file", async (t) => {
