@@ -119,6 +119,21 @@ test("a missing lock offers `rbld lock`", async (t) => {
   assert.deepEqual(action.command.arguments, [fileURLToPath(uri)]);
 });
 
+test("the command that an action offers is run, and what came of it is said", async (t) => {
+  const editor = await session(t, undefined, { "small.rbld": 'rbld 1\ntest "one" 1 == 1\n' });
+  const uri = await editor.openFile("small.rbld");
+  const run = (file) =>
+    editor.connection.sendRequest(protocol.ExecuteCommandRequest.type, { command: "rbld.lock", arguments: [file] });
+  await run(fileURLToPath(uri));
+  const said = await editor.until(() => editor.messages[0], "message");
+  assert.equal(said.type, protocol.MessageType.Info);
+  assert.match(said.message, /wrote small\.rbld\.lock/);
+  await run("nowhere.rbld");
+  const wrong = await editor.until(() => editor.messages[1], "second message");
+  assert.equal(wrong.type, protocol.MessageType.Error);
+  assert.match(wrong.message, /there is no file `nowhere\.rbld`/);
+});
+
 test("completion: kinds of items in column 0", async (t) => {
   const [editor, uri] = await library(t);
   await editor.replace(uri, "let shown", "re\nlet shown");

@@ -88,8 +88,11 @@ impl<'p> Checker<'p> {
             };
             self.visit(args);
             let message = format!("an `Archive` has no method `{}`", field.node);
-            return self
-                .wrong(Diagnostic::error(codes::UNKNOWN, message, field.span, "not there").help(help).change(field.span, near));
+            return self.wrong(
+                Diagnostic::error(codes::UNKNOWN, message, field.span, "not there")
+                    .help(help)
+                    .change(field.span, near),
+            );
         }
         if ty.is_broken() {
             return self.broken_call(args);

@@ -359,7 +359,9 @@ impl<'p> Checker<'p> {
                 .map_or("output".to_owned(), |(name, _)| name.clone())
         };
         let named = match ty {
-            Type::Matrix(matrix) => Some(("an output of its cells", format!(".*.{}", first(&matrix.outputs)))),
+            Type::Matrix(matrix) => {
+                Some(("an output of its cells", format!(".*.{}", first(&matrix.outputs))))
+            }
             Type::Build(outputs) => Some(("one of its outputs", format!(".{}", first(outputs)))),
             Type::List(element) | Type::Members(element) => match &**element {
                 Type::Build(outputs) => {
@@ -376,7 +378,10 @@ impl<'p> Checker<'p> {
         };
         let meant = named.map(|(_, output)| format!("{written}{output}"));
         let message = format!("`{param}` of `{of}` has to be outputs of builds, this is {}", article(ty));
-        self.wrong(Diagnostic::error(codes::TYPE, message, arg.span, article(ty)).help(help).change(arg.span, meant)).0
+        self.wrong(
+            Diagnostic::error(codes::TYPE, message, arg.span, article(ty)).help(help).change(arg.span, meant),
+        )
+        .0
     }
 
     fn within(&mut self, arg: &'p Expr) -> Within {

@@ -122,10 +122,9 @@ impl<'p> Checker<'p> {
             None => format!("it declares {}", listed(names())),
         };
         let message = format!("`{}` declares no output `{}`", outputs.recipe, field.node);
-        let mut wrong =
-            Diagnostic::error(codes::UNDECLARED, message, field.span, "not one of its outputs")
-                .help(help)
-                .change(field.span, near);
+        let mut wrong = Diagnostic::error(codes::UNDECLARED, message, field.span, "not one of its outputs")
+            .help(help)
+            .change(field.span, near);
         if let Some((_, (_, place))) = outputs.outputs.first()
             && !self.project.in_std(*place)
         {

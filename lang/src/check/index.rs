@@ -1,6 +1,9 @@
 //! What an editor asks of a checked project: which name stands where and what it refers to, and what could stand
 //! at one place. Filled in by the checker while it resolves names, when it is told to; nothing is resolved here.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::signature::{self, Param, Signature};
@@ -166,8 +169,12 @@ impl<'p> Checker<'p> {
                 self.offer(name, definition, Type::Enum(of.clone()), Form::Name);
             }
         }
-        let locals: Vec<_> =
-            self.locals.iter().rev().map(|local| (local.name, local.definition(), local.ty.clone())).collect();
+        let locals: Vec<_> = self
+            .locals
+            .iter()
+            .rev()
+            .map(|local| (local.name, local.definition(), local.ty.clone()))
+            .collect();
         for (name, definition, ty) in locals.into_iter().filter(|(name, ..)| !name.is_empty()) {
             self.offer(name, definition, ty, Form::Name);
         }
@@ -282,8 +289,7 @@ impl<'p> Checker<'p> {
         };
         let given = |param: &Param| {
             args.iter().any(|other| {
-                !std::ptr::eq(other, arg)
-                    && other.name.as_ref().is_some_and(|name| name.node == param.name)
+                !std::ptr::eq(other, arg) && other.name.as_ref().is_some_and(|name| name.node == param.name)
             })
         };
         for param in signature.params.iter().filter(|param| !given(param)) {

@@ -118,9 +118,11 @@ impl<'p> Checker<'p> {
                     None => format!("it has {}", listed(names.iter().copied())),
                 };
                 let message = format!("`{of}` has no `{}`", name.node);
-                self.report(Diagnostic::error(codes::UNKNOWN, message, name.span, "not in it")
+                self.report(
+                    Diagnostic::error(codes::UNKNOWN, message, name.span, "not in it")
                         .help(help)
-                        .change(name.span, near));
+                        .change(name.span, near),
+                );
                 None
             }
         }
@@ -189,10 +191,9 @@ impl<'p> Checker<'p> {
                 None => format!("it is one of {}", listed(of.variants.iter().map(String::as_str))),
             };
             let message = format!("`{name}` is not a value of `{}`", of.name);
-            let mut wrong =
-                Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values")
-                    .help(help)
-                    .change(span, near);
+            let mut wrong = Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values")
+                .help(help)
+                .change(span, near);
             if let Some(span) = of.span
                 && !self.project.in_std(span)
             {

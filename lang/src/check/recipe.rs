@@ -309,7 +309,8 @@ impl<'p> Checker<'p> {
                 None => format!("it is one of {}", listed(names())),
             };
             let message = format!("`workdir` names no input: there is no `{name}`");
-            let near = near.filter(|_| matches!(value.kind, ExprKind::Text(_))).map(|near| format!("\"{near}\""));
+            let near =
+                near.filter(|_| matches!(value.kind, ExprKind::Text(_))).map(|near| format!("\"{near}\""));
             let wrong = Diagnostic::error(codes::FIELD, message, value.span, "not an input");
             self.report(wrong.help(help).change(value.span, near));
         }

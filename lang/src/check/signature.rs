@@ -61,7 +61,14 @@ impl fmt::Display for Param {
 const NOWHERE: Span = Span { file: crate::span::FileId(0), start: 0, end: 0 };
 
 fn param(name: &str, ty: impl Into<Type>) -> Param {
-    Param { name: name.to_owned(), ty: ty.into(), default: None, shown: String::new(), span: None, place: None }
+    Param {
+        name: name.to_owned(),
+        ty: ty.into(),
+        default: None,
+        shown: String::new(),
+        span: None,
+        place: None,
+    }
 }
 
 fn optional(name: &str, ty: impl Into<Type>, default: Value, shown: &str) -> Param {

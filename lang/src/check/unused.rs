@@ -76,9 +76,11 @@ impl Checker<'_> {
             };
             // What another item still names can't go, and can't change its name, by itself.
             let fixed = match (alone, wrong.code == codes::UNUSED) {
-                (true, true) => wrong
-                    .fix(format!("remove `{name}`"), whole, "")
-                    .fix(format!("keep it as `_{name}`"), span, format!("_{name}")),
+                (true, true) => wrong.fix(format!("remove `{name}`"), whole, "").fix(
+                    format!("keep it as `_{name}`"),
+                    span,
+                    format!("_{name}"),
+                ),
                 (true, false) => wrong.fix(format!("remove `{name}`"), whole, ""),
                 (false, _) => wrong,
             };

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ast::{Expr, ExprKind, FieldType, Ident, Item, ItemKind, Part, TypeBody, TypeExpr, TypeExprKind};
 use super::ast::{Axis, Entry, Param, UseTarget};
+use super::ast::{Expr, ExprKind, FieldType, Ident, Item, ItemKind, Part, TypeBody, TypeExpr, TypeExprKind};
 use crate::span::{FileId, Span};
 
 /// Items by their text: those of the last time, and those met since.

@@ -56,7 +56,8 @@ pub(super) fn complete(
     if before.starts_with("use ") {
         return modules(asked, line);
     }
-    if !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_lowercase()) || asked.text[..asked.at].is_empty()
+    if !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_lowercase())
+        || asked.text[..asked.at].is_empty()
     {
         return items(asked, line);
     }
@@ -98,9 +99,10 @@ fn with_name(text: &str, at: usize) -> [String; 3] {
     let typed = word(text, at);
     let name = if typed.is_empty() { "z" } else { "" };
     let (head, tail) = (&text[..typed.end], &text[typed.end..]);
-    let next_item = tail.match_indices('\n').map(|(at, _)| at).find(|at| {
-        tail[at + 1..].starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '#')
-    });
+    let next_item = tail
+        .match_indices('\n')
+        .map(|(at, _)| at)
+        .find(|at| tail[at + 1..].starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '#'));
     let rest = next_item.map_or("\n", |at| &tail[at..]);
     let item = head.rfind("\n\n").unwrap_or(0);
     let mut open = Vec::new();
@@ -157,8 +159,7 @@ fn items(asked: &Asked<'_>, line: usize) -> Vec<CompletionItem> {
 /// The modules of the standard library, and the files beside this one.
 fn modules(asked: &Asked<'_>, line: usize) -> Vec<CompletionItem> {
     let range = range(asked, line + "use ".len(), asked.at.max(line + "use ".len()));
-    let mut names: Vec<String> =
-        rbld_lang::loader::library().map(|(name, _)| name.to_owned()).collect();
+    let mut names: Vec<String> = rbld_lang::loader::library().map(|(name, _)| name.to_owned()).collect();
     if let Some(folder) = asked.path.parent()
         && let Ok(entries) = std::fs::read_dir(folder)
     {
@@ -200,7 +201,8 @@ fn packages(
     for text in [text.clone(), with_name(&text, asked.at + 1)[2].clone()] {
         argument = argument.or(ask(reader, root, documents, asked, &text).index.argument);
     }
-    if !argument.is_some_and(|argument| ["packages", "build_depends", "source"].contains(&argument.as_str())) {
+    if !argument.is_some_and(|argument| ["packages", "build_depends", "source"].contains(&argument.as_str()))
+    {
         return Vec::new();
     }
     let lock = std::fs::read_to_string(crate::files::lock_path(folder, name)).ok();

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 use lsp_types::{
-    CodeDescription, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString,
-    TextEdit,
+    CodeDescription, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location,
+    NumberOrString, TextEdit,
 };
 use rbld_lang::codes;
 use rbld_lang::diagnostic::{Diagnostic, Severity};
@@ -208,8 +208,9 @@ impl Shown<'_> {
 
     fn finding(&self, diagnostic: &Diagnostic) -> Option<(PathBuf, Finding)> {
         let (first, others) = diagnostic.labels.split_first()?;
-        let range =
-            |span: Span| self.lines.get(span.file.0 as usize).map_or_else(Default::default, |lines| lines.range(span));
+        let range = |span: Span| {
+            self.lines.get(span.file.0 as usize).map_or_else(Default::default, |lines| lines.range(span))
+        };
         let related = others.iter().filter_map(|label| {
             let location = Location { uri: uri(&self.path(label.span.file)?)?, range: range(label.span) };
             Some(DiagnosticRelatedInformation { location, message: label.text.clone() })

@@ -4,6 +4,7 @@
 //! checking as every command's. Findings come from a second thread, always for the newest texts: what was begun for
 //! older ones is given up. Nothing is built and nothing is fetched from here.
 
+mod actions;
 mod complete;
 mod findings;
 mod hints;
@@ -18,9 +19,10 @@ use std::path::Path;
 
 use lsp_server::Connection;
 use lsp_types::{
-    CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CompletionOptions, ExecuteCommandOptions,
-    FoldingRangeProviderCapability, HoverProviderCapability, OneOf, RenameOptions, ServerCapabilities,
-    TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions, TextDocumentSyncSaveOptions,
+    CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CompletionOptions,
+    ExecuteCommandOptions, FoldingRangeProviderCapability, HoverProviderCapability, OneOf, RenameOptions,
+    ServerCapabilities, TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions,
+    TextDocumentSyncSaveOptions,
 };
 
 use crate::failure::{Failure, Result};
@@ -36,8 +38,7 @@ pub fn run(store: Option<&Path>) -> Result<i32> {
     };
     let (connection, threads) = Connection::stdio();
     let (id, asked) = connection.initialize_start().map_err(|error| broken(&error))?;
-    let asked: lsp_types::InitializeParams =
-        serde_json::from_value(asked).map_err(|error| broken(&error))?;
+    let asked: lsp_types::InitializeParams = serde_json::from_value(asked).map_err(|error| broken(&error))?;
     let answer = serde_json::json!({
         "capabilities": capabilities(),
         "serverInfo": { "name": "rbld", "version": env!("CARGO_PKG_VERSION") },

@@ -14,7 +14,9 @@ impl Analysis {
         let touches = |used: &&Use| used.span.file == file && used.span.start <= at && at <= used.span.end;
         let mut uses: Vec<&Use> = self.index.uses.iter().filter(touches).collect();
         // What is meant by the name around it is the narrower one; of equal ones, what it takes its value from.
-        uses.sort_by_key(|used| (used.span.end - used.span.start, matches!(used.definition, Definition::Inner(..))));
+        uses.sort_by_key(|used| {
+            (used.span.end - used.span.start, matches!(used.definition, Definition::Inner(..)))
+        });
         uses
     }
 
@@ -65,10 +67,15 @@ impl Analysis {
             (ItemKind::Recipe { .. }, Some(signature)) => {
                 let shown = signature.to_string();
                 let outputs = match &signature.result {
-                    Type::Build(Some(outputs)) => outputs.outputs.keys().cloned().collect::<Vec<_>>().join(", "),
+                    Type::Build(Some(outputs)) => {
+                        outputs.outputs.keys().cloned().collect::<Vec<_>>().join(", ")
+                    }
                     _ => String::new(),
                 };
-                format!("recipe {} leaves {{ {outputs} }}", shown.rsplit_once(" -> ").map_or("", |(head, _)| head))
+                format!(
+                    "recipe {} leaves {{ {outputs} }}",
+                    shown.rsplit_once(" -> ").map_or("", |(head, _)| head)
+                )
             }
             (_, Some(signature)) => format!("{keyword} {signature}"),
             (ItemKind::Type { .. }, _) => self.slice(item.span).to_owned(),

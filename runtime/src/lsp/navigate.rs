@@ -89,7 +89,9 @@ impl Place<'_> {
 
     /// All places of what a name refers to.
     pub(super) fn references(&self, with_declaration: bool) -> Vec<Location> {
-        let Some(used) = self.analysis.uses_at(self.file, self.at).first().copied() else { return Vec::new() };
+        let Some(used) = self.analysis.uses_at(self.file, self.at).first().copied() else {
+            return Vec::new();
+        };
         if used.definition == Definition::Builtin {
             return Vec::new();
         }
@@ -107,7 +109,9 @@ impl Place<'_> {
             return Err("it is built in and keeps its name".to_owned());
         };
         if let Definition::Module(_) = used.definition {
-            return Err("a module is called as its file is: rename the file, or write `use … as name`".to_owned());
+            return Err(
+                "a module is called as its file is: rename the file, or write `use … as name`".to_owned()
+            );
         }
         if self.analysis.project.in_std(declared) {
             return Err("it belongs to the standard library and keeps its name".to_owned());
@@ -141,7 +145,8 @@ impl Place<'_> {
         }
         self.same_meaning(&edits, spans.len(), new, reader, documents)?;
         let edits = edits.into_iter().map(|(path, edits)| {
-            let edits = edits.into_iter().map(|(span, new_text)| TextEdit { range: self.range(span), new_text });
+            let edits =
+                edits.into_iter().map(|(span, new_text)| TextEdit { range: self.range(span), new_text });
             (path, edits.collect())
         });
         Ok(edits.collect())
@@ -158,7 +163,9 @@ impl Place<'_> {
         }
         match definition {
             Definition::Inner(Inner::Field | Inner::Output, _) => format!("{new} = {old}"),
-            Definition::Inner(Inner::Parameter, place) if place != span && is_argument(self.analysis, span) => {
+            Definition::Inner(Inner::Parameter, place)
+                if place != span && is_argument(self.analysis, span) =>
+            {
                 format!("{new} = {old}")
             }
             _ => format!("{old} = {new}"),
@@ -232,31 +239,41 @@ fn spans_of(analysis: &Analysis, definition: Definition) -> BTreeSet<Span> {
 /// Whether a new name is one, and isn't taken where the old one is declared.
 fn fits(analysis: &Analysis, definition: Definition, new: &str) -> Result<(), String> {
     let is_type = match definition {
-        Definition::Item(id) => analysis.item(id).is_some_and(|item| matches!(item.kind, ItemKind::Type { .. })),
-        _ => false,
-    };
-    let quoted = match definition {
         Definition::Item(id) => {
-            analysis.item(id).is_some_and(|item| matches!(item.kind, ItemKind::Assert { .. } | ItemKind::Test { .. }))
+            analysis.item(id).is_some_and(|item| matches!(item.kind, ItemKind::Type { .. }))
         }
         _ => false,
     };
-    let words = ["and", "as", "else", "false", "for", "if", "in", "none", "not", "or", "then", "true", "with", "_"];
+    let quoted = match definition {
+        Definition::Item(id) => analysis
+            .item(id)
+            .is_some_and(|item| matches!(item.kind, ItemKind::Assert { .. } | ItemKind::Test { .. })),
+        _ => false,
+    };
+    let words =
+        ["and", "as", "else", "false", "for", "if", "in", "none", "not", "or", "then", "true", "with", "_"];
     let first = new.chars().next().unwrap_or(' ');
     let letters = !new.is_empty() && word(new, 0) == (0..new.len()) && !first.is_ascii_digit();
     if quoted {
         return Err("a name in quotes is a text: edit it where it stands".to_owned());
     }
     if !letters || words.contains(&new) {
-        return Err(format!("`{new}` can't be a name: it is letters, digits and `_`, and no word of the language"));
+        return Err(format!(
+            "`{new}` can't be a name: it is letters, digits and `_`, and no word of the language"
+        ));
     }
     if first.is_ascii_uppercase() != is_type && matches!(definition, Definition::Item(_)) {
-        let which = if is_type { "types begin with a capital letter" } else { "only types begin with a capital letter" };
+        let which = if is_type {
+            "types begin with a capital letter"
+        } else {
+            "only types begin with a capital letter"
+        };
         return Err(format!("`{new}` can't be its name: {which}"));
     }
     if let Definition::Item(id) = definition
         && let Some(module) = analysis.program.items.get(id.index()).map(|item| item.module)
-        && let Some(other) = analysis.program.items.iter().find(|item| item.module == module && &*item.name == new)
+        && let Some(other) =
+            analysis.program.items.iter().find(|item| item.module == module && &*item.name == new)
     {
         let line = Lines::new(analysis.text(other.span.file)).position(other.span.start).line + 1;
         return Err(format!("`{new}` is declared already, in line {line}"));
@@ -284,13 +301,25 @@ pub(super) fn symbols(analysis: &Analysis, file: FileId) -> Vec<DocumentSymbol> 
             }
             _ => keyword(&item.kind).to_owned(),
         };
-        symbols.push(symbol(name, detail, symbol_kind(&item.kind), lines.range(item.span), lines.range(span)));
+        symbols.push(symbol(
+            name,
+            detail,
+            symbol_kind(&item.kind),
+            lines.range(item.span),
+            lines.range(span),
+        ));
     }
     symbols
 }
 
 #[expect(deprecated, reason = "the field has to be given and isn't used")]
-fn symbol(name: &str, detail: String, kind: SymbolKind, range: Range, selection_range: Range) -> DocumentSymbol {
+fn symbol(
+    name: &str,
+    detail: String,
+    kind: SymbolKind,
+    range: Range,
+    selection_range: Range,
+) -> DocumentSymbol {
     DocumentSymbol {
         name: name.to_owned(),
         detail: Some(detail),

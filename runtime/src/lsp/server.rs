@@ -10,8 +10,8 @@ use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response
 use lsp_types::notification::{self, Notification as _};
 use lsp_types::request::{self, Request as _};
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionOrCommand, Command, InlayHint, InlayHintLabel, MessageType, Position,
-    PrepareRenameResponse, PublishDiagnosticsParams, ShowMessageParams, Uri, WorkspaceEdit,
+    CodeAction, CodeActionKind, CodeActionOrCommand, Command, InlayHint, InlayHintLabel, MessageType,
+    Position, PrepareRenameResponse, PublishDiagnosticsParams, ShowMessageParams, Uri, WorkspaceEdit,
 };
 use serde_json::{Value, json};
 
@@ -38,9 +38,9 @@ pub(super) struct Server<'c> {
     jobs: Sender<Job>,
     found: Receiver<Found>,
     done: Receiver<(MessageType, String)>,
-    finished: Sender<(MessageType, String)>,
+    pub(super) finished: Sender<(MessageType, String)>,
     newest: Arc<AtomicU64>,
-    findings: BTreeMap<PathBuf, Vec<Finding>>,
+    pub(super) findings: BTreeMap<PathBuf, Vec<Finding>>,
     hints: BTreeMap<PathBuf, Vec<Hint>>,
     snippets: bool,
     refreshes_hints: bool,
@@ -49,7 +49,7 @@ pub(super) struct Server<'c> {
 }
 
 /// What a request fails with.
-type Answer = std::result::Result<Value, String>;
+pub(super) type Answer = std::result::Result<Value, String>;
 
 impl<'c> Server<'c> {
     /// A server for an editor that said what it can do.
@@ -136,8 +136,10 @@ impl<'c> Server<'c> {
                 if let Some(opened) = read::<lsp_types::DidOpenTextDocumentParams>(note.params)
                     && let Some(path) = path(&opened.text_document.uri)
                 {
-                    let document =
-                        Document { text: opened.text_document.text.into(), version: opened.text_document.version };
+                    let document = Document {
+                        text: opened.text_document.text.into(),
+                        version: opened.text_document.version,
+                    };
                     self.documents.insert(path, document);
                     self.look(true);
                 }
@@ -184,7 +186,8 @@ impl<'c> Server<'c> {
             return;
         }
         let mut before = std::mem::replace(&mut self.findings, found.files);
-        let gone = before.keys().filter(|path| !self.findings.contains_key(*path)).cloned().collect::<Vec<_>>();
+        let gone =
+            before.keys().filter(|path| !self.findings.contains_key(*path)).cloned().collect::<Vec<_>>();
         for path in gone {
             self.show(&path, &[]);
             before.remove(&path);
@@ -201,7 +204,8 @@ impl<'c> Server<'c> {
             if self.refreshes_hints {
                 self.requests += 1;
                 let id = lsp_server::RequestId::from(self.requests);
-                let refresh = Request::new(id, request::InlayHintRefreshRequest::METHOD.to_owned(), Value::Null);
+                let refresh =
+                    Request::new(id, request::InlayHintRefreshRequest::METHOD.to_owned(), Value::Null);
                 drop(self.connection.sender.send(refresh.into()));
             }
         }
@@ -286,7 +290,9 @@ impl<'c> Server<'c> {
         let Some(open) = self.documents.get(&path) else { return Ok(Value::Null) };
         let text = open.text.clone();
         let at = text::offset(&text, position(&params)?);
-        let Some(root) = self.reader.root_of(&path, &self.documents, &self.shelf) else { return Ok(Value::Null) };
+        let Some(root) = self.reader.root_of(&path, &self.documents, &self.shelf) else {
+            return Ok(Value::Null);
+        };
         let asked = Asked { path: &path, text: &text, at, snippets: self.snippets };
         Ok(json!(complete::complete(&mut self.reader, &root, &self.documents, &asked)))
     }
@@ -302,12 +308,14 @@ impl<'c> Server<'c> {
         let mut reader = std::mem::take(&mut self.reader);
         let edits = self.at(params, |place| place.rename(&new, &mut reader, &documents));
         self.reader = reader;
-        let changes = edits??.into_iter().filter_map(|(path, edits)| Some((uri(&path)?.to_string(), json!(edits))));
+        let changes =
+            edits??.into_iter().filter_map(|(path, edits)| Some((uri(&path)?.to_string(), json!(edits))));
         Ok(json!({ "changes": changes.collect::<serde_json::Map<_, _>>() }))
     }
 
     fn inlay(&mut self, params: Value) -> Answer {
-        let asked: lsp_types::InlayHintParams = serde_json::from_value(params).map_err(|error| error.to_string())?;
+        let asked: lsp_types::InlayHintParams =
+            serde_json::from_value(params).map_err(|error| error.to_string())?;
         let hints = path(&asked.text_document.uri).and_then(|path| self.hints.get(&path));
         let within = |hint: &&Hint| asked.range.start <= hint.at && hint.at <= asked.range.end;
         let shown = |hint: &Hint| InlayHint {
@@ -322,70 +330,6 @@ impl<'c> Server<'c> {
         };
         Ok(json!(hints.map_or(Vec::new(), |hints| hints.iter().filter(within).map(shown).collect())))
     }
-
-    fn actions(&mut self, params: Value) -> Answer {
-        let asked: lsp_types::CodeActionParams = serde_json::from_value(params).map_err(|error| error.to_string())?;
-        let found = path(&asked.text_document.uri).and_then(|path| self.findings.get(&path));
-        let (start, end) = (asked.range.start, asked.range.end);
-        let mut actions: Vec<CodeActionOrCommand> = Vec::new();
-        for finding in found.into_iter().flatten() {
-            if finding.shown.range.end < start || end < finding.shown.range.start {
-                continue;
-            }
-            for (index, fix) in finding.fixes.iter().enumerate() {
-                let Some(uri) = uri(&fix.path) else { continue };
-                actions.push(CodeActionOrCommand::CodeAction(CodeAction {
-                    title: capital(&fix.title),
-                    kind: Some(CodeActionKind::QUICKFIX),
-                    diagnostics: Some(vec![finding.shown.clone()]),
-                    edit: Some(edit(uri, fix.edit.clone())),
-                    is_preferred: Some(index == 0),
-                    ..CodeAction::default()
-                }));
-            }
-            if let Some(file) = &finding.lock {
-                let arguments = Some(vec![json!(file.display().to_string())]);
-                let title = "Run `rbld lock`".to_owned();
-                actions.push(CodeActionOrCommand::CodeAction(CodeAction {
-                    title: title.clone(),
-                    kind: Some(CodeActionKind::QUICKFIX),
-                    diagnostics: Some(vec![finding.shown.clone()]),
-                    command: Some(Command { title, command: super::LOCK.to_owned(), arguments }),
-                    ..CodeAction::default()
-                }));
-            }
-        }
-        Ok(json!(actions))
-    }
-
-    /// Runs a command that an action offered; what it came to is said when it is known.
-    fn execute(&mut self, params: Value) -> Answer {
-        let asked: lsp_types::ExecuteCommandParams =
-            serde_json::from_value(params).map_err(|error| error.to_string())?;
-        let file = asked.arguments.first().and_then(Value::as_str).map(PathBuf::from);
-        let Some(file) = file.filter(|_| asked.command == super::LOCK) else {
-            return Err(format!("there is no command `{}`", asked.command));
-        };
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let finished = self.finished.clone();
-        let run = move || {
-            let ran = std::process::Command::new(program)
-                .args(["lock".as_ref(), file.as_os_str()])
-                .stdin(std::process::Stdio::null())
-                .output();
-            let said = match ran {
-                Ok(ran) if ran.status.success() => {
-                    (MessageType::INFO, format!("locked: {}", String::from_utf8_lossy(&ran.stdout).trim()))
-                }
-                Ok(ran) => (MessageType::ERROR, String::from_utf8_lossy(&ran.stderr).trim().to_owned()),
-                Err(error) => (MessageType::ERROR, format!("could not run `rbld lock`: {error}")),
-            };
-            // The editor may have gone meanwhile.
-            drop(finished.send(said));
-        };
-        std::thread::Builder::new().name("lock".to_owned()).spawn(run).map_err(|error| error.to_string())?;
-        Ok(Value::Null)
-    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(params: Value) -> Option<T> {
@@ -394,20 +338,11 @@ fn read<T: serde::de::DeserializeOwned>(params: Value) -> Option<T> {
 
 /// The path of the document that a request is about.
 fn document(params: &Value) -> std::result::Result<PathBuf, String> {
-    let uri: Uri = serde_json::from_value(params["textDocument"]["uri"].clone()).map_err(|error| error.to_string())?;
+    let uri: Uri =
+        serde_json::from_value(params["textDocument"]["uri"].clone()).map_err(|error| error.to_string())?;
     path(&uri).ok_or_else(|| format!("`{}` isn't a file of this machine", uri.as_str()))
 }
 
 fn position(params: &Value) -> std::result::Result<Position, String> {
     serde_json::from_value(params["position"].clone()).map_err(|error| error.to_string())
-}
-
-#[expect(clippy::mutable_key_type, clippy::disallowed_types, reason = "the protocol's own type")]
-fn edit(uri: Uri, edit: lsp_types::TextEdit) -> WorkspaceEdit {
-    WorkspaceEdit { changes: Some(std::iter::once((uri, vec![edit])).collect()), ..WorkspaceEdit::default() }
-}
-
-fn capital(title: &str) -> String {
-    let mut letters = title.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

@@ -152,7 +152,8 @@ impl Analysis {
     ) -> Analysis {
         reader.load(root, documents, &|| false, |project, _| {
             let cursor: Option<Cursor> = cursor.and_then(|(path, at)| {
-                let module = project.modules.iter().find(|module| path_of(root, module) == Some(path.to_owned()))?;
+                let module =
+                    project.modules.iter().find(|module| path_of(root, module) == Some(path.to_owned()))?;
                 Some((module.file, at))
             });
             let (program, index) = rbld_lang::check::index(&project, cursor);
