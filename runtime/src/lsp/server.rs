@@ -10,8 +10,8 @@ use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response
 use lsp_types::notification::{self, Notification as _};
 use lsp_types::request::{self, Request as _};
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionOrCommand, Command, InlayHint, InlayHintLabel, MessageType,
-    Position, PrepareRenameResponse, PublishDiagnosticsParams, ShowMessageParams, Uri, WorkspaceEdit,
+    InlayHint, InlayHintLabel, MessageType, Position, PrepareRenameResponse, PublishDiagnosticsParams,
+    ShowMessageParams, Uri,
 };
 use serde_json::{Value, json};
 
