@@ -28,6 +28,17 @@ pub struct Label {
     pub text: String,
 }
 
+/// An edit that the help names: once made, what was wrong isn't.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fix {
+    /// What it does, as an imperative: "change to `debian`".
+    pub title: String,
+    /// What is replaced; empty where something is put in.
+    pub span: Span,
+    /// By what.
+    pub text: String,
+}
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
@@ -41,6 +52,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to type next.
     pub help: Option<String>,
+    /// The edits that the help names, where it names some exactly, the likeliest first.
+    pub fixes: Vec<Fix>,
 }
 
 impl Diagnostic {
@@ -52,6 +65,7 @@ impl Diagnostic {
             message: message.into(),
             labels: vec![Label { span, text: label.into() }],
             help: None,
+            fixes: Vec::new(),
         }
     }
 
@@ -77,5 +91,21 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
         self
+    }
+
+    /// Adds an edit that the help names.
+    #[must_use]
+    pub fn fix(mut self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Diagnostic {
+        self.fixes.push(Fix { title: title.into(), span, text: text.into() });
+        self
+    }
+
+    /// Adds the edit that writes something else at a place, where it is known what is meant.
+    #[must_use]
+    pub fn change(self, span: Span, meant: Option<impl Into<String>>) -> Diagnostic {
+        match meant.map(Into::into) {
+            Some(meant) => self.fix(format!("change to `{meant}`"), span, meant),
+            None => self,
+        }
     }
 }

@@ -27,4 +27,4 @@ pub mod value;
 
 pub use eval::instantiate::{derivations, instantiate};
 pub use eval::{Evaluated, Host, evaluate};
-pub use loader::{Loader, Project, load};
+pub use loader::{Loader, Project, load, load_again};

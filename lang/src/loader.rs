@@ -25,6 +25,11 @@ pub trait Loader {
     /// What a file or folder of the project is, by content. `path` as in [`Loader::source`]; empty for the
     /// project's folder itself.
     fn local(&self, path: &str) -> Result<Local, LoadError>;
+
+    /// Whether nobody waits for the answer any more: an evaluation then ends where it is.
+    fn stopped(&self) -> bool {
+        false
+    }
 }
 
 /// A file or folder of the project.
@@ -112,14 +117,24 @@ const STD: [(&str, &str); 2] = [
 /// The most modules that one file may lead to.
 const MODULES: usize = 10_000;
 
-/// The names of the standard library's modules: `std.debian`.
-pub fn library() -> impl Iterator<Item = &'static str> {
-    STD.iter().map(|(name, _)| *name)
+/// The modules of the standard library: the dotted name and the text of each.
+pub fn library() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STD.into_iter()
 }
 
 /// Loads and parses `root` (relative to the project's folder) and whatever it uses.
 pub fn load(root: &str, loader: &dyn Loader) -> Project {
-    let mut loading = Loading { loader, project: Project::empty(), known: IndexMap::new() };
+    read(root, loader, None)
+}
+
+/// As [`load`], with what is known of items of the same text from the last time.
+pub fn load_again(root: &str, loader: &dyn Loader, cache: &mut syntax::Cache) -> Project {
+    cache.turn();
+    read(root, loader, Some(cache))
+}
+
+fn read(root: &str, loader: &dyn Loader, cache: Option<&mut syntax::Cache>) -> Project {
+    let mut loading = Loading { loader, project: Project::empty(), known: IndexMap::new(), cache };
     match loader.source(root) {
         Ok(text) => {
             loading.add(root.to_owned(), root.to_owned(), text, false);
@@ -159,7 +174,7 @@ impl Project {
         let project = std::mem::replace(self, Project::empty());
         let known =
             project.modules.iter().enumerate().map(|(id, module)| (module.path.clone(), ModuleId(id as u32)));
-        let mut loading = Loading { loader, known: known.collect(), project };
+        let mut loading = Loading { loader, known: known.collect(), project, cache: None };
         let root = &mut loading.project.modules[ModuleId::ROOT.index()];
         root.uses.remove(&index);
         let used = matches!(item.kind, ast::ItemKind::Use { .. });
@@ -186,13 +201,18 @@ struct Loading<'a> {
     project: Project,
     /// Modules by path.
     known: IndexMap<String, ModuleId>,
+    cache: Option<&'a mut syntax::Cache>,
 }
 
 impl Loading<'_> {
     fn add(&mut self, path: String, shown: String, text: String, std: bool) -> ModuleId {
         let id = ModuleId(self.project.modules.len() as u32);
         let file = self.project.sources.add(shown, text);
-        let (ast, diagnostics) = syntax::parse(file, &self.project.sources.get(file).text);
+        let text = &self.project.sources.get(file).text;
+        let (ast, diagnostics) = match &mut self.cache {
+            Some(cache) => syntax::parse_again(file, text, cache),
+            None => syntax::parse(file, text),
+        };
         self.project.diagnostics.extend(diagnostics);
         self.known.insert(path.clone(), id);
         self.project.modules.push(Module { file, path, std, ast, uses: BTreeMap::new() });
@@ -249,7 +269,8 @@ impl Loading<'_> {
             return Used::Module(self.add(dotted, shown, (*text).to_owned(), true));
         }
         let names = STD.iter().map(|(name, _)| *name);
-        let help = match crate::nearest::nearest(&dotted, names.clone()) {
+        let near = crate::nearest::nearest(&dotted, names.clone());
+        let help = match near {
             Some(near) => format!("did you mean `use {near}`?"),
             None => format!(
                 "the standard library has {}; a file of the project is used as `use ./name.rbld`",
@@ -258,7 +279,7 @@ impl Loading<'_> {
         };
         let wrong =
             Diagnostic::error(codes::UNKNOWN, format!("there is no module `{dotted}`"), span, "not known");
-        self.project.diagnostics.push(wrong.help(help));
+        self.project.diagnostics.push(wrong.help(help).change(span, near));
         Used::Broken
     }
 

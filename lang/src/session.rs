@@ -172,7 +172,7 @@ impl<'l> Session<'l> {
         check::mentioned(item, &mut |name, _| {
             named.insert(name);
         });
-        for module in loader::library() {
+        for (module, _) in loader::library() {
             let name = module.trim_start_matches("std.");
             let taken = || self.root().items.iter().any(|item| name_of(item) == name);
             if !named.contains(name) || taken() {
@@ -248,7 +248,7 @@ impl<'l> Session<'l> {
             before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "_.*".contains(c))).next().unwrap_or("");
         let mut names: Vec<String> = match path.rsplit_once('.') {
             Some(("std", _)) => {
-                loader::library().map(|name| name.trim_start_matches("std.").to_owned()).collect()
+                loader::library().map(|(name, _)| name.trim_start_matches("std.").to_owned()).collect()
             }
             Some((base, _)) => self.members(base),
             None => self.names(),
@@ -275,7 +275,7 @@ impl<'l> Session<'l> {
 
     fn names(&self) -> Vec<String> {
         let own = self.root().items.iter().map(name_of).filter(|name| is_name(name)).map(str::to_owned);
-        let library = loader::library().map(|name| name.trim_start_matches("std.").to_owned());
+        let library = loader::library().map(|(name, _)| name.trim_start_matches("std.").to_owned());
         let words = ["if", "then", "else", "for", "in", "not", "and", "or", "with", "true", "false", "none"];
         own.chain(library)
             .chain(check::builtin_names().map(str::to_owned))
@@ -337,7 +337,7 @@ mod tests {
         let loader = MemoryLoader::default();
         let mut session = Session::new(None, &loader, Host { arch: Arch::Amd64 });
         let digest = format!("sha256:{}", "1f".repeat(32));
-        let long = format!("[{}]", vec!["\"a text of some length\\n\\@{b}\""; 9].join(", "));
+        let long = format!("[{}]", ["\"a text of some length\\n\\@{b}\""; 9].join(", "));
         for text in [
             "-3",
             "true",

@@ -148,6 +148,8 @@ pub struct EnumType {
     pub name: String,
     /// Its variants, in the order declared.
     pub variants: Vec<String>,
+    /// Where they are declared; empty for one that is built in.
+    pub places: Vec<Span>,
     /// Where it is declared; `None` for one that is built in.
     pub span: Option<Span>,
 }

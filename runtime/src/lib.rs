@@ -8,6 +8,8 @@ pub mod environment;
 pub mod executor;
 pub mod failure;
 pub mod fetch;
+pub mod files;
+pub mod lsp;
 pub mod packing;
 pub mod progress;
 pub mod report;

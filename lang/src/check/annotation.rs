@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::index::{Definition, Inner};
 use super::{Binding, Checker, Meaning};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
@@ -34,8 +35,13 @@ impl<'p> Checker<'p> {
                         None => names.push((variant.node.clone(), variant.span)),
                     }
                 }
-                let variants = names.into_iter().map(|(name, _)| name).collect();
-                Type::Enum(Arc::new(EnumType { name: name.node.clone(), variants, span: Some(name.span) }))
+                let (known, places) = names.into_iter().unzip();
+                let name = (name.node.clone(), Some(name.span));
+                let of = Arc::new(EnumType { name: name.0, variants: known, places, span: name.1 });
+                for variant in variants {
+                    self.refers_to_variant(&of, &variant.node, variant.span);
+                }
+                Type::Enum(of)
             }
             TypeBody::Record(fields) => self.record_type(Some(name.node.clone()), fields),
             TypeBody::Alias(ty) => self.annotation(ty),
@@ -89,11 +95,16 @@ impl<'p> Checker<'p> {
     fn named_type(&mut self, path: &'p [ast::Ident], span: Span) -> Type {
         let [first, rest @ ..] = path else { return Type::Error };
         if rest.is_empty() {
+            self.offer_types(first.span);
             if let Some(ty) = self.builtin_type(&first.node) {
+                self.refers(first.span, Definition::Builtin, &ty);
                 return ty;
             }
             return match self.scopes[self.module.index()].get(first.node.as_str()).copied() {
-                Some(Binding::Item(id)) => self.item_type(id, &first.node, span),
+                Some(Binding::Item(id)) => {
+                    self.refers(first.span, Definition::Item(id), &Type::Unknown);
+                    self.item_type(id, &first.node, span)
+                }
                 Some(Binding::Broken) => Type::Error,
                 _ => self.unknown_type(&first.node, span),
             };
@@ -101,6 +112,8 @@ impl<'p> Checker<'p> {
         match (self.scopes[self.module.index()].get(first.node.as_str()).copied(), rest) {
             (Some(Binding::Module(module, at)), [name]) => {
                 self.mark_used(at);
+                self.refers(first.span, Definition::Module(module), &Type::Unknown);
+                self.offer_module(name.span, module, true);
                 match self.member(module, &first.node, name) {
                     Some(id) => self.item_type(id, &name.node, span),
                     None => Type::Error,
@@ -159,7 +172,8 @@ impl<'p> Checker<'p> {
         };
         self.wrong(
             Diagnostic::error(codes::UNKNOWN, format!("there is no type `{name}`"), span, "not known here")
-                .help(help),
+                .help(help)
+                .change(span, near),
         )
         .1
     }
@@ -176,6 +190,7 @@ impl<'p> Checker<'p> {
                     self.field_twice(&field.name.node, field.name.span, first);
                 }
                 None => {
+                    self.declares(Inner::Field, field.name.span, &ty);
                     fields.push(Field { name: field.name.node.clone(), ty, default, span: field.name.span })
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::index::Definition;
 use super::mismatch::{Role, article};
 use super::signature::{self, Signature};
 use super::{Binding, Checker, Meaning};
@@ -18,13 +19,19 @@ const ROUNDS: i64 = 1000;
 
 impl<'p> Checker<'p> {
     pub(super) fn call(&mut self, callee: &'p Expr, args: &'p [Arg], span: Span) -> (Ir, Type) {
+        if let ExprKind::Name(_) = callee.kind {
+            self.offer_values(callee.span, &Type::Unknown);
+        }
         match &callee.kind {
             ExprKind::Name(name) if self.local(name).is_some() => {
                 let ty = self.local(name).map_or(Type::Error, |slot| self.locals[slot].ty.clone());
                 self.not_callable(&ty, callee, args)
             }
             ExprKind::Name(name) => match self.scopes[self.module.index()].get(name.as_str()).copied() {
-                Some(Binding::Item(id)) => self.call_item(id, callee, args, span),
+                Some(Binding::Item(id)) => {
+                    self.refers(callee.span, Definition::Item(id), &Type::Unknown);
+                    self.call_item(id, callee, args, span)
+                }
                 Some(Binding::Broken) => self.broken_call(args),
                 Some(Binding::Module(..) | Binding::Core) => {
                     let poison = self.name(name, callee.span, &Type::Unknown);
@@ -56,6 +63,9 @@ impl<'p> Checker<'p> {
             return self.apply_builtin(builtin, Vec::new(), &signature, args, span);
         }
         if let Some(module) = self.module_of(base) {
+            if let Some((module, _)) = module {
+                self.offer_module(field.span, module, false);
+            }
             let found = module.and_then(|(module, of)| self.member(module, of, field));
             return match found {
                 Some(id) => self.call_item(id, callee, args, span),
@@ -63,20 +73,26 @@ impl<'p> Checker<'p> {
             };
         }
         let (ir, ty) = self.expr(base, &Type::Unknown);
+        self.offer_members(field.span, &ty);
         if let Type::Plain(Plain::Archive) = ty {
             let arch = self.arch.clone();
             if let Some((builtin, signature)) = signature::archive_method(&field.node, &arch) {
+                self.refers(field.span, Definition::Builtin, &ty);
                 return self.apply_builtin(builtin, vec![ir], &signature, args, span);
             }
             let names = signature::ARCHIVE_METHODS;
-            let help = match nearest(&field.node, names) {
+            let near = nearest(&field.node, names);
+            let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("an archive has {}", listed(names)),
             };
             self.visit(args);
             let message = format!("an `Archive` has no method `{}`", field.node);
-            return self
-                .wrong(Diagnostic::error(codes::UNKNOWN, message, field.span, "not there").help(help));
+            return self.wrong(
+                Diagnostic::error(codes::UNKNOWN, message, field.span, "not there")
+                    .help(help)
+                    .change(field.span, near),
+            );
         }
         if ty.is_broken() {
             return self.broken_call(args);
@@ -141,6 +157,7 @@ impl<'p> Checker<'p> {
                 && !signature::BUILTINS.contains(&name.as_str())
                 && let Some(Binding::Item(id)) = self.scopes[self.module.index()].get(name.as_str()).copied()
             {
+                self.refers(arg.value.span, Definition::Item(id), &Type::Unknown);
                 self.require(id, Some(arg.value.span));
             }
         }
@@ -155,6 +172,9 @@ impl<'p> Checker<'p> {
     }
 
     fn call_builtin(&mut self, name: &'p str, callee: &'p Expr, args: &'p [Arg], span: Span) -> (Ir, Type) {
+        if signature::BUILTINS.contains(&name) {
+            self.refers(callee.span, Definition::Builtin, &Type::Unknown);
+        }
         if let Some((builtin, signature)) = signature::builtin(name) {
             return self.apply_builtin(builtin, Vec::new(), &signature, args, span);
         }
@@ -328,7 +348,10 @@ impl<'p> Checker<'p> {
     fn function_named(&mut self, expr: &'p Expr) -> Option<(ItemId, Arc<Signature>)> {
         let id = match &expr.kind {
             ExprKind::Name(name) => match self.scopes[self.module.index()].get(name.as_str()).copied() {
-                Some(Binding::Item(id)) => Some(id),
+                Some(Binding::Item(id)) => {
+                    self.refers(expr.span, Definition::Item(id), &Type::Unknown);
+                    Some(id)
+                }
                 _ => {
                     self.unknown(name, expr.span, &Type::Unknown);
                     return None;
@@ -364,7 +387,10 @@ impl<'p> Checker<'p> {
             .into_iter()
             .zip(&signature.params)
             .map(|(given, param)| match (given, &param.default) {
-                (Some(value), _) => self.expect(value, &param.ty, &Role::Argument { of: signature, param }),
+                (Some(value), _) => {
+                    self.in_argument(value.span, param);
+                    self.expect(value, &param.ty, &Role::Argument { of: signature, param })
+                }
                 (None, Some(default)) => match &default.kind {
                     Kind::Const(value) => Ir::new(span, Kind::Const(value.clone())),
                     _ => Ir::new(span, Kind::Closed(default.clone())),
@@ -383,6 +409,7 @@ impl<'p> Checker<'p> {
         args: &'p [Arg],
         span: Span,
     ) -> (Vec<Option<&'p Expr>>, bool) {
+        self.offer_parameters(signature, args);
         let params = &signature.params;
         let mut found: Vec<Option<(&'p Expr, Span)>> = vec![None; params.len()];
         let (mut odd, mut fits) = (false, true);
@@ -395,9 +422,13 @@ impl<'p> Checker<'p> {
             let Some(at) = at else {
                 odd = true;
                 self.odd_argument(signature, arg, place, &found, args);
+                self.offer_values(arg.value.span, &Type::Unknown);
                 self.visit(std::slice::from_ref(arg));
                 continue;
             };
+            if let (Some(_), Some(_)) = (&arg.name, params[at].place) {
+                self.refers(place, params[at].definition(), &params[at].ty);
+            }
             match &found[at] {
                 None => found[at] = Some((&arg.value, place)),
                 Some((_, first)) => {
@@ -451,12 +482,15 @@ impl<'p> Checker<'p> {
             free.map(|(param, _)| param)
         };
         let near = nearest(&written.node, free().map(|param| param.name.as_str()));
-        let help = match near.and_then(|near| free().find(|param| param.name == near)) {
+        let near = near.and_then(|near| free().find(|param| param.name == near));
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it is `{signature}`"),
         };
         let message = format!("`{name}` has no parameter `{}`", written.node);
-        self.report(Diagnostic::error(codes::ARGUMENTS, message, place, "not a parameter of it").help(help));
+        let near = near.map(|near| near.name.clone());
+        let wrong = Diagnostic::error(codes::ARGUMENTS, message, place, "not a parameter of it");
+        self.report(wrong.help(help).change(place, near));
     }
 }
 

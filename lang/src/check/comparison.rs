@@ -1,5 +1,6 @@
 //! `assert` items: the closed set of comparisons.
 
+use super::index::Definition;
 use super::mismatch::{Role, article};
 use super::signature::{Param, Signature};
 use super::{Binding, Checker};
@@ -73,7 +74,7 @@ pub struct Within {
 }
 
 /// The forms, and those that the design names and this version doesn't know.
-const FORMS: [&str; 3] = ["identical", "matches", "differ"];
+pub(super) const FORMS: [&str; 3] = ["identical", "matches", "differ"];
 
 impl<'p> Checker<'p> {
     pub(super) fn assertion(
@@ -90,6 +91,11 @@ impl<'p> Checker<'p> {
             ExprKind::Error => return None,
             _ => None,
         };
+        if let Some((_, place, _)) = called
+            && self.asked(place)
+        {
+            self.offer_forms();
+        }
         let Some((form, place, args)) = called else {
             self.not_a_comparison(name, value);
             return None;
@@ -101,6 +107,7 @@ impl<'p> Checker<'p> {
             }
             return None;
         }
+        self.refers(place, Definition::Builtin, &Type::Unknown);
         let signature = self.form(form);
         let (given, fits) = self.matched(&signature, args, value.span);
         let get = |index: usize| given.get(index).copied().flatten();
@@ -162,6 +169,7 @@ impl<'p> Checker<'p> {
             }),
             shown: String::new(),
             span: None,
+            place: None,
         };
         let (needed, own): (&[&str], &[&str]) = match form {
             "identical" => (&["xs"], &["within", "across"]),
@@ -175,6 +183,9 @@ impl<'p> Checker<'p> {
     }
 
     fn not_a_comparison(&mut self, name: &Spanned<String>, value: &'p Expr) {
+        if self.asked(value.span) {
+            self.offer_forms();
+        }
         let (_, ty) = self.expr(value, &Type::Unknown);
         if ty.is_broken() {
             return;
@@ -190,6 +201,7 @@ impl<'p> Checker<'p> {
     }
 
     fn unknown_form(&mut self, form: &str, span: Span) {
+        let mut near = None;
         let help = match form {
             "reproducible" | "fixpoint" | "agreed" => {
                 format!("`{form}` isn't a part of this version; it has {}", listed(FORMS))
@@ -198,13 +210,17 @@ impl<'p> Checker<'p> {
                 "outputs are compared by `identical([a, b])`".to_owned()
             }
             _ => match nearest(form, FORMS) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(form) => {
+                    near = Some(form);
+                    format!("did you mean `{form}`?")
+                }
                 None => format!("the comparisons are {}", listed(FORMS)),
             },
         };
         self.report(
             Diagnostic::error(codes::UNKNOWN, format!("there is no comparison `{form}`"), span, "not known")
-                .help(help),
+                .help(help)
+                .change(span, near),
         );
     }
 
@@ -254,6 +270,7 @@ impl<'p> Checker<'p> {
                     default: None,
                     shown: String::new(),
                     span: None,
+                    place: None,
                 };
                 self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param })
             }
@@ -286,6 +303,7 @@ impl<'p> Checker<'p> {
                     default: None,
                     shown: String::new(),
                     span: None,
+                    place: None,
                 };
                 (
                     self.not_an_output_of_a_build(&ty, arg, &Role::Argument { of: &of, param: &param }),
@@ -340,22 +358,30 @@ impl<'p> Checker<'p> {
                 .and_then(|outputs| outputs.outputs.first())
                 .map_or("output".to_owned(), |(name, _)| name.clone())
         };
-        let help = match ty {
+        let named = match ty {
             Type::Matrix(matrix) => {
-                format!("name an output of its cells: `{short}.*.{}`", first(&matrix.outputs))
+                Some(("an output of its cells", format!(".*.{}", first(&matrix.outputs))))
             }
-            Type::Build(outputs) => format!("name one of its outputs: `{short}.{}`", first(outputs)),
+            Type::Build(outputs) => Some(("one of its outputs", format!(".{}", first(outputs)))),
             Type::List(element) | Type::Members(element) => match &**element {
-                Type::Build(outputs) if matches!(ty, Type::Members(_)) => {
-                    format!("name an output of each: `{short}.{}`", first(outputs))
+                Type::Build(outputs) => {
+                    let members = if matches!(ty, Type::Members(_)) { "" } else { ".*" };
+                    Some(("an output of each", format!("{members}.{}", first(outputs))))
                 }
-                Type::Build(outputs) => format!("name an output of each: `{short}.*.{}`", first(outputs)),
-                _ => "only outputs of builds are compared".to_owned(),
+                _ => None,
             },
-            _ => "only outputs of builds are compared".to_owned(),
+            _ => None,
         };
+        let help = match &named {
+            Some((what, output)) => format!("name {what}: `{short}{output}`"),
+            None => "only outputs of builds are compared".to_owned(),
+        };
+        let meant = named.map(|(_, output)| format!("{written}{output}"));
         let message = format!("`{param}` of `{of}` has to be outputs of builds, this is {}", article(ty));
-        self.wrong(Diagnostic::error(codes::TYPE, message, arg.span, article(ty)).help(help)).0
+        self.wrong(
+            Diagnostic::error(codes::TYPE, message, arg.span, article(ty)).help(help).change(arg.span, meant),
+        )
+        .0
     }
 
     fn within(&mut self, arg: &'p Expr) -> Within {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::index::{Definition, Inner};
 use super::mismatch::{Role, article};
 use super::{Binding, Checker};
 use crate::codes;
@@ -47,12 +48,14 @@ impl<'p> Checker<'p> {
     fn field(&mut self, base: &'p Expr, field: &'p Ident, span: Span) -> (Ir, Type) {
         if let Some(module) = self.module_of(base) {
             let Some((module, of)) = module else { return (Ir::poison(span), Type::Error) };
+            self.offer_module(field.span, module, false);
             return match self.member(module, of, field) {
                 Some(id) => self.item_value(id, span),
                 None => (Ir::poison(span), Type::Error),
             };
         }
         let (ir, ty) = self.expr(base, &Type::Unknown);
+        self.offer_members(field.span, &ty);
         self.field_of(ir, &ty, field, span, base)
     }
 
@@ -66,6 +69,7 @@ impl<'p> Checker<'p> {
         match self.scopes[self.module.index()].get(name.as_str()).copied() {
             Some(Binding::Module(module, at)) => {
                 self.mark_used(at);
+                self.refers(base.span, Definition::Module(module), &Type::Unknown);
                 Some(Some((module, name)))
             }
             Some(Binding::Broken) => Some(None),
@@ -79,6 +83,8 @@ impl<'p> Checker<'p> {
             Type::Error => (Ir::poison(span), Type::Error),
             Type::Record(record) => match record.index(&field.node) {
                 Some(index) => {
+                    let known = &record.fields[index];
+                    self.refers(field.span, Definition::Inner(Inner::Field, known.span), &known.ty);
                     (Ir::new(span, Kind::Field(Box::new(ir), index as u32)), record.fields[index].ty.clone())
                 }
                 None => {
@@ -89,7 +95,7 @@ impl<'p> Checker<'p> {
             Type::Build(Some(outputs)) => self.output(ir, outputs, field, span),
             Type::Members(member) => {
                 let slot = Ir::new(span, Kind::Local(self.locals.len() as u32));
-                let of_each = self.with_locals([("", (**member).clone())], |checker| {
+                let of_each = self.with_locals([("", field.span, (**member).clone())], |checker| {
                     checker.field_of(slot, member, field, span, base)
                 });
                 match of_each {
@@ -104,18 +110,21 @@ impl<'p> Checker<'p> {
     }
 
     fn output(&mut self, ir: Ir, outputs: &Arc<Outputs>, field: &Ident, span: Span) -> (Ir, Type) {
-        if let Some((kind, _)) = outputs.outputs.get(&field.node) {
+        if let Some((kind, place)) = outputs.outputs.get(&field.node) {
+            self.refers(field.span, Definition::Inner(Inner::Output, *place), &kind.ty());
             let name = Arc::from(field.node.as_str());
             return (Ir::new(span, Kind::Output(Box::new(ir), name)), kind.ty());
         }
         let names = || outputs.outputs.keys().map(String::as_str);
-        let help = match nearest(&field.node, names()) {
+        let near = nearest(&field.node, names());
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it declares {}", listed(names())),
         };
         let message = format!("`{}` declares no output `{}`", outputs.recipe, field.node);
-        let mut wrong =
-            Diagnostic::error(codes::UNDECLARED, message, field.span, "not one of its outputs").help(help);
+        let mut wrong = Diagnostic::error(codes::UNDECLARED, message, field.span, "not one of its outputs")
+            .help(help)
+            .change(field.span, near);
         if let Some((_, (_, place))) = outputs.outputs.first()
             && !self.project.in_std(*place)
         {
@@ -267,11 +276,14 @@ impl<'p> Checker<'p> {
         let mut changed: Vec<(u32, Ir)> = Vec::with_capacity(entries.len());
         for entry in entries {
             let name = &entry.name;
+            self.offer_entries(name.span, record);
             let Some(index) = record.index(&name.node) else {
                 self.expr(&entry.value, &Type::Unknown);
                 self.unknown_field(&ty, record, &name.node, name.span);
                 continue;
             };
+            let known = &record.fields[index];
+            self.refers(name.span, Definition::Inner(Inner::Field, known.span), &known.ty);
             if let Some(first) = entries.iter().find(|first| first.name.node == name.node)
                 && first.name.span != name.span
             {
@@ -349,7 +361,13 @@ impl<'p> Checker<'p> {
                 self.wrong(wrong).1
             }
         };
-        self.locals.push(super::Local { name: &axis.name.node, ty: element });
+        self.declares(Inner::Variable, axis.name.span, &element);
+        self.locals.push(super::Local {
+            name: &axis.name.node,
+            inner: Inner::Variable,
+            span: axis.name.span,
+            ty: element,
+        });
         ir
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::index::Inner;
 use super::mismatch::Role;
 use super::signature::{Param, Signature};
 use super::{Body, Checker, Meaning};
@@ -117,7 +118,7 @@ impl<'p> Checker<'p> {
         let locals: Vec<_> = params
             .iter()
             .zip(&params_checked)
-            .map(|(param, known)| (param.name.node.as_str(), known.ty.clone()))
+            .map(|(param, known)| (param.name.node.as_str(), param.name.span, known.ty.clone()))
             .collect();
         let role = Role::Result { name: &name.node, at: result.span };
         let (ir, result) = self.with_locals(locals, |checker| checker.expect_refined(body, &declared, &role));
@@ -130,6 +131,7 @@ impl<'p> Checker<'p> {
         let mut checked: Vec<Param> = Vec::with_capacity(params.len());
         for (index, param) in params.iter().enumerate() {
             let ty = self.annotation(&param.ty);
+            self.declares(Inner::Parameter, param.name.span, &ty);
             let default =
                 param.default.as_ref().map(|default| Arc::new(self.closed(default, &ty, &param.name)));
             let shown = param.default.as_ref().map_or("", |default| self.project.sources.slice(default.span));
@@ -143,6 +145,7 @@ impl<'p> Checker<'p> {
                 default,
                 shown: shown.to_owned(),
                 span: Some(param.name.span).filter(|span| !self.project.in_std(*span)),
+                place: Some(param.name.span),
             });
         }
         checked

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::index::{Definition, Inner};
 use super::mismatch::{Role, article};
 use super::{Checker, names};
 use crate::codes;
@@ -196,6 +197,7 @@ impl<'p> Checker<'p> {
                             self.field_twice(&name.node, name.span, first);
                         }
                         None => {
+                            self.declares(Inner::Field, name.span, &ty);
                             fields.push(Field {
                                 name: name.node.clone(),
                                 ty,
@@ -219,6 +221,7 @@ impl<'p> Checker<'p> {
         let mut whole = true;
         for entry in entries {
             let name = &entry.name;
+            self.offer_entries(name.span, record);
             let Some(index) = record.index(&name.node) else {
                 self.expr(&entry.value, &Type::Unknown);
                 self.unknown_field(&ty, record, &name.node, name.span);
@@ -231,6 +234,7 @@ impl<'p> Checker<'p> {
                 continue;
             }
             let field = &record.fields[index];
+            self.refers(name.span, Definition::Inner(Inner::Field, field.span), &field.ty);
             let ir =
                 self.expect(&entry.value, &field.ty, &Role::Declared { name: &field.name, at: field.span });
             values[index] = Some((ir, name.span));
@@ -259,7 +263,7 @@ impl<'p> Checker<'p> {
             )
             .label(missing[0].span, "declared here")
             .help(format!("add `{}`", shown.join(", ")));
-            self.report(wrong);
+            self.report(self.add_entries(wrong, entries, span, &shown));
         }
         match whole {
             true => (Ir::new(span, Kind::Record(record.shape.clone(), filled)), ty),
@@ -267,10 +271,23 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// Adds the edit that writes further entries behind those of a record.
+    fn add_entries(&self, wrong: Diagnostic, entries: &[Entry], span: Span, shown: &[String]) -> Diagnostic {
+        let title = format!("add `{}`", shown.join(", "));
+        match entries.last() {
+            Some(last) => {
+                let behind = Span { start: last.value.span.end, end: last.value.span.end, ..span };
+                wrong.fix(title, behind, format!(", {}", shown.join(", ")))
+            }
+            None => wrong.fix(title, span, format!("{{ {} }}", shown.join(", "))),
+        }
+    }
+
     /// Reports a field that a record doesn't have.
     pub(super) fn unknown_field(&mut self, ty: &Type, record: &RecordType, name: &str, span: Span) {
         let names = || record.fields.iter().map(|field| field.name.as_str());
-        let help = match nearest(name, names()) {
+        let near = nearest(name, names());
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("its fields are {}", listed(names())),
         };
@@ -278,7 +295,8 @@ impl<'p> Checker<'p> {
             Some(_) => format!("`{ty}` has no field `{name}`"),
             None => format!("this record has no field `{name}`"),
         };
-        self.report(Diagnostic::error(codes::UNKNOWN, message, span, "not a field of it").help(help));
+        let wrong = Diagnostic::error(codes::UNKNOWN, message, span, "not a field of it");
+        self.report(wrong.help(help).change(span, near));
     }
 
     fn map(&mut self, entries: &'p [Entry], span: Span, key: &Arc<Type>, value: &Arc<Type>) -> (Ir, Type) {
@@ -291,7 +309,10 @@ impl<'p> Checker<'p> {
             }
             let key = match &**key {
                 Type::Enum(of) => match names::variant(of, &name.node, name.span) {
-                    Some((ir, _)) => ir,
+                    Some((ir, _)) => {
+                        self.refers_to_variant(of, &name.node, name.span);
+                        ir
+                    }
                     None => self.unknown(&name.node, name.span, key).0,
                 },
                 _ => Ir::new(name.span, Kind::Const(Value::text(&name.node))),

@@ -81,10 +81,13 @@ impl<'p> Checker<'p> {
             Role::Argument { of, param: Param { span: None, .. } } => Some(format!("it is `{of}`")),
             _ => None,
         });
-        self.report(match help {
+        let wrong = match help {
             Some(help) => wrong.help(help),
             None => wrong,
-        });
+        };
+        let of_one = matches!(want, Type::List(element) if found.convert(element).is_some());
+        let list = of_one.then(|| format!("[{}]", self.project.sources.slice(span)));
+        self.report(wrong.change(span, list));
     }
 
     fn mismatch_help(&self, found: &Type, want: &Type, written: &str) -> Option<String> {

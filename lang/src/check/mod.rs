@@ -9,6 +9,7 @@ mod annotation;
 mod call;
 mod comparison;
 mod expression;
+pub mod index;
 mod item;
 mod literal;
 mod matrix;
@@ -37,7 +38,7 @@ use crate::types::{EnumType, Outputs, Type};
 
 pub use names::mentioned;
 pub use recipe::FIXED_VARIABLES;
-use signature::Signature;
+pub use signature::{Param, Signature};
 
 /// How deep expressions may nest.
 const DEPTH: u32 = 200;
@@ -109,7 +110,18 @@ pub struct Build {
 
 /// Checks a project.
 pub fn check(project: &Project) -> Program {
-    let mut checker = Checker::new(project);
+    run(Checker::new(project)).0
+}
+
+/// Checks a project and notes what its names refer to, and what could stand at `cursor`.
+pub fn index(project: &Project, cursor: Option<index::Cursor>) -> (Program, index::Index) {
+    let (program, index) =
+        run(Checker { index: Some(index::Index::default()), cursor, ..Checker::new(project) });
+    (program, index.unwrap_or_default())
+}
+
+fn run(mut checker: Checker<'_>) -> (Program, Option<index::Index>) {
+    let project = checker.project;
     checker.declare();
     for id in checker.likely_order() {
         checker.require(id, None);
@@ -119,7 +131,9 @@ pub fn check(project: &Project) -> Program {
     if !broken {
         checker.unused();
     }
-    checker.finish()
+    checker.index_items();
+    let index = checker.index.take();
+    (checker.finish(), index)
 }
 
 /// What the name of an item, or an expression, means to those who ask.
@@ -213,7 +227,16 @@ struct Entry<'p> {
 /// A parameter or loop variable.
 struct Local<'p> {
     name: &'p str,
+    inner: index::Inner,
+    /// Where it is declared.
+    span: Span,
     ty: Type,
+}
+
+impl Local<'_> {
+    fn definition(&self) -> index::Definition {
+        index::Definition::Inner(self.inner, self.span)
+    }
 }
 
 struct Checker<'p> {
@@ -236,13 +259,17 @@ struct Checker<'p> {
     across: Arc<EnumType>,
     equality: Arc<EnumType>,
     diagnostics: Vec<Diagnostic>,
+    /// What names refer to, where that is asked for.
+    index: Option<index::Index>,
+    /// Where it is asked what could stand there.
+    cursor: Option<index::Cursor>,
 }
 
 impl<'p> Checker<'p> {
     fn new(project: &'p Project) -> Checker<'p> {
         let builtin = |name: &str, variants: &[&str]| {
             let variants = variants.iter().map(|variant| (*variant).to_owned()).collect();
-            Arc::new(EnumType { name: name.to_owned(), variants, span: None })
+            Arc::new(EnumType { name: name.to_owned(), variants, places: Vec::new(), span: None })
         };
         Checker {
             project,
@@ -258,6 +285,8 @@ impl<'p> Checker<'p> {
             across: builtin("Across", &["any", "differ"]),
             equality: builtin("Equality", &["bytes"]),
             diagnostics: Vec::new(),
+            index: None,
+            cursor: None,
         }
     }
 
@@ -452,14 +481,15 @@ impl<'p> Checker<'p> {
         (Ir::poison(span), Type::Error)
     }
 
-    /// Runs `inside` with further local names, which get the next slots.
+    /// Runs `inside` with parameters as further local names, which get the next slots.
     fn with_locals<T>(
         &mut self,
-        locals: impl IntoIterator<Item = (&'p str, Type)>,
+        locals: impl IntoIterator<Item = (&'p str, Span, Type)>,
         inside: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let before = self.locals.len();
-        self.locals.extend(locals.into_iter().map(|(name, ty)| Local { name, ty }));
+        let inner = index::Inner::Parameter;
+        self.locals.extend(locals.into_iter().map(|(name, span, ty)| Local { name, inner, span, ty }));
         let result = inside(self);
         self.locals.truncate(before);
         result

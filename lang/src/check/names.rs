@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::index::Definition;
 use super::{Binding, Checker, Meaning, signature};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, ItemId, Kind};
-use crate::loader::ModuleId;
+use crate::loader::{self, ModuleId};
 use crate::nearest::{listed, nearest};
 use crate::span::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, ItemKind, TypeBody, TypeExpr, TypeExprKind};
@@ -16,19 +17,27 @@ use crate::value::Value;
 impl<'p> Checker<'p> {
     /// A name that stands for a value.
     pub(super) fn name(&mut self, name: &'p str, span: Span, want: &Type) -> (Ir, Type) {
+        self.offer_values(span, want);
         if let Some(slot) = self.local(name) {
+            let (definition, ty) = (self.locals[slot].definition(), self.locals[slot].ty.clone());
+            self.refers(span, definition, &ty);
             return (Ir::new(span, Kind::Local(slot as u32)), self.locals[slot].ty.clone());
         }
         if let Type::Enum(of) = want.required()
             && let Some(variant) = variant(of, name, span)
         {
+            self.refers_to_variant(of, name, span);
             return variant;
         }
         match self.scopes[self.module.index()].get(name).copied() {
-            Some(Binding::Item(id)) => self.item_value(id, span),
+            Some(Binding::Item(id)) => {
+                self.refers(span, Definition::Item(id), &Type::Unknown);
+                self.item_value(id, span)
+            }
             Some(Binding::Broken) => (Ir::poison(span), Type::Error),
             Some(Binding::Module(module, at)) => {
                 self.mark_used(at);
+                self.refers(span, Definition::Module(module), &Type::Unknown);
                 let names = self.public_names(module);
                 self.wrong(
                     Diagnostic::error(
@@ -95,7 +104,11 @@ impl<'p> Checker<'p> {
     /// The item that a path of one or two names leads to, if it does; reports the rest.
     pub(super) fn member(&mut self, module: ModuleId, of: &str, name: &'p ast::Ident) -> Option<ItemId> {
         match self.scopes[module.index()].get(name.node.as_str()) {
-            Some(Binding::Item(id)) => Some(*id),
+            Some(Binding::Item(id)) => {
+                let id = *id;
+                self.refers(name.span, Definition::Item(id), &Type::Unknown);
+                Some(id)
+            }
             Some(Binding::Broken) => None,
             _ => {
                 let names = self.public_names(module);
@@ -105,7 +118,11 @@ impl<'p> Checker<'p> {
                     None => format!("it has {}", listed(names.iter().copied())),
                 };
                 let message = format!("`{of}` has no `{}`", name.node);
-                self.report(Diagnostic::error(codes::UNKNOWN, message, name.span, "not in it").help(help));
+                self.report(
+                    Diagnostic::error(codes::UNKNOWN, message, name.span, "not in it")
+                        .help(help)
+                        .change(name.span, near),
+                );
                 None
             }
         }
@@ -174,8 +191,9 @@ impl<'p> Checker<'p> {
                 None => format!("it is one of {}", listed(of.variants.iter().map(String::as_str))),
             };
             let message = format!("`{name}` is not a value of `{}`", of.name);
-            let mut wrong =
-                Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values").help(help);
+            let mut wrong = Diagnostic::error(codes::UNKNOWN, message, span, "not one of its values")
+                .help(help)
+                .change(span, near);
             if let Some(span) = of.span
                 && !self.project.in_std(span)
             {
@@ -183,26 +201,24 @@ impl<'p> Checker<'p> {
             }
             return self.wrong(wrong);
         }
-        let help = self.unknown_help(name);
         let wrong = Diagnostic::error(
             codes::UNKNOWN,
             format!("there is nothing named `{name}`"),
             span,
             "not known here",
         );
-        self.wrong(match help {
-            Some(help) => wrong.help(help),
-            None => wrong,
-        })
+        let wrong = self.unknown_help(name, span, wrong);
+        self.wrong(wrong)
     }
 
-    fn unknown_help(&mut self, name: &str) -> Option<String> {
+    /// Adds what may be meant by a name that means nothing.
+    fn unknown_help(&mut self, name: &str, span: Span, wrong: Diagnostic) -> Diagnostic {
         if let Some(help) = habit(name) {
-            return Some(help.to_owned());
+            return wrong.help(help);
         }
         for of in self.enums_in_scope() {
             if of.variants.iter().any(|variant| variant == name) {
-                return Some(format!(
+                return wrong.help(format!(
                     "`{name}` is a value of `{0}`, and nothing here says that a `{0}` is meant: write the type, as in \
                      `let x: {0} = {name}`",
                     of.name
@@ -213,16 +229,27 @@ impl<'p> Checker<'p> {
         let scope = self.scopes[self.module.index()].keys().copied();
         let near = nearest(name, locals.chain(scope).chain(signature::BUILTINS));
         if let Some(near) = near {
-            return Some(format!("did you mean `{near}`?"));
+            return wrong.help(format!("did you mean `{near}`?")).change(span, Some(near));
         }
         for (module, binding) in &self.scopes[self.module.index()] {
             if let Binding::Module(id, _) = binding
                 && self.public_names(*id).contains(&name)
             {
-                return Some(format!("did you mean `{module}.{name}`?"));
+                let meant = format!("{module}.{name}");
+                return wrong.help(format!("did you mean `{meant}`?")).change(span, Some(meant));
             }
         }
-        ["debian", "fetch"].contains(&name).then(|| format!("add `use std.{name}` at the top of the file"))
+        if !loader::library().any(|(module, _)| module.strip_prefix("std.") == Some(name)) {
+            return wrong;
+        }
+        let wrong = wrong.help(format!("add `use std.{name}` at the top of the file"));
+        match &self.project.modules[self.module.index()].ast.edition {
+            Some(edition) => {
+                let below = Span { start: edition.span.end, ..edition.span };
+                wrong.fix(format!("add `use std.{name}`"), below, format!("\nuse std.{name}"))
+            }
+            None => wrong,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::index::{Definition, Inner};
 use super::mismatch::{Role, article};
 use super::signature::Signature;
 use super::{Body, Checker, Meaning, script};
@@ -84,7 +85,7 @@ impl<'p> Checker<'p> {
         let locals: Vec<_> = params
             .iter()
             .zip(&checked)
-            .map(|(param, known)| (param.name.node.as_str(), known.ty.clone()))
+            .map(|(param, known)| (param.name.node.as_str(), param.name.span, known.ty.clone()))
             .collect();
         let (recipe, outputs) = self.with_locals(locals, |checker| checker.recipe_body(name, body));
         let result = Type::Build(Some(Arc::new(outputs)));
@@ -97,6 +98,7 @@ impl<'p> Checker<'p> {
         let mut fields: IndexMap<&str, &'p Entry> = IndexMap::new();
         for entry in body {
             let field = entry.name.node.as_str();
+            self.offer_recipe_fields(entry.name.span);
             if !FIELDS.contains(&field) {
                 self.unknown_recipe_field(field, entry.name.span);
                 self.expr(&entry.value, &Type::Unknown);
@@ -149,6 +151,7 @@ impl<'p> Checker<'p> {
     }
 
     fn unknown_recipe_field(&mut self, field: &str, span: Span) {
+        let mut meant = None;
         let help = match (field, nearest(field, FIELDS)) {
             ("network" | "net" | "internet", _) => {
                 "no recipe has a network: what it needs is fetched by an `input` and named in `inputs`"
@@ -166,7 +169,10 @@ impl<'p> Checker<'p> {
             ("environment" | "variables", _) => {
                 "`env` is the environment that it runs in, `vars` its variables".to_owned()
             }
-            (_, Some(near)) => format!("did you mean `{near}`?"),
+            (_, Some(near)) => {
+                meant = Some(near);
+                format!("did you mean `{near}`?")
+            }
             _ => format!("its fields are {}", listed(FIELDS)),
         };
         self.report(
@@ -176,7 +182,8 @@ impl<'p> Checker<'p> {
                 span,
                 "not a field of it",
             )
-            .help(help),
+            .help(help)
+            .change(span, meant),
         );
     }
 
@@ -223,6 +230,8 @@ impl<'p> Checker<'p> {
                 self.field_twice(&name.node, name.span, first);
                 continue;
             }
+            let inner = if let Type::Spec(_) = ty { Inner::Output } else { Inner::Field };
+            self.declares(inner, name.span, &ty);
             names.insert(name.node.clone(), (name.span, ty));
             shape.names.push(Arc::from(name.node.as_str()));
             shape.spans.push(name.span);
@@ -293,13 +302,17 @@ impl<'p> Checker<'p> {
             && !inputs.contains_key(&**name)
         {
             let names = || inputs.keys().map(String::as_str);
-            let help = match nearest(name, names()) {
+            let near = nearest(name, names());
+            let help = match near {
                 Some(near) => format!("did you mean `\"{near}\"`?"),
                 None if inputs.is_empty() => "name an input to start in: `inputs = { src }`".to_owned(),
                 None => format!("it is one of {}", listed(names())),
             };
             let message = format!("`workdir` names no input: there is no `{name}`");
-            self.report(Diagnostic::error(codes::FIELD, message, value.span, "not an input").help(help));
+            let near =
+                near.filter(|_| matches!(value.kind, ExprKind::Text(_))).map(|near| format!("\"{near}\""));
+            let wrong = Diagnostic::error(codes::FIELD, message, value.span, "not an input");
+            self.report(wrong.help(help).change(value.span, near));
         }
         ir
     }
@@ -374,7 +387,18 @@ impl<'p> Checker<'p> {
     /// Looks for variables in the script that nothing sets.
     fn script(&mut self, value: &'p Expr, names: &[&Names]) {
         let Some((parts, span)) = self.text_of(value, 4) else { return };
+        self.offer_variables(span, names.iter().flat_map(|names| names.iter()));
         let known: Vec<&str> = names.iter().flat_map(|names| names.keys()).map(String::as_str).collect();
+        if self.indexes() {
+            for (name, offset) in script::read_names(parts, &known, self.project.sources.slice(span)) {
+                let start = span.start + offset as u32;
+                let place = Span { start, end: start + name.len() as u32, ..span };
+                if let Some((declared, ty)) = names.iter().find_map(|names| names.get(&name)) {
+                    let inner = if let Type::Spec(_) = ty { Inner::Output } else { Inner::Field };
+                    self.refers(place, Definition::Inner(inner, *declared), ty);
+                }
+            }
+        }
         for wrong in script::unset(parts, &known, self.project.sources.slice(span)) {
             let place = Span {
                 start: span.start + wrong.offset as u32,
@@ -382,6 +406,11 @@ impl<'p> Checker<'p> {
                 ..span
             };
             let message = format!("`${}` is set by nothing", wrong.name);
+            let braces = self.project.sources.slice(place).starts_with("${");
+            let meant = wrong.near.as_ref().map(|near| match braces {
+                true => format!("${{{near}}}"),
+                false => format!("${near}"),
+            });
             let help = match wrong.near {
                 Some(near) => format!("did you mean `${near}`?"),
                 None if known.is_empty() => format!("give it a value by `vars = {{ {} = … }}`", wrong.name),
@@ -394,7 +423,8 @@ impl<'p> Checker<'p> {
             };
             self.report(
                 Diagnostic::error(codes::VARIABLE, message, place, "unset: the script would stop here")
-                    .help(help),
+                    .help(help)
+                    .change(place, meant),
             );
         }
     }

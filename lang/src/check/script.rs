@@ -97,6 +97,30 @@ pub(super) fn unset(parts: &[Part], known: &[&str], source: &str) -> Vec<Unset> 
     found
 }
 
+/// Where a script reads declared variables: the names, and where they stand in the source of the text.
+pub(super) fn read_names(parts: &[Part], known: &[&str], source: &str) -> Vec<(String, usize)> {
+    let script: String = parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Expr(_) => "_",
+        })
+        .collect();
+    let mut found = Vec::new();
+    for read in reads(&script).unwrap_or_default() {
+        if !known.contains(&read.name.as_str()) {
+            continue;
+        }
+        let pattern = &script[read.offset..read.offset + read.length];
+        let before = script[..read.offset].matches(pattern).count();
+        if let Some((offset, _)) = source.match_indices(pattern).nth(before) {
+            let sign = pattern.len() - pattern.trim_start_matches(['$', '{']).len();
+            found.push((read.name, offset + sign));
+        }
+    }
+    found
+}
+
 /// Whether a script has a command that sets variables by names that can't be seen.
 fn may_set_anything(script: &str) -> bool {
     let words = script.split(|letter: char| letter.is_whitespace() || ";&|(){}`".contains(letter));

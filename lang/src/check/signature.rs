@@ -10,7 +10,7 @@ use crate::value::Value;
 
 /// What something callable takes and gives.
 #[derive(Debug)]
-pub(super) struct Signature {
+pub struct Signature {
     /// Its name.
     pub name: String,
     /// What it takes, in order.
@@ -21,7 +21,7 @@ pub(super) struct Signature {
 
 /// A parameter.
 #[derive(Debug)]
-pub(super) struct Param {
+pub struct Param {
     /// Its name.
     pub name: String,
     /// Its type.
@@ -32,6 +32,8 @@ pub(super) struct Param {
     pub shown: String,
     /// Where it is declared in a file of the project.
     pub span: Option<Span>,
+    /// Where it is declared, in the standard library too.
+    pub place: Option<Span>,
 }
 
 impl fmt::Display for Signature {
@@ -59,7 +61,14 @@ impl fmt::Display for Param {
 const NOWHERE: Span = Span { file: crate::span::FileId(0), start: 0, end: 0 };
 
 fn param(name: &str, ty: impl Into<Type>) -> Param {
-    Param { name: name.to_owned(), ty: ty.into(), default: None, shown: String::new(), span: None }
+    Param {
+        name: name.to_owned(),
+        ty: ty.into(),
+        default: None,
+        shown: String::new(),
+        span: None,
+        place: None,
+    }
 }
 
 fn optional(name: &str, ty: impl Into<Type>, default: Value, shown: &str) -> Param {

@@ -5,6 +5,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::ItemId;
 use crate::loader::ModuleId;
+use crate::span::Span;
 use crate::syntax::ast::ItemKind;
 
 impl Checker<'_> {
@@ -40,7 +41,9 @@ impl Checker<'_> {
                     if !self.used.contains(&index) && !entry.name.starts_with('_') {
                         let message = format!("nothing of `{}` is used", entry.name);
                         let wrong = Diagnostic::warning(codes::UNUSED, message, entry.ast.span, "not needed");
-                        self.diagnostics.push(wrong.help("remove this line"));
+                        let line = self.whole_lines(entry.ast.span);
+                        let wrong = wrong.help("remove this line").fix("remove this line", line, "");
+                        self.diagnostics.push(wrong);
                     }
                     continue;
                 }
@@ -53,7 +56,8 @@ impl Checker<'_> {
                 ItemKind::Recipe { .. } => "recipe",
                 ItemKind::Build { .. } | ItemKind::Assert { .. } | ItemKind::Test { .. } => continue,
             };
-            let (name, span) = (entry.name, entry.span);
+            let (name, span, whole) = (entry.name, entry.span, self.whole_lines(entry.ast.span));
+            let alone = self.items.iter().all(|other| !other.needs.contains(&id));
             let wrong = match &entry.meaning {
                 Meaning::Recipe(signature) => Diagnostic::warning(
                     codes::NEVER_BUILT,
@@ -70,7 +74,28 @@ impl Checker<'_> {
                 )
                 .help(format!("remove it, or call it `_{name}` to keep it")),
             };
-            self.diagnostics.push(wrong);
+            // What another item still names can't go, and can't change its name, by itself.
+            let fixed = match (alone, wrong.code == codes::UNUSED) {
+                (true, true) => wrong.fix(format!("remove `{name}`"), whole, "").fix(
+                    format!("keep it as `_{name}`"),
+                    span,
+                    format!("_{name}"),
+                ),
+                (true, false) => wrong.fix(format!("remove `{name}`"), whole, ""),
+                (false, _) => wrong,
+            };
+            self.diagnostics.push(fixed);
+        }
+    }
+
+    /// An item with the end of its last line.
+    fn whole_lines(&self, item: Span) -> Span {
+        let text = &self.project.sources.get(item.file).text;
+        let rest = &text[(item.end as usize).min(text.len())..];
+        let line = rest.split_inclusive('\n').next().unwrap_or("");
+        match line.trim().is_empty() {
+            true => Span { end: item.end + line.len() as u32, ..item },
+            false => item,
         }
     }
 }

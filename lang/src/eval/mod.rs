@@ -110,6 +110,9 @@ const STEPS: u64 = if cfg!(test) { 300_000 } else { 10_000_000 };
 /// How many bytes of a text are a step.
 const TEXT: usize = 8;
 
+/// After how many steps it is asked whether somebody still waits.
+const POLL: u64 = 1 << 14;
+
 /// How deep evaluation may nest: expressions in functions in functions.
 const DEPTH: u32 = 600;
 
@@ -235,6 +238,10 @@ impl<'a> Evaluator<'a> {
     fn spend(&mut self, count: usize, span: Span) -> Eval<()> {
         let before = self.steps;
         self.steps = self.steps.saturating_add(count as u64);
+        if before / POLL != self.steps / POLL && self.loader.stopped() {
+            self.steps = STEPS + 1;
+            return Err(Stop);
+        }
         if self.steps <= STEPS {
             return Ok(());
         }

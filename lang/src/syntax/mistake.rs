@@ -63,7 +63,9 @@ pub(crate) fn no_item(file: FileId, text: &str, chunk: &Chunk) -> Diagnostic {
     }
     let diagnostic = wrong(format!("no item begins with `{written}`"), span, "in column 0");
     match nearest(written) {
-        Some(keyword) => diagnostic.help(format!("did you mean `{keyword}`? {kinds}")),
+        Some(keyword) => {
+            diagnostic.help(format!("did you mean `{keyword}`? {kinds}")).change(span, Some(keyword))
+        }
         None if first.kind == Kind::Word && KEYWORDS.contains(&written) => {
             diagnostic.help("more belongs after the keyword")
         }

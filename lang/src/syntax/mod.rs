@@ -4,6 +4,7 @@
 pub mod ast;
 #[cfg(test)]
 mod broken;
+mod cache;
 mod expression;
 mod literal;
 mod mistake;
@@ -20,6 +21,7 @@ pub(crate) mod tokens;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span, Spanned};
+pub use cache::Cache;
 pub use literal::{read_instant, show_date, show_instant};
 use parser::{Builder, Rule};
 pub use tokens::KEYWORDS;
@@ -40,6 +42,15 @@ const BRACKETS: usize = 128;
 /// Parses a file. All that is wrong with it is said; the items that can be read are in the tree, and of the others
 /// the name, as [`ast::ExprKind::Error`].
 pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
+    read(file, text, None)
+}
+
+/// As [`parse`], with what is known of items of the same text.
+pub fn parse_again(file: FileId, text: &str, cache: &mut Cache) -> (ast::File, Vec<Diagnostic>) {
+    read(file, text, Some(cache))
+}
+
+fn read(file: FileId, text: &str, mut cache: Option<&mut Cache>) -> (ast::File, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut tree = ast::File { edition: None, items: Vec::new() };
     if let Some(large) = too_large(file, text) {
@@ -56,8 +67,18 @@ pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
     let marks = mistake::conflicts(text);
     diagnostics.extend(mistake::conflict(file, text, &marks));
     for chunk in chunks {
+        let piece = &text[chunk.start..chunk.end];
+        let known = cache.as_mut().and_then(|cache| cache.find(piece, file, chunk.start as u32));
+        if let Some(known) = known {
+            tree.items.push(ast::Item { docs: chunk.docs, ..known });
+            continue;
+        }
         let mut found = Vec::new();
-        tree.items.extend(item(file, text, &chunk, &mut found));
+        let read = item(file, text, &chunk, &mut found);
+        if let (Some(cache), Some(item), []) = (&mut cache, &read, found.as_slice()) {
+            cache.keep(piece, item);
+        }
+        tree.items.extend(read);
         // What a newer edition or both sides of a merge mean together is not ours to judge.
         let judged = tree.edition.as_ref().is_none_or(|edition| edition.node <= EDITION);
         if judged && !marks.iter().any(|(at, _)| (chunk.start..chunk.end).contains(at)) {
@@ -236,6 +257,7 @@ fn no_edition(file: FileId, first: Option<&Chunk>) -> Diagnostic {
         format!("expected `rbld {EDITION}` before this"),
     )
     .help(format!("write `rbld {EDITION}` as the first line: it says which language this is, for ever"))
+    .fix(format!("write `rbld {EDITION}`"), Span { file, start: 0, end: 0 }, format!("rbld {EDITION}\n"))
 }
 
 fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnostic>) -> Option<ast::Item> {

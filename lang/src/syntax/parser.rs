@@ -127,7 +127,8 @@ impl Builder<'_> {
                     name.span,
                     "begins with a capital",
                 )
-                .help(format!("only types begin with a capital: write `{small}`")),
+                .help(format!("only types begin with a capital: write `{small}`"))
+                .change(name.span, Some(small)),
             );
         }
         name

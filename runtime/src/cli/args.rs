@@ -45,6 +45,8 @@ pub(super) enum Command {
         /// The code.
         code: String,
     },
+    /// Serve an editor, over standard input and output
+    Lsp,
     /// Look after the store
     Store {
         /// What to do with it.

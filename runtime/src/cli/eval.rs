@@ -12,8 +12,9 @@ use serde_json::json;
 
 use super::args::{self, Format};
 use super::output;
-use super::project::{self, Files};
+use super::project;
 use crate::failure::{Doing, Failure, Result};
+use crate::files::{Files, lock_path};
 
 /// A project's file as a session has it: nothing of it is evaluated yet.
 pub(super) struct Opened {
@@ -34,7 +35,7 @@ impl Opened {
         };
         let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
         let (root, name) = project::parts(&file)?;
-        let lock = project::read_lock(&project::lock_path(root, name))?;
+        let lock = project::read_lock(&lock_path(root, name))?;
         Ok(Opened { files: Files { root: root.to_owned() }, name: Some(name.to_owned()), lock })
     }
 

@@ -56,6 +56,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Fmt(args) => fmt::run(&args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
+        Command::Lsp => crate::lsp::run(store),
         Command::Doctor { format } => doctor::run(store, format),
         Command::Completions { shell } => completions(shell),
     }

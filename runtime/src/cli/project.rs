@@ -1,15 +1,15 @@
 //! A project as a command sees it: which file is meant, what it evaluates to, its lock.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rbld_lang::derivation::{Arch, Derivation, DerivationId};
 use rbld_lang::diagnostic::{Diagnostic, Severity};
-use rbld_lang::loader::{LoadError, Loader, Local};
 use rbld_lang::lock::{self, Lock};
 use rbld_lang::plan::{Comparison, Expected, Form, ItemKind, Member, Plan};
 
 use crate::failure::{Doing, Failure, Result};
+use crate::files::{Files, lock_path};
 
 /// What is meant by the words of a command line.
 pub(super) struct Chosen {
@@ -56,14 +56,6 @@ pub(super) fn parts(file: &Path) -> Result<(&Path, &str)> {
         (Some(root), Some(name)) => Ok((root, name)),
         _ => Err(Failure::input(format!("`{}` isn't a file with a name in UTF-8", file.display()))),
     }
-}
-
-/// Where a file's lock is.
-pub(super) fn lock_path(root: &Path, name: &str) -> PathBuf {
-    root.join(match name {
-        "build.rbld" => "rbld.lock".to_owned(),
-        _ => format!("{name}.lock"),
-    })
 }
 
 /// The architecture of this machine.
@@ -236,49 +228,4 @@ pub(super) fn environment_requests(plan: &Plan) -> Vec<(DerivationId, rbld_lang:
         _ => None,
     };
     plan.derivations.iter().filter_map(request).collect()
-}
-
-/// The loader of files: nothing outside the project's folder.
-pub(super) struct Files {
-    /// The folder.
-    pub root: PathBuf,
-}
-
-impl Loader for Files {
-    fn source(&self, path: &str) -> std::result::Result<String, LoadError> {
-        let full = inside(&self.root, path)?;
-        const LIMIT: u64 = 64 << 20;
-        let length = std::fs::metadata(&full).map_err(|error| unreadable(&error))?.len();
-        if length > LIMIT {
-            return Err(LoadError::Unreadable(format!("it has {length} bytes, the most is {LIMIT}")));
-        }
-        std::fs::read_to_string(&full).map_err(|error| unreadable(&error))
-    }
-
-    fn local(&self, path: &str) -> std::result::Result<Local, LoadError> {
-        if !path.is_empty() {
-            inside(&self.root, path)?;
-        }
-        let found = crate::fetch::local::scan(&self.root, path)
-            .map_err(|failure| LoadError::Unreadable(failure.message))?;
-        Ok(Local { digest: found.digest, folder: found.folder, executable: found.executable })
-    }
-}
-
-fn unreadable(error: &std::io::Error) -> LoadError {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => LoadError::Missing,
-        _ => LoadError::Unreadable(error.to_string()),
-    }
-}
-
-/// The real path of a project's file, if it doesn't lead outside, by links either.
-fn inside(root: &Path, path: &str) -> std::result::Result<PathBuf, LoadError> {
-    let outside = || LoadError::Outside;
-    let relative = Path::new(path);
-    if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return Err(outside());
-    }
-    let real = root.join(relative).canonicalize().map_err(|error| unreadable(&error))?;
-    if real.starts_with(root) { Ok(real) } else { Err(outside()) }
 }

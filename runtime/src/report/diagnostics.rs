@@ -6,7 +6,7 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity as Level,
     SourceCode, SourceSpan, SpanContents,
 };
-use rbld_lang::diagnostic::{Diagnostic, Label, Severity};
+use rbld_lang::diagnostic::{Diagnostic, Fix, Label, Severity};
 use rbld_lang::span::{FileId, Source, Sources, Span};
 use serde_json::{Value, json};
 
@@ -253,28 +253,38 @@ fn within(span: Span, text: &str) -> (usize, usize) {
 
 /// All diagnostics as JSON: code, severity, message, labels with lines and columns from one, help.
 pub fn diagnostics_json(found: &[Diagnostic], sources: &Sources) -> Value {
-    let label = |label: &Label| {
-        let Some(source) = text_of(label.span.file, sources) else { return json!({ "text": label.text }) };
-        let (start, end) = within(label.span, &source.text);
-        let ((line, column), (end_line, end_column)) =
-            (position(&source.text, start), position(&source.text, end));
-        json!({
-            "file": source.name,
-            "line": line, "column": column, "end_line": end_line, "end_column": end_column,
-            "start": start, "end": end,
-            "text": label.text,
-        })
+    let fix = |fix: &Fix| {
+        let label = Label { span: fix.span, text: fix.title.clone() };
+        let mut place = self::place(&label, sources);
+        place["title"] = std::mem::take(&mut place["text"]);
+        place["text"] = fix.text.clone().into();
+        place
     };
     let one = |diagnostic: &Diagnostic| {
         json!({
             "code": diagnostic.code.0,
             "severity": diagnostic.severity,
             "message": diagnostic.message,
-            "labels": diagnostic.labels.iter().map(label).collect::<Vec<_>>(),
+            "labels": diagnostic.labels.iter().map(|label| place(label, sources)).collect::<Vec<_>>(),
             "help": diagnostic.help,
+            "fixes": diagnostic.fixes.iter().map(fix).collect::<Vec<_>>(),
         })
     };
     found.iter().map(one).collect()
+}
+
+/// A label as JSON.
+fn place(label: &Label, sources: &Sources) -> Value {
+    let Some(source) = text_of(label.span.file, sources) else { return json!({ "text": label.text }) };
+    let (start, end) = within(label.span, &source.text);
+    let ((line, column), (end_line, end_column)) =
+        (position(&source.text, start), position(&source.text, end));
+    json!({
+        "file": source.name,
+        "line": line, "column": column, "end_line": end_line, "end_column": end_column,
+        "start": start, "end": end,
+        "text": label.text,
+    })
 }
 
 /// Line and column of a place, from one; columns count characters.

@@ -122,6 +122,18 @@ pub struct Realisation {
     pub facts: BTreeMap<String, String>,
 }
 
+/// A path that the environment holds.
+fn named(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// The user's folder for what can be made again.
+pub fn cache_folder() -> Option<PathBuf> {
+    // The XDG specification: a relative path is to be ignored.
+    let cache = named("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+    cache.or_else(|| named("HOME").map(|home| home.join(".cache")))
+}
+
 impl Store {
     /// Opens the store at `root`, making it if there is none; removes scratch of dead processes.
     pub fn open(root: &Path) -> Result<Store> {
@@ -154,17 +166,10 @@ impl Store {
 
     /// Where the user's store is: `$RBLD_STORE`, else `rbld` in the user's cache folder.
     pub fn default_root() -> Result<PathBuf> {
-        let named = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
-        };
         if let Some(root) = named("RBLD_STORE") {
             return Ok(root);
         }
-        // The XDG specification: a relative path is to be ignored.
-        if let Some(cache) = named("XDG_CACHE_HOME").filter(|path| path.is_absolute()) {
-            return Ok(cache.join("rbld"));
-        }
-        named("HOME").map(|home| home.join(".cache/rbld")).ok_or_else(|| {
+        cache_folder().map(|cache| cache.join("rbld")).ok_or_else(|| {
             Failure::input("no folder for the store: neither RBLD_STORE nor XDG_CACHE_HOME nor HOME is set")
                 .help("set RBLD_STORE to a folder of yours")
         })

@@ -1,0 +1,61 @@
+//! The files of a project: what a loader of the language may read, and where the lock is. Nothing outside the
+//! project's folder is read.
+
+use std::path::{Component, Path, PathBuf};
+
+use rbld_lang::loader::{LoadError, Loader, Local};
+
+/// The largest file that is read as a source.
+const LIMIT: u64 = 64 << 20;
+
+/// The loader of files: nothing outside the project's folder.
+pub struct Files {
+    /// The folder, absolute and without links.
+    pub root: PathBuf,
+}
+
+impl Loader for Files {
+    fn source(&self, path: &str) -> Result<String, LoadError> {
+        let full = inside(&self.root, path)?;
+        let length = std::fs::metadata(&full).map_err(|error| unreadable(&error))?.len();
+        if length > LIMIT {
+            return Err(LoadError::Unreadable(format!("it has {length} bytes, the most is {LIMIT}")));
+        }
+        std::fs::read_to_string(&full).map_err(|error| unreadable(&error))
+    }
+
+    fn local(&self, path: &str) -> Result<Local, LoadError> {
+        if !path.is_empty() {
+            inside(&self.root, path)?;
+        }
+        let found = crate::fetch::local::scan(&self.root, path)
+            .map_err(|failure| LoadError::Unreadable(failure.message))?;
+        Ok(Local { digest: found.digest, folder: found.folder, executable: found.executable })
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> LoadError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => LoadError::Missing,
+        _ => LoadError::Unreadable(error.to_string()),
+    }
+}
+
+/// The real path of a project's file, if it doesn't lead outside, by links either.
+fn inside(root: &Path, path: &str) -> Result<PathBuf, LoadError> {
+    let outside = || LoadError::Outside;
+    let relative = Path::new(path);
+    if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err(outside());
+    }
+    let real = root.join(relative).canonicalize().map_err(|error| unreadable(&error))?;
+    if real.starts_with(root) { Ok(real) } else { Err(outside()) }
+}
+
+/// Where the lock of a file is: `rbld.lock` beside `build.rbld`, `NAME.rbld.lock` beside any other.
+pub fn lock_path(root: &Path, name: &str) -> PathBuf {
+    root.join(match name {
+        "build.rbld" => "rbld.lock".to_owned(),
+        _ => format!("{name}.lock"),
+    })
+}
