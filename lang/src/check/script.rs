@@ -64,8 +64,11 @@ const OF_SHELLS: [&str; 37] = [
 ];
 
 /// Commands after which any variable may be set.
-const SETS_ANYTHING: [&str; 9] =
-    ["eval", "source", ".", "getopts", "declare", "typeset", "mapfile", "readarray", "trap"];
+const SETS_ANYTHING: [&str; 7] = ["eval", "getopts", "declare", "typeset", "mapfile", "readarray", "trap"];
+
+/// What may stand before a command's name; elsewhere `.` is a folder.
+const BEFORE_COMMANDS: [&str; 12] =
+    ["", "!", "builtin", "command", "do", "elif", "else", "if", "then", "time", "until", "while"];
 
 /// Commands that set the variables that their words name.
 const SETTERS: [&str; 5] = ["export", "let", "local", "read", "readonly"];
@@ -123,7 +126,9 @@ fn may_set_anything(script: &str) -> bool {
         let mut before = "";
         for word in command.split_whitespace() {
             let plain = word.trim_start_matches(['\\', '"', '\'']).trim_end_matches(['"', '\'']);
-            if SETS_ANYTHING.contains(&plain) || before == "set" && plain.starts_with('+') {
+            let first = BEFORE_COMMANDS.contains(&before) || before.contains('=');
+            let sourced = first && [".", "source"].contains(&plain);
+            if sourced || SETS_ANYTHING.contains(&plain) || before == "set" && plain.starts_with('+') {
                 return true;
             }
             // `export $(cat env)` and `read "$name"`: the name itself is computed.
@@ -393,6 +398,8 @@ mod tests {
         assert_eq!(names("x=$((1 << 2)); cp $tarbal b"), ["tarbal→tarball"]);
         assert_eq!(names("x=$(case a in a) cat $tarbal ;; esac)"), ["tarbal→tarball"]);
         assert_eq!(names("printf '%s\\n' \"$tarbal\""), ["tarbal→tarball"]);
+        assert_eq!(names("tar -cf $tarbal ."), ["tarbal→tarball"]);
+        assert_eq!(names("cp -R . source; ls $DESTDIR"), ["DESTDIR"]);
         assert_eq!(names("export A=$tarbal"), ["tarbal→tarball"]);
     }
 
@@ -426,6 +433,8 @@ mod tests {
             "read -r \"$1\"; echo $DESTDIR",
             "printf -v \"$1\" %s x; echo $DESTDIR",
             ". /etc/os-release; echo $VERSIONS",
+            "if true; then . ./env; fi; echo $DESTDIR",
+            "A=1 . ./env; echo $DESTDIR",
             "echo $RANDOM $SECONDS $SHLVL",
             "echo ${#VERSION} ${VERSION%.*} ${VERSION/a/b}",
         ] {
