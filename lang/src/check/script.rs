@@ -23,17 +23,21 @@ pub(super) struct Unset {
 }
 
 /// Variables that shells set by themselves.
-const OF_SHELLS: [&str; 28] = [
+const OF_SHELLS: [&str; 37] = [
     "BASHPID",
     "BASH_SOURCE",
     "BASH_SUBSHELL",
     "BASH_VERSION",
     "COLUMNS",
     "COMP_LINE",
+    "COPROC",
+    "COPROC_PID",
+    "DIRSTACK",
     "EPOCHREALTIME",
     "EPOCHSECONDS",
     "EUID",
     "FUNCNAME",
+    "GROUPS",
     "HOSTNAME",
     "HOSTTYPE",
     "IFS",
@@ -43,16 +47,31 @@ const OF_SHELLS: [&str; 28] = [
     "MACHTYPE",
     "OLDPWD",
     "OPTARG",
+    "OPTERR",
     "OPTIND",
     "OSTYPE",
     "PIPESTATUS",
     "PPID",
     "PS4",
     "PWD",
+    "RANDOM",
     "REPLY",
+    "SECONDS",
     "SHELL",
+    "SHELLOPTS",
+    "SHLVL",
     "UID",
 ];
+
+/// Commands after which any variable may be set.
+const SETS_ANYTHING: [&str; 7] = ["eval", "getopts", "declare", "typeset", "mapfile", "readarray", "trap"];
+
+/// What may stand before a command's name; elsewhere `.` is a folder.
+const BEFORE_COMMANDS: [&str; 12] =
+    ["", "!", "builtin", "command", "do", "elif", "else", "if", "then", "time", "until", "while"];
+
+/// Commands that set the variables that their words name.
+const SETTERS: [&str; 5] = ["export", "let", "local", "read", "readonly"];
 
 /// The variables that a script reads and nothing sets. `known` are the declared ones, `source` the text as it
 /// stands in the file, quotes and indentation included.
@@ -68,8 +87,10 @@ pub(super) fn unset(parts: &[Part], known: &[&str], source: &str) -> Vec<Unset> 
             }
         }
     }
+    if may_set_anything(&script) {
+        return Vec::new();
+    }
     let Some(reads) = reads(&script) else { return Vec::new() };
-    let far = whole && !may_set_anything(&script);
     let mut found: Vec<Unset> = Vec::new();
     for read in reads {
         let name = &read.name;
@@ -85,7 +106,7 @@ pub(super) fn unset(parts: &[Part], known: &[&str], source: &str) -> Vec<Unset> 
             continue;
         }
         let near = nearest(name, known.iter().copied()).map(str::to_owned);
-        if near.is_none() && !far {
+        if near.is_none() && !whole {
             continue;
         }
         let pattern = &script[read.offset..read.offset + read.length];
@@ -123,18 +144,28 @@ pub(super) fn read_names(parts: &[Part], known: &[&str], source: &str) -> Vec<(S
 
 /// Whether a script has a command that sets variables by names that can't be seen.
 fn may_set_anything(script: &str) -> bool {
-    let words = script.split(|letter: char| letter.is_whitespace() || ";&|(){}`".contains(letter));
-    let mut before = "";
-    for word in words {
-        if ["eval", "source", ".", "getopts", "declare", "typeset", "mapfile", "readarray", "trap"]
-            .contains(&word)
-            || before == "set" && word.starts_with('+')
-        {
-            return true;
+    let ends_command = |letter: char| ";&|(){}`\n".contains(letter);
+    script.split(ends_command).any(|command| {
+        let mut setter = false;
+        let mut before = "";
+        for word in command.split_whitespace() {
+            let plain = word.trim_start_matches(['\\', '"', '\'']).trim_end_matches(['"', '\'']);
+            let first = BEFORE_COMMANDS.contains(&before) || before.contains('=');
+            let sourced = first && [".", "source"].contains(&plain);
+            if sourced || SETS_ANYTHING.contains(&plain) || before == "set" && plain.starts_with('+') {
+                return true;
+            }
+            // `export $(cat env)` and `read "$name"`: the name itself is computed.
+            let name = plain.split('=').next().unwrap_or_default();
+            if setter && name.contains('$') {
+                return true;
+            }
+            setter |= SETTERS.contains(&plain) || before == "printf" && plain == "-v";
+            before = plain;
         }
-        before = word;
-    }
-    false
+        // The word that follows is a command substitution in backticks.
+        SETTERS.contains(&before) && script.contains(&format!("{before} `"))
+    })
 }
 
 /// Whether a name stands anywhere in the script but in `$NAME` and `${NAME}`.
@@ -169,6 +200,12 @@ enum Inside {
     Backtick,
     /// `${…}`.
     Braces,
+    /// `${…}` in double quotes, where a single quote is a letter.
+    QuotedBraces,
+    /// `case … esac` in `$(…)`, whose patterns end in `)`.
+    Case,
+    /// `$((…))` and `((…))`, where `<<` is a shift and `#` a base.
+    Arithmetic,
 }
 
 /// What a script reads, where the shell would replace it; `None` when its quotes aren't understood.
@@ -180,10 +217,13 @@ fn reads(script: &str) -> Option<Vec<Read>> {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let double = stack.last() == Some(&Inside::Double);
+        let quoted = double || stack.last() == Some(&Inside::QuotedBraces);
+        let counting = stack.last() == Some(&Inside::Arithmetic);
         let next = bytes.get(at + 1).copied();
         match byte {
             b'\\' => at += 2,
-            b'\'' if !double => at += 2 + script.get(at + 1..)?.find('\'')?,
+            b'\'' if !quoted => at += 2 + script.get(at + 1..)?.find('\'')?,
+            b'$' if !quoted && next == Some(b'\'') => at = escaped(bytes, at + 2)?,
             b'"' => {
                 match double {
                     true => drop(stack.pop()),
@@ -199,16 +239,25 @@ fn reads(script: &str) -> Option<Vec<Read>> {
                 }
                 at += 1;
             }
-            b'#' if !double && starts_word(bytes, at) => {
+            b'#' if !quoted && !counting && starts_word(bytes, at) => {
                 at += script[at..].find('\n').unwrap_or(bytes.len() - at)
             }
             b'$' => at = dollar(script, at, next, &mut stack, &mut reads),
-            b'(' if !double => {
+            b'(' if !quoted && next == Some(b'(') && starts_word(bytes, at) => {
+                stack.push(Inside::Arithmetic);
+                at += 2;
+            }
+            b')' if counting && next == Some(b')') => {
+                stack.pop();
+                at += 2;
+            }
+            b'(' if !quoted => {
                 stack.push(Inside::Parens);
                 at += 1;
             }
-            b')' if !double => {
+            b')' if !quoted => {
                 match stack.last() {
+                    Some(Inside::Case) => {}
                     Some(Inside::Parens) => drop(stack.pop()),
                     // The end of a pattern of `case`.
                     None => {}
@@ -216,13 +265,22 @@ fn reads(script: &str) -> Option<Vec<Read>> {
                 }
                 at += 1;
             }
-            b'}' if stack.last() == Some(&Inside::Braces) => {
+            b'}' if matches!(stack.last(), Some(Inside::Braces | Inside::QuotedBraces)) => {
                 stack.pop();
                 at += 1;
             }
-            b'<' if !double && next == Some(b'<') && bytes.get(at + 2) == Some(&b'<') => at += 3,
-            b'<' if !double && next == Some(b'<') => at = document(script, at + 2, &mut documents)?,
+            b'<' if counting => at += 1,
+            b'<' if !quoted && next == Some(b'<') && bytes.get(at + 2) == Some(&b'<') => at += 3,
+            b'<' if !quoted && next == Some(b'<') => at = document(script, at + 2, &mut documents)?,
             b'\n' if !documents.is_empty() => at = skip_documents(script, at + 1, &mut documents)?,
+            b'c' if stack.contains(&Inside::Parens) && !quoted && word_at(bytes, at, b"case") => {
+                stack.push(Inside::Case);
+                at += 4;
+            }
+            b'e' if stack.last() == Some(&Inside::Case) && word_at(bytes, at, b"esac") => {
+                stack.pop();
+                at += 4;
+            }
             _ => at += 1,
         }
     }
@@ -231,6 +289,25 @@ fn reads(script: &str) -> Option<Vec<Read>> {
 
 fn starts_word(bytes: &[u8], at: usize) -> bool {
     at == 0 || matches!(bytes[at - 1], b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(')
+}
+
+/// Whether a word of its own stands here.
+fn word_at(bytes: &[u8], at: usize, word: &[u8]) -> bool {
+    starts_word(bytes, at)
+        && bytes[at..].starts_with(word)
+        && bytes.get(at + word.len()).is_none_or(|after| b" \t\n;&|)".contains(after))
+}
+
+/// One past the end of `$'…'`, where a backslash keeps a quote from ending it.
+fn escaped(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        match bytes.get(at)? {
+            b'\\' => at += 2,
+            b'\'' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
 }
 
 /// What follows a `$`; gives where to go on.
@@ -243,6 +320,10 @@ fn dollar(
 ) -> usize {
     let bytes = script.as_bytes();
     match next {
+        Some(b'(') if bytes.get(at + 2) == Some(&b'(') => {
+            stack.push(Inside::Arithmetic);
+            at + 3
+        }
         Some(b'(') => {
             stack.push(Inside::Parens);
             at + 2
@@ -253,7 +334,8 @@ fn dollar(
                 reads.push(Read { name: script[at + 2..end].to_owned(), offset: at, length: end + 1 - at });
                 return end + 1;
             }
-            stack.push(Inside::Braces);
+            let quoted = matches!(stack.last(), Some(Inside::Double | Inside::QuotedBraces));
+            stack.push(if quoted { Inside::QuotedBraces } else { Inside::Braces });
             end.max(at + 2)
         }
         _ => {
@@ -263,7 +345,7 @@ fn dollar(
                 return end;
             }
             // `$1`, `$@`, `$$`, `$#` and kin are always set; the sign after is not a comment.
-            at + if next.is_some_and(|sign| sign.is_ascii_punctuation() && !b"\"'`\\()".contains(&sign)) {
+            at + if next.is_some_and(|sign| sign.is_ascii_punctuation() && !b"\"'`\\(){}".contains(&sign)) {
                 2
             } else {
                 1
@@ -337,6 +419,12 @@ mod tests {
         assert_eq!(names("cp a \"${bundel}\"; cp b $bundel"), ["bundel→bundle"]);
         assert_eq!(names("echo \"$(basename \"$DESTDIR\")\""), ["DESTDIR"]);
         assert_eq!(names("x=$(cat $tarbal)"), ["tarbal→tarball"]);
+        assert_eq!(names("x=$((1 << 2)); cp $tarbal b"), ["tarbal→tarball"]);
+        assert_eq!(names("x=$(case a in a) cat $tarbal ;; esac)"), ["tarbal→tarball"]);
+        assert_eq!(names("printf '%s\\n' \"$tarbal\""), ["tarbal→tarball"]);
+        assert_eq!(names("tar -cf $tarbal ."), ["tarbal→tarball"]);
+        assert_eq!(names("cp -R . source; ls $DESTDIR"), ["DESTDIR"]);
+        assert_eq!(names("export A=$tarbal"), ["tarbal→tarball"]);
     }
 
     #[test]
@@ -360,6 +448,18 @@ mod tests {
             "export DESTDIR; echo $DESTDIR",
             "case $VERSION in a) echo;; esac",
             "while getopts ab opt; do echo $OPTARG; done",
+            "x=$'don\\'t'; awk '{ print $NF }'; echo 'it'",
+            "echo \"${x:-it's}\"; awk '{ print $NF }'; echo \"${x:-it's}\"",
+            "x=\"$(case $# in 0) awk '{ print $NF }' ;; esac)\"",
+            "x=$((1 << 2)); awk '{ print $NF }' <<2\n2\n",
+            "export $(cat env); echo $DESTDIR",
+            "export `cat env`; echo $DESTDIR",
+            "read -r \"$1\"; echo $DESTDIR",
+            "printf -v \"$1\" %s x; echo $DESTDIR",
+            ". /etc/os-release; echo $VERSIONS",
+            "if true; then . ./env; fi; echo $DESTDIR",
+            "A=1 . ./env; echo $DESTDIR",
+            "echo $RANDOM $SECONDS $SHLVL",
             "echo ${#VERSION} ${VERSION%.*} ${VERSION/a/b}",
         ] {
             assert_eq!(names(script), [""; 0], "{script}");
