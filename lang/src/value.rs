@@ -406,9 +406,19 @@ impl Value {
         }
     }
 
-    /// Whether two values of one comparable type are equal.
-    pub fn same(&self, other: &Value) -> bool {
-        match (self, other) {
+    /// Whether two values of one comparable type are equal; nothing when that takes more than `steps`, of which each
+    /// pair of values takes one: parts that are shared within a value are looked at as often as they stand in it.
+    pub fn same(&self, other: &Value, steps: &mut u64) -> Option<bool> {
+        *steps = steps.checked_sub(1)?;
+        let mut all = |pairs: &mut dyn Iterator<Item = (&Value, &Value)>| {
+            for (a, b) in pairs {
+                if !a.same(b, steps)? {
+                    return Some(false);
+                }
+            }
+            Some(true)
+        };
+        Some(match (self, other) {
             (Value::None, Value::None) => true,
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Int(a), Value::Int(b))
@@ -419,17 +429,17 @@ impl Value {
             (Value::Text(a), Value::Text(b)) | (Value::Commit(a), Value::Commit(b)) => a == b,
             (Value::Digest(a), Value::Digest(b)) => a == b,
             (Value::Variant(_, a), Value::Variant(_, b)) => a == b,
-            (Value::List(a), Value::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same(b))
-            }
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && all(&mut a.iter().zip(b.iter()))?,
             (Value::Record(a), Value::Record(b)) => {
-                a.values.len() == b.values.len() && a.values.iter().zip(&b.values).all(|(a, b)| a.same(b))
+                a.values.len() == b.values.len() && all(&mut a.values.iter().zip(&b.values))?
             }
             (Value::Map(a), Value::Map(b)) => {
-                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| a.same(b)))
+                a.len() == b.len()
+                    && a.keys().all(|key| b.contains_key(key))
+                    && all(&mut a.iter().filter_map(|(key, a)| Some((a, b.get(key)?))))?
             }
             _ => false,
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{DEPTH, Eval, Evaluator, Stop, TEXT};
+use super::{DEPTH, Eval, Evaluator, STEPS, Stop, TEXT};
 use crate::check::Body;
 use crate::codes;
 use crate::ir::{Ir, ItemId, Kind, Loop};
@@ -361,8 +361,8 @@ impl Evaluator<'_> {
                 Some(value) => Ok(value),
                 None => self.out_of_range(span),
             },
-            BinaryOp::Equal => Ok(Value::Bool(a.same(&b))),
-            BinaryOp::NotEqual => Ok(Value::Bool(!a.same(&b))),
+            BinaryOp::Equal => Ok(Value::Bool(self.same(&a, &b, span)?)),
+            BinaryOp::NotEqual => Ok(Value::Bool(!self.same(&a, &b, span)?)),
             _ => {
                 let order = compare(&a, &b).ok_or(Stop)?;
                 Ok(Value::Bool(match op {
@@ -373,6 +373,14 @@ impl Evaluator<'_> {
                 }))
             }
         }
+    }
+
+    fn same(&mut self, a: &Value, b: &Value, span: Span) -> Eval<bool> {
+        let had = STEPS.saturating_sub(self.steps);
+        let mut left = had;
+        let same = a.same(b, &mut left);
+        self.spend((had - left) as usize + usize::from(same.is_none()), span)?;
+        same.ok_or(Stop)
     }
 
     fn concat(&mut self, a: &Value, b: &Value, span: Span) -> Eval<Value> {

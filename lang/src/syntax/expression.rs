@@ -310,7 +310,8 @@ impl Builder<'_> {
     /// What is wrong with the lines of a text, if anything: one that starts beside the quotes, one in column 0.
     fn lines(&mut self, pair: &Pair<'_, Rule>, content: &str) {
         let whole = self.span(pair);
-        let from = (pair.as_str().len() - pair.as_str().trim_start_matches(['@', '"']).len()) as u32;
+        let around = (pair.as_str().len() - content.len()) as u32;
+        let from = around / 2 + around % 2;
         let opening = Span { end: whole.start + from, ..whole };
         if text::starts_late(content) {
             let message = "a text of several lines begins on the line after its quotes";

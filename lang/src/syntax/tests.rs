@@ -348,3 +348,8 @@ mod never_panics {
         }
     }
 }
+
+#[test]
+fn documentation_above_an_indented_first_line_is_not_that_of_the_first_item() {
+    assert!(good("## Of the file.\n  rbld 1\nlet a = 1\n").items[0].docs.is_empty());
+}

@@ -240,6 +240,7 @@ pub(crate) fn chunks(text: &str, tokens: &[Token]) -> Vec<Chunk> {
     let (mut piece, mut piece_docs, mut outdented): (Vec<Token>, Vec<String>, Option<Token>) =
         Default::default();
     let mut open = 0usize;
+    let mut begun = false;
     for (index, token) in tokens.iter().enumerate() {
         let column0 = token.start == 0 || text.as_bytes()[token.start - 1] == b'\n';
         if column0
@@ -253,7 +254,10 @@ pub(crate) fn chunks(text: &str, tokens: &[Token]) -> Vec<Chunk> {
             Kind::Close(_) => open = open.saturating_sub(1),
             _ => {}
         }
-        if token.counts() && column0 && !matches!(token.kind, Kind::Close(_)) {
+        // What comes first begins something wherever it stands.
+        let begins = column0 || !begun;
+        begun |= token.counts();
+        if token.counts() && begins && !matches!(token.kind, Kind::Close(_)) {
             if open > 0 && !piece.is_empty() && !begins_item(text, &tokens[index..]) {
                 outdented = outdented.or(Some(*token));
             } else {
