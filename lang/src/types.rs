@@ -163,6 +163,8 @@ pub struct RecordType {
     pub fields: Vec<Field>,
     /// The names of its fields, shared with its values.
     pub shape: Arc<Shape>,
+    /// How many parts it has, written out whole.
+    pub parts: u64,
 }
 
 /// A field of a record.
@@ -203,7 +205,8 @@ impl RecordType {
             names: fields.iter().map(|field| Arc::from(field.name.as_str())).collect(),
             spans: fields.iter().map(|field| field.span).collect(),
         };
-        RecordType { name, fields, shape: Arc::new(shape) }
+        let parts = fields.iter().fold(1u64, |sum, field| sum.saturating_add(field.ty.parts()));
+        RecordType { name, fields, shape: Arc::new(shape), parts }
     }
 
     /// The index of a field.
@@ -239,6 +242,16 @@ impl Type {
             Type::List(inner) | Type::Option(inner) | Type::Members(inner) => inner.is_broken(),
             Type::Map(key, value) => key.is_broken() || value.is_broken(),
             _ => false,
+        }
+    }
+
+    /// How many parts it has, written out whole: types are shared, so a short file can make a huge one.
+    fn parts(&self) -> u64 {
+        match self {
+            Type::Record(record) => record.parts,
+            Type::List(inner) | Type::Option(inner) | Type::Members(inner) => inner.parts().saturating_add(1),
+            Type::Map(key, value) => key.parts().saturating_add(value.parts()),
+            _ => 1,
         }
     }
 

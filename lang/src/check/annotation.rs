@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::index::{Definition, Inner};
-use super::{Binding, Checker, Meaning};
+use super::{Binding, Checker, Meaning, TYPE_PARTS};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, ItemId};
@@ -195,7 +195,25 @@ impl<'p> Checker<'p> {
                 }
             }
         }
-        Type::Record(Arc::new(RecordType::new(name, fields)))
+        let record = RecordType::new(name, fields);
+        if record.parts > TYPE_PARTS {
+            let span = record.fields[0].span;
+            return self.type_too_large(span).1;
+        }
+        Type::Record(Arc::new(record))
+    }
+
+    /// Reports a record type that is too large to walk through.
+    pub(super) fn type_too_large(&mut self, span: Span) -> (Ir, Type) {
+        self.wrong(
+            Diagnostic::error(
+                codes::TOO_DEEP,
+                format!("the type of this record has more than {TYPE_PARTS} parts, written out"),
+                span,
+                "too large",
+            )
+            .help("hold what repeats in a list or a map: its elements share one type"),
+        )
     }
 
     /// A default: an expression that sees no local names.

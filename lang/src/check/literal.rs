@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::index::{Definition, Inner};
 use super::mismatch::{Role, article};
-use super::{Checker, names};
+use super::{Checker, TYPE_PARTS, names};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind};
@@ -209,6 +209,9 @@ impl<'p> Checker<'p> {
                     }
                 }
                 let record = RecordType::new(None, fields);
+                if record.parts > TYPE_PARTS {
+                    return self.type_too_large(span);
+                }
                 (Ir::new(span, Kind::Record(record.shape.clone(), values)), Type::Record(Arc::new(record)))
             }
         }

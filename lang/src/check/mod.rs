@@ -43,6 +43,9 @@ pub use signature::{Param, Signature};
 /// How deep expressions may nest.
 const DEPTH: u32 = 200;
 
+/// How many parts a record's type may have, written out whole.
+const TYPE_PARTS: u64 = 100_000;
+
 /// Checked modules, ready to evaluate.
 #[derive(Debug, Default)]
 pub struct Program {
@@ -393,6 +396,7 @@ impl<'p> Checker<'p> {
                     name: None,
                     fields: record.fields.clone(),
                     shape: record.shape.clone(),
+                    parts: record.parts,
                 }));
                 (format!("type {} = {unnamed}", entry.name), None)
             }

@@ -36,6 +36,22 @@ fn names_that_mean_nothing() {
 }
 
 #[test]
+fn types_that_grow_beyond_bounds() {
+    let twice = |n: usize| format!("let a{n} = {{ x = a{0}, y = a{0} }}\n", n - 1);
+    let forty: String = (1..=40).map(twice).collect();
+    more(
+        &format!("let a0 = 1\n{forty}let _same = a40 == a40\n"),
+        &["E0209 29:11 | more than 100000 parts", "E0209 45:11"],
+    );
+    let twice = |n: usize| format!("type T{n} = {{ x: T{0}, y: List[T{0}] }}\n", n - 1);
+    let forty: String = (1..=40).map(twice).collect();
+    more(
+        &format!("type T0 = Int\n{forty}fn _f(t: T40) -> T40 = t\n"),
+        &["E0209 29:14 | more than 100000 parts", "E0209 45:14"],
+    );
+}
+
+#[test]
 fn types_that_do_not_fit() {
     let t = |source: &str| format!("{USED}{source}");
     more(&t("let _x: Int = \"1\"\n"), &["E0202 14:15 | `_x` is declared as `Int`, this is a `String`"]);
