@@ -40,8 +40,8 @@ builds() {
 }
 builds 2
 few=$ms
-builds 22
-awk -v few="$few" -v many="$ms" 'BEGIN { printf "%-44s %8.1f ms\n", "so one trivial build", (many - few) / 20 }'
+builds 102
+awk -v few="$few" -v many="$ms" 'BEGIN { printf "%-44s %8.1f ms\n", "so one trivial build", (many - few) / 100 }'
 
 root=$(find "${RBLD_STORE:-$HOME/.cache/rbld}/roots" -mindepth 1 -maxdepth 1 | head -1)
 median "bwrap --unshare-all, the same root" "bwrap --unshare-all --ro-bind $root / --dev /dev --proc /proc --tmpfs /build /bin/sh -c :"
