@@ -153,7 +153,7 @@ killed() {
       if STORE=$store kill_in "$who" "$phase"; then in_phase=$((in_phase + 1)); fi
     done
     kills=$((kills + in_phase))
-    if [ $in_phase = 0 ]; then row "$who: killed while it does: $phase" "" "no run came to that"; fi
+    if [ $in_phase = 0 ]; then row "$who: killed at: $phase" "" "no run came to that"; else row "$who: killed at: $phase, $in_phase of 3" "" ok; fi
   done
   if [ $kills -ge 10 ]; then row "$who: $kills kills" "" ok; else row "$who: kills" "" "only $kills"; fi
   STORE=$store expect "$who: check git-archive after the kills" 0 as "$who" rbld check "$copy"
@@ -163,7 +163,7 @@ killed() {
 # Kills a check at a random moment: of its first two seconds, or of the half second after a line that begins with the
 # name of a phase. False if it ended before.
 kill_in() {
-  local who=$1 phase=$2 line killed=1 pipe=$world/pipe
+  local who=$1 phase=$2 line status=0 pipe=$world/pipe
   rm -f "$pipe"
   mkfifo "$pipe"
   as "$who" rbld check "$copy" > "$pipe" 2>&1 &
@@ -176,11 +176,11 @@ kill_in() {
       case "$line" in "$phase "*) sleep "0.$((RANDOM % 50 + 10))"; break ;; esac
     done
   fi
-  # The command is the child of the shell that `as` runs in, or that shell itself.
-  if pkill -KILL -P "$pid" 2> /dev/null || kill -KILL "$pid" 2> /dev/null; then killed=0; fi
+  # The command is the child of the shell that `as` runs in, which still has to say so.
+  pkill -KILL -P "$pid" 2> /dev/null || true
+  wait "$pid" 2> /dev/null || status=$?
   exec 3<&-
-  wait "$pid" 2> /dev/null || true
-  return $killed
+  [ "$status" = 137 ] && [ "$phase" = start -o -n "${line:-}" ]
 }
 
 two_at_once() {
