@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use targets::{Run, Seen};
 
-/// How long one text may take.
+/// How long one text may take, of the processor's time: others may be using it too.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How much memory one text may take.
@@ -134,11 +134,17 @@ enum Verdict {
     Finding(String),
 }
 
+/// How much of the processor's time this thread has used.
+fn used() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.try_into().unwrap_or_default())
+}
+
 /// Runs one text within its limits.
 fn judge(run: Run, text: &str) -> Verdict {
-    let (before, began) = (memory::begin(), Instant::now());
+    let (before, began) = (memory::begin(), used());
     let result = std::panic::catch_unwind(|| run(text));
-    let (time, memory) = (began.elapsed(), memory::most(before));
+    let (time, memory) = (used().saturating_sub(began), memory::most(before));
     match result {
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str);
@@ -189,9 +195,9 @@ impl Fuzzer {
         self.last.seek(SeekFrom::Start(0))?;
         self.last.write_all(text.as_bytes())?;
         self.last.set_len(text.len() as u64)?;
-        let began = Instant::now();
+        let began = used();
         let verdict = judge(self.run, text);
-        self.slowest = self.slowest.max(began.elapsed());
+        self.slowest = self.slowest.max(used().saturating_sub(began));
         match verdict {
             Verdict::Finding(what) => {
                 self.findings += 1;
