@@ -125,7 +125,9 @@ fn sort_uses(pieces: &mut [Piece<'_>]) {
         let end = at + 1 + if begins { more.count() } else { 0 };
         let spoken_of = |piece: &Piece<'_>| {
             let first = &piece.words[0];
-            first.comments.last().is_some_and(|comment| comment.breaks > 0) && first.breaks < 2
+            let above = first.comments.last().is_some_and(|comment| comment.breaks > 0) && first.breaks < 2;
+            // `##` documents the next item, blank lines between or not.
+            above || first.comments.iter().any(|comment| comment.column0 && comment.text.starts_with("##"))
         };
         let commented = pieces.get(end).is_some_and(|next| ends_line(&next.words[0].comments));
         if end - at > 1 && !spoken_of(&pieces[at]) && !commented {
