@@ -51,7 +51,7 @@ pub(super) fn roles(words: &[Word<'_>]) -> Vec<Role> {
         }
         if let What::Open(bracket) = word.what {
             let may_end_in_comma = match bracket {
-                b'(' => at > 0 && calls(words, at),
+                b'(' => at > 0 && !roles[at].starts && calls(words, at),
                 _ => words.get(at + 1).is_none_or(|next| next.text != "for"),
             };
             frames.push(Frame { bracket, starts: Vec::new(), open: at, may_end_in_comma });
@@ -62,7 +62,7 @@ pub(super) fn roles(words: &[Word<'_>]) -> Vec<Role> {
 
 /// Whether a `(` is a call's or a function's: what stands before it is a value or a name.
 pub(super) fn calls(words: &[Word<'_>], at: usize) -> bool {
-    words[at - 1].ends_value() && !is_title(words, at - 1)
+    words[at - 1].ends_value() && !words[at - 1].comma && !is_title(words, at - 1)
 }
 
 /// Whether a word is the name of an assertion or test: a text that is no value.
