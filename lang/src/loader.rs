@@ -109,10 +109,19 @@ pub struct Project {
 }
 
 /// The standard library: the dotted name and the text of each module.
-const STD: [(&str, &str); 2] = [
+const STD: [(&str, &str); 8] = [
+    ("std.cargo", include_str!("../../stdlib/cargo.rbld")),
+    ("std.cmake", include_str!("../../stdlib/cmake.rbld")),
     ("std.debian", include_str!("../../stdlib/debian.rbld")),
     ("std.fetch", include_str!("../../stdlib/fetch.rbld")),
+    ("std.gnu", include_str!("../../stdlib/gnu.rbld")),
+    ("std.meson", include_str!("../../stdlib/meson.rbld")),
+    ("std.python", include_str!("../../stdlib/python.rbld")),
+    ("std.reproducible", include_str!("../../stdlib/reproducible.rbld")),
 ];
+
+/// Modules that the standard library is to have and doesn't yet.
+const PLANNED: [&str; 4] = ["std.guix", "std.oci", "std.trisquel", "std.ubuntu"];
 
 /// The most modules that one file may lead to.
 const MODULES: usize = 10_000;
@@ -268,6 +277,10 @@ impl Loading<'_> {
             let shown = format!("<std>/{}.rbld", name.trim_start_matches("std."));
             return Used::Module(self.add(dotted, shown, (*text).to_owned(), true));
         }
+        if PLANNED.contains(&dotted.as_str()) {
+            self.project.diagnostics.push(planned(&dotted, span));
+            return Used::Broken;
+        }
         let names = STD.iter().map(|(name, _)| *name);
         let near = crate::nearest::nearest(&dotted, names.clone());
         let help = match near {
@@ -353,6 +366,15 @@ fn uses_of(module: &Module) -> Vec<(usize, Span)> {
             _ => None,
         })
         .collect()
+}
+
+/// The error for a module that isn't built yet.
+fn planned(dotted: &str, span: Span) -> Diagnostic {
+    let names = crate::nearest::listed(STD.iter().map(|(name, _)| *name));
+    Diagnostic::error(codes::UNKNOWN, format!("this version has no `{dotted}` yet"), span, "to come").help(format!(
+        "it has {names}; environments are Debian's so far: `use std.debian`, then \
+         `env e = debian.snapshot(trixie, 2026-11-01T00:00:00Z).env(amd64, packages = [\"…\"])`"
+    ))
 }
 
 /// Why a path can't be taken.

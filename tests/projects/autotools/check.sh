@@ -1,0 +1,2 @@
+#!/bin/sh
+test "$(printf abc | ./brook)" = 352441c2

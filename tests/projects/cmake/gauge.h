@@ -1,0 +1,5 @@
+#pragma once
+#include <string>
+
+// How many bytes a text takes when it is compressed.
+unsigned long gauge(const std::string &text);
