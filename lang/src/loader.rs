@@ -371,10 +371,12 @@ fn uses_of(module: &Module) -> Vec<(usize, Span)> {
 /// The error for a module that isn't built yet.
 fn planned(dotted: &str, span: Span) -> Diagnostic {
     let names = crate::nearest::listed(STD.iter().map(|(name, _)| *name));
-    Diagnostic::error(codes::UNKNOWN, format!("this version has no `{dotted}` yet"), span, "to come").help(format!(
-        "it has {names}; environments are Debian's so far: `use std.debian`, then \
+    Diagnostic::error(codes::UNKNOWN, format!("this version has no `{dotted}` yet"), span, "to come").help(
+        format!(
+            "it has {names}; environments are Debian's so far: `use std.debian`, then \
          `env e = debian.snapshot(trixie, 2026-11-01T00:00:00Z).env(amd64, packages = [\"…\"])`"
-    ))
+        ),
+    )
 }
 
 /// Why a path can't be taken.
@@ -451,7 +453,7 @@ impl Loader for MemoryLoader {
         if let Some(text) = self.files.get(path) {
             return Ok(Local { digest: Digest::of(text.as_bytes()), folder: false, executable: false });
         }
-        let inside = format!("{path}/");
+        let inside = if path.is_empty() { String::new() } else { format!("{path}/") };
         let held: Vec<_> = self.files.iter().filter(|(name, _)| name.starts_with(&inside)).collect();
         if held.is_empty() {
             return Err(LoadError::Missing);

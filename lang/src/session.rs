@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(session.complete("r."), ["alpha"]);
         assert_eq!(session.complete("1 + r.alpha.b"), ["beta"]);
         assert_eq!(session.complete("leng"), ["length"]);
-        assert_eq!(session.complete("use std."), ["debian", "fetch"]);
+        assert_eq!(session.complete("use std.c"), ["cargo", "cmake"]);
     }
 
     #[test]

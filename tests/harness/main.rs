@@ -6,6 +6,7 @@
 
 mod bless;
 mod case;
+mod library;
 mod place;
 mod real;
 mod snapshot;

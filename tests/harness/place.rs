@@ -26,6 +26,11 @@ impl Who {
         if rustix::process::getuid().is_root() { vec![Who::Me, Who::Ordinary] } else { vec![Who::Me] }
     }
 
+    /// Somebody without rights: whoever runs the tests, or what root can become.
+    pub(crate) fn ordinary() -> Who {
+        Who::all().pop().unwrap_or(Who::Me)
+    }
+
     /// The word in a test's name.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -96,6 +101,22 @@ impl Place {
             std::fs::create_dir_all(folder)?;
         }
         std::fs::write(&path, text).map_err(|e| format!("{name}: {e}"))?;
+        Ok(())
+    }
+
+    /// Copies a file or folder to a name in the project; the project itself if it is empty.
+    pub(crate) fn copy(&self, from: &Path, name: &str) -> Result<(), Failed> {
+        let to = self.project().join(name);
+        if !from.is_dir() {
+            std::fs::copy(from, &to).map_err(|e| format!("{}: {e}", from.display()))?;
+            return Ok(());
+        }
+        std::fs::create_dir_all(&to)?;
+        for entry in std::fs::read_dir(from)? {
+            let inner = entry?.file_name();
+            let inner = inner.to_str().ok_or("a file of a test has a name in UTF-8")?;
+            self.copy(&from.join(inner), &Path::new(name).join(inner).display().to_string())?;
+        }
         Ok(())
     }
 

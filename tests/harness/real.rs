@@ -25,7 +25,7 @@ pub(crate) struct World {
     /// The digest of the environment's tree, by who made it first.
     trees: Mutex<BTreeMap<&'static str, String>>,
     /// The instant that is pinned: an hour of today.
-    at: String,
+    pub(crate) at: String,
 }
 
 type Test = fn(&World, Who) -> Result<(), Failed>;
@@ -49,6 +49,7 @@ pub(crate) fn trials() -> Result<Vec<Trial>, Failed> {
             trials.push(Trial::test(format!("real/{}/{name}", who.word()), move || test(&world, who)));
         }
     }
+    trials.extend(crate::library::trials(&world));
     let (one, other) = (world.clone(), world);
     trials.push(Trial::test("real/another architecture", move || emulated(&one, Who::Me)));
     if Who::all().len() > 1 {
@@ -102,9 +103,14 @@ impl World {
         Ok(Place::of(who, &self.binaries()?)?.with("RBLD_MIRROR_DEBIAN", server.base("debian")))
     }
 
+    /// A place with the shared store and no project yet.
+    pub(crate) fn empty(&self, who: Who) -> Result<Place, Failed> {
+        Ok(self.bare(who, &*self.snapshot()?)?.with_store(&self.store(who)?))
+    }
+
     /// A place with the shared store and a project: the environment `base`, and what `text` adds.
     fn project(&self, who: Who, text: &str) -> Result<Place, Failed> {
-        let place = self.bare(who, &*self.snapshot()?)?.with_store(&self.store(who)?);
+        let place = self.empty(who)?;
         place.write("build.rbld", &self.file(text))?;
         place.write("rbld.lock", &self.lock(&place)?)?;
         Ok(place)

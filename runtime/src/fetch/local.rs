@@ -1,8 +1,8 @@
 //! Files and folders of the project: what of them counts, their digests, and taking them into the store.
 //!
-//! Left out are `.git`, the project's own lock, and what git ignores by rules of the project itself: its `.gitignore` files and
-//! `.git/info/exclude`, never the user's own, so that everybody gets the same bytes. Nothing outside the
-//! project's folder is read.
+//! Left out are `.git`, what rbld itself reads in the project's folder, and what git ignores by rules of the project
+//! itself: its `.gitignore` files and `.git/info/exclude`, never the user's own, so that everybody gets the same bytes.
+//! Nothing outside the project's folder is read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -171,11 +171,10 @@ impl Rules {
         if path.file_name().is_some_and(|name| name == ".git") {
             return false;
         }
-        // A check notes tree digests in the lock: were it an input, noting them would ask for another build. What it
-        // decides is in the keys already.
-        let lock = |name: &str| name == "rbld.lock" || name.ends_with(".rbld.lock");
+        // What rbld itself reads decides bytes through the keys alone: were it an input too, a comment in it, and the
+        // tree digests that a check notes in the lock, would ask for another build.
         if path.parent() == Some(&self.project)
-            && path.file_name().and_then(|name| name.to_str()).is_some_and(lock)
+            && path.file_name().and_then(|name| name.to_str()).is_some_and(|name| read_by_rbld(name, folder))
         {
             return false;
         }
@@ -195,6 +194,14 @@ impl Rules {
         read.entry(folder.to_owned())
             .or_insert_with(|| rules(folder, &folder.join(".gitignore")).map(Arc::new))
             .clone()
+    }
+}
+
+/// Whether an entry of the project's own folder is what rbld reads there: `.rbld` files, locks and settings.
+fn read_by_rbld(name: &str, folder: bool) -> bool {
+    match folder {
+        true => name == ".rbld",
+        false => name == "rbld.lock" || name.ends_with(".rbld") || name.ends_with(".rbld.lock"),
     }
 }
 
@@ -261,13 +268,25 @@ mod tests {
             ("sub/b.o", ""),
             ("sub/tmp", ""),
             ("rbld.lock", "rbld-lock 1\n"),
+            ("other.rbld.lock", "rbld-lock 1\n"),
+            ("build.rbld", "rbld 1\n"),
+            (".rbld/config.toml", ""),
+            ("sub/common.rbld", "rbld 1\n"),
             ("sub/rbld.lock", "another project's"),
         ]);
-        let kept =
-            [".gitignore", "a.c", "keep.o", "sub/.gitignore", "sub/out/x", "sub/rbld.lock", "sub/special.o"];
+        let kept = [
+            ".gitignore",
+            "a.c",
+            "keep.o",
+            "sub/.gitignore",
+            "sub/common.rbld",
+            "sub/out/x",
+            "sub/rbld.lock",
+            "sub/special.o",
+        ];
         assert_eq!(project.kept(""), kept);
-        assert_eq!(project.kept("sub"), [".gitignore", "out/x", "rbld.lock", "special.o"]);
-        assert_eq!(project.kept("./sub/"), [".gitignore", "out/x", "rbld.lock", "special.o"]);
+        assert_eq!(project.kept("sub"), [".gitignore", "common.rbld", "out/x", "rbld.lock", "special.o"]);
+        assert_eq!(project.kept("./sub/"), [".gitignore", "common.rbld", "out/x", "rbld.lock", "special.o"]);
         // What is named is taken, though its folder is ignored.
         assert_eq!(project.kept("out"), ["x"]);
     }

@@ -79,7 +79,10 @@ fn offered(text: &str) -> Vec<String> {
 fn what_could_stand_somewhere_is_what_may() {
     assert_eq!(offered("rbld 1\nlet r = { a = 1, b = 2 }\nlet x = r.a|\n"), ["a", "b"]);
     assert_eq!(offered("rbld 1\ntype T = { a: Int, b: Int? }\nlet t: T = { a = 1, c| = 2 }\n"), ["a", "b"]);
-    assert_eq!(offered("rbld 1\nuse std.debian\nlet x = debian.z|\n"), ["snapshot", "rebuild"]);
+    assert_eq!(
+        offered("rbld 1\nuse std.debian\nlet x = debian.z|\n"),
+        ["snapshot", "packages", "rebuild", "package"]
+    );
     let values = offered("rbld 1\nlet y = 1\nfn f(x: Int) -> Int = z|\n");
     assert_eq!(values[..2], ["x", "y"]);
     let named = offered("rbld 1\nfn f(x: Int, y: Int = 2) -> Int = x\nlet a = f(x = 1, z| = 2)\n");
