@@ -1,15 +1,18 @@
 //! The recipes of the standard library, each really run: a small project of its kind, twice, in a Debian environment
 //! of its kind, and all that was made compared.
 
-use libtest_mimic::{Failed, Trial};
 use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
 
 use crate::place::Who;
 use crate::real::World;
 
-/// The kinds of project below `tests/projects`, the packages that each environment holds, and what is built of each and
-/// compared: the call of a recipe, and its output.
-const KINDS: [(&str, &str, &[(&str, &str)]); 7] = [
+/// A call of a recipe, and the output of it that is compared.
+type Call = (&'static str, &'static str);
+
+/// The kinds of project below `tests/projects`, the packages that each environment holds, and what is built of each.
+const KINDS: [(&str, &str, &[Call]); 7] = [
     (
         "autotools",
         r#"gnu.packages ++ ["zlib1g-dev"]"#,
