@@ -4,6 +4,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod display;
+pub mod draft;
 pub mod environment;
 pub mod executor;
 pub mod failure;

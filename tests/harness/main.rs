@@ -6,6 +6,7 @@
 
 mod bless;
 mod case;
+mod drafts;
 mod library;
 mod place;
 mod real;

@@ -28,7 +28,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["progress", "packing"],
             &["store"],
             &["fetch", "config"],
-            &["files"],
+            &["files", "draft"],
             &["sandbox", "executor"],
             &["environment"],
             &["compare"],

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::draft::folder::Kind;
+
 /// Pinned environments, reproducible recipes, and whether the bytes agree.
 #[derive(Debug, Parser)]
 #[command(name = "rbld", version, about, max_term_width = 100, disable_help_subcommand = true)]
@@ -40,6 +42,8 @@ pub(super) enum Command {
     Log(Why),
     /// Lay files out in the one style
     Fmt(Fmt),
+    /// Write a first build.rbld for what a folder holds
+    Init(Init),
     /// Explain a diagnostic's code, such as E0203
     Explain {
         /// The code.
@@ -181,6 +185,20 @@ pub(super) struct Fmt {
     /// Write nothing: show what would change, and exit with 1 if anything would
     #[arg(long)]
     pub check: bool,
+}
+
+/// `rbld init`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Init {
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub folder: PathBuf,
+    /// What kind of project it is, when that isn't to be found out; `plain` is a tarball of any files
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(Kind::NAMES))]
+    pub kind: Option<String>,
+    /// The instant to pin, as 2026-11-01T00:00:00Z [default: yesterday's beginning]
+    #[arg(long, value_name = "INSTANT")]
+    pub at: Option<String>,
 }
 
 /// `rbld store …`.

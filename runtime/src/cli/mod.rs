@@ -7,6 +7,7 @@ mod context;
 mod doctor;
 mod eval;
 mod fmt;
+mod init;
 mod lock;
 mod log;
 mod output;
@@ -54,6 +55,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Lsp => crate::lsp::run(store),
