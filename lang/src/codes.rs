@@ -69,6 +69,11 @@ pub const NEVER_BUILT: Code = Code("W0502");
 /// W0503: an output that nothing compares.
 pub const NOT_COMPARED: Code = Code("W0503");
 
+/// W0505: two environments that are one.
+pub const SAME_ENVIRONMENT: Code = Code("W0505");
+/// W0506: a text that is filled in in another language.
+pub const NOT_FILLED_IN: Code = Code("W0506");
+
 /// All codes, in order.
 pub const TABLE: &[Row] = &[
     Row {
@@ -345,6 +350,30 @@ away, and a difference in it goes unnoticed.
 
 wrong:  outputs = { dist = file("a.tar.gz"), log = file("build.log") }     and only `dist` in assertions
 right:  outputs = { dist = file("a.tar.gz") }"#,
+    },
+    Row {
+        code: SAME_ENVIRONMENT,
+        title: "two environments that are one",
+        explanation: r#"Two items name one environment: the same packages of the same versions. What is built in both is one
+build, made once, and comparing it with itself says nothing.
+
+wrong:  env old = debian.snapshot(bookworm, at).env(amd64)
+        env new = debian.snapshot(bookworm, at).env(amd64)
+right:  env new = debian.snapshot(trixie, at).env(amd64)
+
+A second name that is meant begins with `_`."#,
+    },
+    Row {
+        code: NOT_FILLED_IN,
+        title: "a text that is filled in in another language",
+        explanation: r#"Values are written into a text by `@{name}`, and by nothing else: `$name`, `${name}`, `#{name}` and
+`{name}` stay as they are written. In `"""…"""` nothing is filled in at all; `@"""…"""` is the text of several lines in
+which `@{name}` is, and a script is given values by `vars`.
+
+wrong:  outputs = { dist = file("hello-${version}.tar.gz") }
+right:  outputs = { dist = file("hello-@{version}.tar.gz") }
+
+Where the characters are meant, give the name in them another spelling, or the item one."#,
     },
 ];
 

@@ -13,6 +13,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::graph;
+use crate::nearest::nearest;
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::{self, ast};
 
@@ -25,6 +26,13 @@ pub trait Loader {
     /// What a file or folder of the project is, by content. `path` as in [`Loader::source`]; empty for the
     /// project's folder itself.
     fn local(&self, path: &str) -> Result<Local, LoadError>;
+
+    /// The names of what lies in a folder of the project, in order, folders without a `/`: to suggest one where
+    /// something isn't there. As many as a person may have meant are enough.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let _ = folder;
+        Vec::new()
+    }
 
     /// Whether nobody waits for the answer any more: an evaluation then ends where it is.
     fn stopped(&self) -> bool {
@@ -321,10 +329,14 @@ impl Loading<'_> {
                 Used::Broken
             }
             Err(error) => {
-                let message = format!("can't read `{path}`: {error}");
-                self.project
-                    .diagnostics
-                    .push(wrong(message, "used here").help("paths are relative to the file that holds them"));
+                let wrong = wrong(format!("can't read `{path}`: {error}"), "used here");
+                let near = near_path(self.loader, &path).filter(|_| error == LoadError::Missing);
+                let meant =
+                    near.and_then(|(rest, near)| Some(format!("{}{near}", written.strip_suffix(rest)?)));
+                self.project.diagnostics.push(match meant {
+                    Some(meant) => wrong.help(format!("did you mean `{meant}`?")),
+                    None => wrong.help("paths are relative to the file that holds them"),
+                });
                 Used::Broken
             }
         }
@@ -444,6 +456,26 @@ impl MemoryLoader {
     }
 }
 
+/// What may be meant by a path of the project where nothing is: the first part of it that isn't there, and the name
+/// nearest to that in its folder.
+pub(crate) fn near_path<'p>(loader: &dyn Loader, path: &'p str) -> Option<(&'p str, String)> {
+    let mut folder = "";
+    let mut rest = path;
+    loop {
+        let (part, after) = rest.split_once('/').unwrap_or((rest, ""));
+        let names = loader.names(folder);
+        if !names.iter().any(|name| name == part) {
+            let near = nearest(part, names.iter().map(String::as_str))?;
+            return Some((rest, format!("{near}{}", &rest[part.len()..])));
+        }
+        if after.is_empty() {
+            return None;
+        }
+        folder = &path[..path.len() - after.len() - 1];
+        rest = after;
+    }
+}
+
 impl Loader for MemoryLoader {
     fn source(&self, path: &str) -> Result<String, LoadError> {
         self.files.get(path).cloned().ok_or(LoadError::Missing)
@@ -460,5 +492,16 @@ impl Loader for MemoryLoader {
         }
         let digest = Digest::of(format!("{held:?}").as_bytes());
         Ok(Local { digest, folder: true, executable: false })
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let inside = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let mut names: Vec<String> = self
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix(&inside)?.split('/').next().map(str::to_owned))
+            .collect();
+        names.dedup();
+        names
     }
 }

@@ -8,6 +8,9 @@ use rbld_lang::loader::{LoadError, Loader, Local};
 /// The largest file that is read as a source.
 const LIMIT: u64 = 64 << 20;
 
+/// How many names of a folder are looked at for the nearest one.
+const NAMES: usize = 1000;
+
 /// The loader of files: nothing outside the project's folder.
 pub struct Files {
     /// The folder, absolute and without links.
@@ -31,6 +34,17 @@ impl Loader for Files {
         let found = crate::fetch::local::scan(&self.root, path)
             .map_err(|failure| LoadError::Unreadable(failure.message))?;
         Ok(Local { digest: found.digest, folder: found.folder, executable: found.executable })
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let full = if folder.is_empty() { Ok(self.root.clone()) } else { inside(&self.root, folder) };
+        let Some(entries) = full.ok().and_then(|full| std::fs::read_dir(full).ok()) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> =
+            entries.take(NAMES).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        names
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::filled::Texts;
 use super::index::Definition;
 use super::mismatch::{Role, article};
 use super::signature::{self, Signature};
@@ -208,7 +209,12 @@ impl<'p> Checker<'p> {
         args: &'p [Arg],
         span: Span,
     ) -> (Ir, Type) {
+        let texts = self.texts;
+        if matches!(builtin, Builtin::File | Builtin::Files | Builtin::Url | Builtin::Git) {
+            self.texts = Texts::Plain;
+        }
         let args = self.arguments(signature, args, span);
+        self.texts = texts;
         let ir = whole(span, args, |args| {
             before.extend(args);
             Kind::Builtin(builtin, before)

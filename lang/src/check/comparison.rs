@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind};
 use crate::nearest::{listed, nearest};
 use crate::span::{Span, Spanned};
-use crate::syntax::ast::{Expr, ExprKind, ItemKind};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, ItemKind};
 use crate::types::{Plain, Type};
 
 /// A checked assertion.
@@ -186,6 +186,39 @@ impl<'p> Checker<'p> {
         if self.asked(value.span) {
             self.offer_forms();
         }
+        if let ExprKind::Binary(op, left, right) = &value.kind
+            && matches!(op.node, BinaryOp::Equal | BinaryOp::NotEqual)
+        {
+            let types = [self.expr(left, &Type::Unknown).1, self.expr(right, &Type::Unknown).1];
+            if types.iter().any(Type::is_broken) {
+                return;
+            }
+            if types.iter().all(|ty| is_output(ty) || matches!(ty, Type::Build(_))) {
+                let written = |side: &Expr, ty: &Type| {
+                    let output = match ty {
+                        Type::Build(Some(outputs)) => {
+                            outputs.outputs.first().map(|(name, _)| format!(".{name}"))
+                        }
+                        _ => None,
+                    };
+                    format!("{}{}", self.project.sources.slice(side.span), output.unwrap_or_default())
+                };
+                let (left, right) = (written(left, &types[0]), written(right, &types[1]));
+                let meant = match op.node {
+                    BinaryOp::Equal => format!("identical([{left}, {right}])"),
+                    _ => format!("differ({left}, {right})"),
+                };
+                let help = format!("what builds leave behind is compared by a form of its own: `{meant}`");
+                let wrong = Diagnostic::error(
+                    codes::TYPE,
+                    "an assertion is a comparison of outputs, not a condition",
+                    op.span,
+                    "compares values",
+                );
+                self.report(wrong.help(help).change(value.span, Some(meant)));
+                return;
+            }
+        }
         let (_, ty) = self.expr(value, &Type::Unknown);
         if ty.is_broken() {
             return;
@@ -333,7 +366,9 @@ impl<'p> Checker<'p> {
             | (Type::Plain(Plain::Files), Type::Plain(Plain::File)) => {
                 "one is a `file(…)`, the other `files(…)`: declare both in the same way"
             }
-            (_, Type::Plain(Plain::String)) => "a digest is written without quotes: `sha256:…`",
+            (_, Type::Plain(Plain::String)) => {
+                &*super::mismatch::digest_in_quotes(self.project.sources.slice(span).trim_matches('"'))
+            }
             (_, Type::Build(_)) => "name one of its outputs: `….output`",
             _ => "it is compared with a digest `sha256:…`, an output of another build, or an archive",
         };

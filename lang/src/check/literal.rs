@@ -69,6 +69,7 @@ impl<'p> Checker<'p> {
     /// A text: raw, or with `@{…}` parts.
     pub(super) fn text(&mut self, parts: &'p [Part], span: Span) -> (Ir, Type) {
         let ty = Type::from(Plain::String);
+        self.not_filled_in(span);
         if let [] | [Part::Text(_)] = parts {
             let text = match parts.first() {
                 Some(Part::Text(text)) => text.as_str(),

@@ -1,13 +1,15 @@
 //! A value of one type where another is wanted: conversion, or an error that says both sides.
 
 use super::Checker;
+use super::names::other_name;
 use super::signature::{Param, Signature};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind};
+use crate::nearest::{listed, nearest};
 use crate::span::Span;
 use crate::syntax::ast;
-use crate::types::{Conversion, OutputKind, Plain, Type};
+use crate::types::{Conversion, EnumType, OutputKind, Plain, Type};
 
 /// Why a type is wanted, for the error when it isn't there.
 pub(super) enum Role<'a> {
@@ -76,7 +78,18 @@ impl<'p> Checker<'p> {
             Role::Like { first, .. } => wrong = wrong.label(*first, "the type is decided here"),
             _ => {}
         }
-        let help = self.mismatch_help(found, want, self.project.sources.slice(span));
+        let written = self.project.sources.slice(span);
+        let declared = self.declared(written);
+        if let Some(value) = declared {
+            wrong = wrong.label(value, format!("from here: {}", article(found)));
+        }
+        let help = match (found, want.required(), declared) {
+            (Type::Plain(Plain::Date), Type::Plain(Plain::Instant), Some(value)) => {
+                let date = self.project.sources.slice(value);
+                Some(format!("write the time too: `{date}T00:00:00Z`"))
+            }
+            _ => self.mismatch_help(found, want, written),
+        };
         let help = help.or_else(|| match role {
             Role::Argument { of, param: Param { span: None, .. } } => Some(format!("it is `{of}`")),
             _ => None,
@@ -85,9 +98,33 @@ impl<'p> Checker<'p> {
             Some(help) => wrong.help(help),
             None => wrong,
         };
+        let known = match (found, want.required()) {
+            (Type::Plain(Plain::String | Plain::Int), Type::Enum(of)) => {
+                meant(of, self.project.sources.slice(span).trim_matches('"'))
+            }
+            _ => None,
+        };
+        let wrong = wrong.change(span, known);
         let of_one = matches!(want, Type::List(element) if found.convert(element).is_some());
         let list = of_one.then(|| format!("[{}]", self.project.sources.slice(span)));
         self.report(wrong.change(span, list));
+    }
+
+    /// Where the literal stands that an item of the project gives the name `written`.
+    fn declared(&self, written: &str) -> Option<Span> {
+        if self.local(written).is_some() {
+            return None;
+        }
+        let Some(super::Binding::Item(id)) = self.scopes[self.module.index()].get(written) else {
+            return None;
+        };
+        match &self.items[id.index()].ast.kind {
+            ast::ItemKind::Let { value, .. } => match value.kind {
+                ast::ExprKind::Literal(_) | ast::ExprKind::Text(_) => Some(value.span),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn mismatch_help(&self, found: &Type, want: &Type, written: &str) -> Option<String> {
@@ -121,11 +158,17 @@ impl<'p> Checker<'p> {
                 format!("an environment is made from it: `{short}.env(amd64, packages = [\"…\"])`")
             }
             (Type::Plain(Plain::Date), Type::Plain(Plain::Instant)) => {
-                format!("write the time too: `{short}T00:00:00Z`")
+                match short.starts_with(|c: char| c.is_ascii_digit()) {
+                    true => format!("write the time too: `{short}T00:00:00Z`"),
+                    false => "an instant is a date with a time: `2026-11-22T00:00:00Z`".to_owned(),
+                }
             }
             (Type::Plain(Plain::String), Type::Plain(plain)) => match plain {
-                Plain::Digest => "a digest is written without quotes: `sha256:…`".to_owned(),
-                Plain::Commit => "a commit is written without quotes: `commit:…`".to_owned(),
+                Plain::Digest => digest_in_quotes(bare),
+                Plain::Commit => match bare.len() == 40 && bare.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    true => format!("a commit is written without quotes: `commit:{bare}`"),
+                    false => "a commit is written without quotes: `commit:…`".to_owned(),
+                },
                 Plain::Instant => "an instant is written without quotes: `2026-11-22T00:00:00Z`".to_owned(),
                 Plain::Duration => "a duration is written without quotes: `1h`, `90s`".to_owned(),
                 Plain::Size => "a size is written without quotes: `4GiB`".to_owned(),
@@ -141,12 +184,24 @@ impl<'p> Checker<'p> {
             {
                 format!("it is written without quotes: `{bare}`")
             }
+            (Type::Plain(Plain::String | Plain::Int), Type::Enum(of)) => match meant(of, bare) {
+                Some(known) => format!("write `{known}`, without quotes"),
+                None => {
+                    format!("it is one of {}, without quotes", listed(of.variants.iter().map(String::as_str)))
+                }
+            },
             (Type::Plain(Plain::Int), Type::Plain(Plain::Duration)) => {
                 format!("say the unit: `{short}s`, `{short}m`, `{short}h`")
             }
             (Type::Plain(Plain::Int), Type::Plain(Plain::Percent)) => format!("write `{short}%`"),
             (Type::Plain(Plain::Int), Type::Plain(Plain::Size)) => {
                 format!("say the unit: `{short}MiB`, `{short}GiB`")
+            }
+            (
+                Type::Plain(Plain::Int | Plain::Bool | Plain::Instant | Plain::Date),
+                Type::Plain(Plain::Input),
+            ) => {
+                format!("what isn't a file is given to a script as a variable: `vars = {{ {short} }}`")
             }
             (Type::Plain(Plain::Input), Type::Plain(Plain::String)) => {
                 "a script finds an input by the variable of its name".to_owned()
@@ -157,6 +212,29 @@ impl<'p> Checker<'p> {
             }
             _ => return None,
         })
+    }
+}
+
+/// The variant that a text or number stands for.
+fn meant<'t>(of: &'t EnumType, written: &str) -> Option<&'t str> {
+    let exact = of.variants.iter().map(String::as_str).find(|variant| *variant == written);
+    exact
+        .or_else(|| other_name(of, written))
+        .or_else(|| nearest(written, of.variants.iter().map(String::as_str)))
+}
+
+/// How a digest that stands in quotes is written.
+pub(super) fn digest_in_quotes(written: &str) -> String {
+    let (kind, digits) = written.split_once(':').unwrap_or(("", written));
+    let hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    match (kind, digits.len()) {
+        ("" | "sha256", 64) if hex => format!("a digest is written without quotes: `sha256:{digits}`"),
+        ("sha1" | "md5" | "sha512" | "sha384" | "blake2b", _) => {
+            format!(
+                "a digest is a sha256, and {kind} is not: write `sha256:…` with what `sha256sum FILE` prints"
+            )
+        }
+        _ => "a digest is written without quotes: `sha256:…`".to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ mod annotation;
 mod call;
 mod comparison;
 mod expression;
+mod filled;
 pub mod index;
 mod item;
 mod literal;
@@ -131,6 +132,7 @@ fn run(mut checker: Checker<'_>) -> (Program, Option<index::Index>) {
     }
     let broken =
         project.diagnostics.iter().chain(&checker.diagnostics).any(|d| d.severity == Severity::Error);
+    checker.filled();
     if !broken {
         checker.unused();
     }
@@ -262,6 +264,18 @@ struct Checker<'p> {
     across: Arc<EnumType>,
     equality: Arc<EnumType>,
     diagnostics: Vec<Diagnostic>,
+    /// What the texts being checked are for.
+    texts: filled::Texts,
+    /// The names that the script of the recipe being checked sees.
+    given: Vec<&'p str>,
+    hints: Vec<filled::Hint>,
+    /// Items that texts seem to name.
+    mentioned: Vec<ItemId>,
+    /// The items that scripts are made of, and whether parameters are among what they are made of.
+    run_items: Vec<ItemId>,
+    run_locals: bool,
+    /// Where names of a module are declared twice: what is said of each, by its index.
+    twice: Vec<(ModuleId, usize)>,
     /// What names refer to, where that is asked for.
     index: Option<index::Index>,
     /// Where it is asked what could stand there.
@@ -288,6 +302,13 @@ impl<'p> Checker<'p> {
             across: builtin("Across", &["any", "differ"]),
             equality: builtin("Equality", &["bytes"]),
             diagnostics: Vec::new(),
+            texts: filled::Texts::Either,
+            given: Vec::new(),
+            hints: Vec::new(),
+            mentioned: Vec::new(),
+            run_items: Vec::new(),
+            run_locals: false,
+            twice: Vec::new(),
             index: None,
             cursor: None,
         }
@@ -323,6 +344,9 @@ impl<'p> Checker<'p> {
                 };
                 if let Some(first) = places.get(&(quoted, name)) {
                     self.declared_twice(name, span, *first, quoted);
+                    if !quoted {
+                        self.twice.push((id, self.diagnostics.len() - 1));
+                    }
                     continue;
                 }
                 places.insert((quoted, name), span);
@@ -425,7 +449,11 @@ impl<'p> Checker<'p> {
         self.open.push((id, asked));
         let outer = std::mem::replace(&mut self.module, module);
         let locals = std::mem::take(&mut self.locals);
+        let texts = std::mem::replace(&mut self.texts, filled::Texts::Either);
+        let given = std::mem::take(&mut self.given);
         let (meaning, body) = self.item(ast);
+        self.given = given;
+        self.texts = texts;
         self.locals = locals;
         self.module = outer;
         self.open.pop();

@@ -185,8 +185,10 @@ impl<'p> Checker<'p> {
     /// Reports a name that means nothing here.
     pub(super) fn unknown(&mut self, name: &str, span: Span, want: &Type) -> (Ir, Type) {
         if let Type::Enum(of) = want.required() {
-            let near = nearest(name, of.variants.iter().map(String::as_str));
+            let other = other_name(of, name);
+            let near = other.or_else(|| nearest(name, of.variants.iter().map(String::as_str)));
             let help = match near {
+                Some(near) if other.is_some() => format!("here it is called `{near}`"),
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("it is one of {}", listed(of.variants.iter().map(String::as_str))),
             };
@@ -208,7 +210,25 @@ impl<'p> Checker<'p> {
             "not known here",
         );
         let wrong = self.unknown_help(name, span, wrong);
+        if wrong.help.is_none() && self.renamed(name, span) {
+            return (Ir::poison(span), Type::Error);
+        }
         self.wrong(wrong)
+    }
+
+    /// A name that nothing has, in a file where one is declared twice: most likely that of the second.
+    fn renamed(&mut self, name: &str, span: Span) -> bool {
+        let here = self.module;
+        let mut of_module = self.twice.iter().filter(|(module, _)| *module == here);
+        let (Some((_, index)), None) = (of_module.next(), of_module.next()) else { return false };
+        let twice = &mut self.diagnostics[*index];
+        let Some(second) = twice.labels.first().map(|label| label.span) else { return false };
+        *twice = twice
+            .clone()
+            .label(span, "declared by nothing")
+            .help(format!("a name means one thing in a file: is one of them to be called `{name}`?"))
+            .change(second, Some(name));
+        true
     }
 
     /// Adds what may be meant by a name that means nothing.
@@ -259,6 +279,67 @@ pub(super) fn variant(of: &Arc<EnumType>, name: &str, span: Span) -> Option<(Ir,
     let value = Value::Variant(of.clone(), index as u32);
     Some((Ir::new(span, Kind::Const(value)), Type::Enum(of.clone())))
 }
+
+/// The variant that other tools call something else: an architecture by the kernel's or a compiler's name, a suite by
+/// its number.
+pub(super) fn other_name<'t>(of: &'t EnumType, written: &str) -> Option<&'t str> {
+    let folded = written.to_lowercase().replace(['-', ' ', '.'], "_");
+    let bare = ["debian_", "ubuntu_", "trisquel_", "linux_", "linux/"]
+        .iter()
+        .find_map(|prefix| folded.strip_prefix(prefix))
+        .unwrap_or(&folded);
+    let mut names: Vec<&str> = vec![bare];
+    names.extend(OTHER_NAMES.iter().filter(|(other, _)| *other == bare).map(|(_, name)| *name));
+    let known = of.variants.iter().find(|variant| names.contains(&variant.as_str()));
+    known.map(String::as_str).filter(|known| *known != written)
+}
+
+/// What others call architectures and suites, and what Debian and its kin do.
+const OTHER_NAMES: [(&str, &str); 43] = [
+    ("x86_64", "amd64"),
+    ("x64", "amd64"),
+    ("amd_64", "amd64"),
+    ("em64t", "amd64"),
+    ("aarch64", "arm64"),
+    ("arm64v8", "arm64"),
+    ("armv8", "arm64"),
+    ("armv8l", "arm64"),
+    ("x86", "i386"),
+    ("x86_32", "i386"),
+    ("i486", "i386"),
+    ("i586", "i386"),
+    ("i686", "i386"),
+    ("ia32", "i386"),
+    ("arm", "armhf"),
+    ("armv7", "armhf"),
+    ("armv7l", "armhf"),
+    ("armv7hl", "armhf"),
+    ("arm32v7", "armhf"),
+    ("ppc64le", "ppc64el"),
+    ("powerpc64le", "ppc64el"),
+    ("riscv", "riscv64"),
+    ("riscv64gc", "riscv64"),
+    ("rv64gc", "riscv64"),
+    ("s390", "s390x"),
+    ("systemz", "s390x"),
+    ("9", "stretch"),
+    ("10", "buster"),
+    ("11", "bullseye"),
+    ("12", "bookworm"),
+    ("13", "trixie"),
+    ("14", "forky"),
+    ("unstable", "sid"),
+    ("10", "nabia"),
+    ("11", "aramo"),
+    ("12", "ecne"),
+    ("16_04", "xenial"),
+    ("18_04", "bionic"),
+    ("20_04", "focal"),
+    ("22_04", "jammy"),
+    ("24_04", "noble"),
+    ("25_04", "plucky"),
+    ("25_10", "questing"),
+];
 
 /// What those mean here who come from another language.
 fn habit(name: &str) -> Option<&'static str> {
@@ -324,6 +405,13 @@ pub fn mentioned<'a>(item: &'a ast::Item, found: &mut dyn FnMut(&'a str, Option<
             walk.exprs.push(value);
         }
     }
+    walk.run(found);
+}
+
+/// The same for an expression.
+pub(super) fn mentioned_in<'a>(expr: &'a Expr, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
+    let mut walk = Walk::default();
+    walk.exprs.push(expr);
     walk.run(found);
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::filled::Texts;
 use super::index::{Definition, Inner};
 use super::mismatch::{Role, article};
 use super::signature::Signature;
@@ -88,20 +89,27 @@ impl<'p> Checker<'p> {
             .map(|(param, known)| (param.name.node.as_str(), param.name.span, known.ty.clone()))
             .collect();
         let (recipe, outputs) = self.with_locals(locals, |checker| checker.recipe_body(name, body));
+        let body = recipe.map_or(Body::Nothing, |recipe| Body::Recipe(Box::new(recipe)));
+        // What it leaves behind isn't known: whoever asks for an output of it is told nothing more.
+        let Some(outputs) = outputs else { return (Meaning::Broken, body) };
         let result = Type::Build(Some(Arc::new(outputs)));
         let signature = Signature { name: name.node.clone(), params: checked, result };
-        let body = recipe.map_or(Body::Nothing, |recipe| Body::Recipe(Box::new(recipe)));
         (Meaning::Recipe(Arc::new(signature)), body)
     }
 
-    fn recipe_body(&mut self, name: &'p Ident, body: &'p [Entry]) -> (Option<Recipe>, Outputs) {
+    fn recipe_body(&mut self, name: &'p Ident, body: &'p [Entry]) -> (Option<Recipe>, Option<Outputs>) {
         let mut fields: IndexMap<&str, &'p Entry> = IndexMap::new();
         for entry in body {
             let field = entry.name.node.as_str();
             self.offer_recipe_fields(entry.name.span);
             if !FIELDS.contains(&field) {
-                self.unknown_recipe_field(field, entry.name.span);
-                self.expr(&entry.value, &Type::Unknown);
+                // What is meant by it is looked at as if it had the right name, so that nothing is said to be missing.
+                match self.unknown_recipe_field(field, entry.name.span) {
+                    Some(meant) if body.iter().all(|other| other.name.node != meant) => {
+                        fields.entry(meant).or_insert(entry);
+                    }
+                    _ => drop(self.expr(&entry.value, &Type::Unknown)),
+                }
             } else if let Some(first) = fields.get(field) {
                 let first = first.name.span;
                 self.field_twice(field, entry.name.span, first);
@@ -111,23 +119,35 @@ impl<'p> Checker<'p> {
         }
         let (mut given, mut vars, mut left) = (Names::new(), Names::new(), Names::new());
         let get = |field: &str| fields.get(field).map(|entry| &entry.value);
+        self.given = ["inputs", "vars", "outputs"].into_iter().filter_map(get).flat_map(names_of).collect();
         let env = get("env").map(|value| self.recipe_field("env", value, &Plain::Env.into()));
         let inputs = get("inputs").map(|value| self.names("inputs", value, &mut given));
+        self.texts = Texts::Plain;
         let vars_ir = get("vars").map(|value| self.names("vars", value, &mut vars));
         let outputs_ir = get("outputs").map(|value| self.names("outputs", value, &mut left));
-        let run = get("run").map(|value| self.recipe_field("run", value, &Plain::String.into()));
+        self.texts = Texts::Scripts;
+        let run = get("run").map(|value| {
+            self.runs(value);
+            self.recipe_field("run", value, &Plain::String.into())
+        });
+        self.texts = Texts::Either;
         let workdir = get("workdir").map(|value| self.workdir(value, &given));
         let shell = get("shell").map(|value| self.shell(value));
         let timeout = get("timeout").map(|value| self.timeout(value));
         self.clashes(&given, &vars, &left);
-        if let Some(value) = get("run") {
+        // Of what can't be read nobody knows which names it gives.
+        let readable = |field: &str| get(field).is_none_or(|value| value.kind != ExprKind::Error);
+        let whole = ["inputs", "vars", "outputs"].into_iter().all(readable);
+        if let Some(value) = get("run").filter(|_| whole && outputs_ir.is_some()) {
             self.script(value, &[&given, &vars, &left]);
         }
         self.missing_fields(
             name,
             &[("env", env.is_none()), ("run", run.is_none()), ("outputs", outputs_ir.is_none())],
         );
-        let outputs = Outputs {
+        let known =
+            outputs_ir.is_some() && readable("outputs") && !left.values().any(|(_, ty)| ty.is_broken());
+        let outputs = known.then(|| Outputs {
             recipe: name.node.clone(),
             outputs: left
                 .into_iter()
@@ -136,7 +156,7 @@ impl<'p> Checker<'p> {
                     _ => None,
                 })
                 .collect(),
-        };
+        });
         let recipe = match (env, run, outputs_ir) {
             (Some(env), Some(run), Some(outputs)) => {
                 Some(Recipe { env, inputs, workdir, shell, vars: vars_ir, run, outputs, timeout })
@@ -150,7 +170,8 @@ impl<'p> Checker<'p> {
         self.expect(value, ty, &Role::Field { name })
     }
 
-    fn unknown_recipe_field(&mut self, field: &str, span: Span) {
+    /// Reports a field that no recipe has; gives the one that is meant.
+    fn unknown_recipe_field(&mut self, field: &str, span: Span) -> Option<&'static str> {
         let mut meant = None;
         let help = match (field, nearest(field, FIELDS)) {
             ("network" | "net" | "internet", _) => {
@@ -158,15 +179,26 @@ impl<'p> Checker<'p> {
                     .to_owned()
             }
             ("src" | "source" | "input" | "sources", _) => {
+                if field == "input" || field == "sources" {
+                    meant = Some("inputs");
+                }
                 "what it reads stands in `inputs = { src }`".to_owned()
             }
             ("script" | "build" | "commands" | "cmd" | "steps", _) => {
+                meant = Some("run");
                 "the script is `run = \"\"\"…\"\"\"`".to_owned()
             }
             ("packages" | "dependencies" | "build_depends", _) => {
                 "packages are a part of the environment: `archive.env(amd64, packages = [\"…\"])`".to_owned()
             }
+            ("output" | "artifacts" | "products", _) => {
+                meant = Some("outputs");
+                "what it leaves behind is `outputs = { name = file(\"path\") }`".to_owned()
+            }
             ("environment" | "variables", _) => {
+                if field == "variables" {
+                    meant = Some("vars");
+                }
                 "`env` is the environment that it runs in, `vars` its variables".to_owned()
             }
             (_, Some(near)) => {
@@ -185,6 +217,7 @@ impl<'p> Checker<'p> {
             .help(help)
             .change(span, meant),
         );
+        meant
     }
 
     fn missing_fields(&mut self, name: &Ident, fields: &[(&str, bool)]) {
@@ -413,6 +446,10 @@ impl<'p> Checker<'p> {
             });
             let help = match wrong.near {
                 Some(near) => format!("did you mean `${near}`?"),
+                None if self.is_value(&wrong.name) => format!(
+                    "a script doesn't see the names of the file: give it this one by `vars = {{ {} }}`",
+                    wrong.name
+                ),
                 None if known.is_empty() => format!("give it a value by `vars = {{ {} = … }}`", wrong.name),
                 None => format!(
                     "give it a value by `vars = {{ {} = … }}`, or write `${{{0}:-}}` where it may be unset; the \
@@ -426,6 +463,19 @@ impl<'p> Checker<'p> {
                     .help(help)
                     .change(place, meant),
             );
+        }
+    }
+
+    /// Whether a name stands for something that has a text.
+    fn is_value(&self, name: &str) -> bool {
+        if let Some(slot) = self.local(name) {
+            return self.locals[slot].ty.is_text();
+        }
+        match self.scopes[self.module.index()].get(name) {
+            Some(super::Binding::Item(id)) => {
+                matches!(self.items[id.index()].ast.kind, ast::ItemKind::Let { .. })
+            }
+            _ => false,
         }
     }
 
@@ -444,5 +494,13 @@ impl<'p> Checker<'p> {
             }
             _ => None,
         }
+    }
+}
+
+/// The names that a record gives.
+fn names_of(record: &Expr) -> Vec<&str> {
+    match &record.kind {
+        ExprKind::Record(entries) => entries.iter().map(|entry| entry.name.node.as_str()).collect(),
+        _ => Vec::new(),
     }
 }

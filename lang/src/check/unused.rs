@@ -47,7 +47,7 @@ impl Checker<'_> {
                     }
                     continue;
                 }
-                _ if reached[id.index()] => continue,
+                _ if reached[id.index()] || self.mentioned.contains(&id) => continue,
                 ItemKind::Type { .. } => "type",
                 ItemKind::Let { .. } => "let",
                 ItemKind::Fn { .. } => "fn",

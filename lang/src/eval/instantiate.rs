@@ -22,17 +22,16 @@ use crate::value::{Build, Env, Input, Output, Source, Value};
 pub fn instantiate(evaluated: &Evaluated, lock: Option<&Lock>, host: &Host) -> (Plan, Vec<Diagnostic>) {
     let mut diagnostics = locked::judge(evaluated, lock);
     let mut plan = Instantiation::new(evaluated, lock, host);
-    for (kind, name, span) in &evaluated.named {
-        if let Some(value) = evaluated.values.get(name) {
-            plan.item(*kind, name, *span, value);
+    plan.run();
+    match evaluated.requests.iter().all(|(request, _)| lock.is_some_and(|lock| lock.get(request).is_some())) {
+        true => diagnostics.append(&mut plan.diagnostics),
+        false => {
+            // What is one derivation with any lock is said without one.
+            let mut assumed = Instantiation { assumed: true, ..Instantiation::new(evaluated, lock, host) };
+            assumed.run();
+            diagnostics.append(&mut assumed.diagnostics);
         }
     }
-    for comparison in &evaluated.comparisons {
-        if let Some(comparison) = plan.comparison(comparison) {
-            plan.plan.comparisons.push(comparison);
-        }
-    }
-    diagnostics.append(&mut plan.diagnostics);
     super::order(&mut diagnostics);
     (plan.plan, diagnostics)
 }
@@ -108,6 +107,9 @@ struct Instantiation<'a> {
     /// What an archive publishes, for the source packages asked for.
     published: BTreeMap<SuiteAt, Vec<PoolFile>>,
     diagnostics: Vec<Diagnostic>,
+    /// Whether something stands in for what isn't locked: as much one as the requests are. Such a plan is only asked
+    /// which derivations are equal.
+    assumed: bool,
 }
 
 impl<'a> Instantiation<'a> {
@@ -121,6 +123,48 @@ impl<'a> Instantiation<'a> {
             known: BTreeMap::new(),
             published: BTreeMap::new(),
             diagnostics: Vec::new(),
+            assumed: false,
+        }
+    }
+
+    /// Everything that was evaluated.
+    fn run(&mut self) {
+        for (kind, name, span) in &self.evaluated.named {
+            if let Some(value) = self.evaluated.values.get(name) {
+                self.item(*kind, name, *span, value);
+            }
+        }
+        self.same_environments();
+        for comparison in &self.evaluated.comparisons {
+            if let Some(comparison) = self.comparison(comparison) {
+                self.plan.comparisons.push(comparison);
+            }
+        }
+    }
+
+    /// Warns of environments that have two names.
+    fn same_environments(&mut self) {
+        let mut first: BTreeMap<DerivationId, &Named> = BTreeMap::new();
+        for named in &self.plan.names {
+            if named.kind != plan::ItemKind::Env || named.name.starts_with('_') {
+                continue;
+            }
+            let other = match first.get(&named.id) {
+                Some(other) if other.name != named.name => other,
+                Some(_) => continue,
+                None => {
+                    first.insert(named.id, named);
+                    continue;
+                }
+            };
+            let message = format!("environments `{}` and `{}` are one", other.name, named.name);
+            let wrong = Diagnostic::warning(codes::SAME_ENVIRONMENT, message, named.span, "the same again")
+                .label(other.span, "first here")
+                .help(
+                    "what is built in both is one build: give one of them another suite, instant or list of packages, \
+                     or keep one name",
+                );
+            self.diagnostics.push(wrong);
         }
     }
 
@@ -163,9 +207,14 @@ impl<'a> Instantiation<'a> {
 
     fn locked_environment(&mut self, request: &Request) -> Option<DerivationId> {
         let Request::Environment { suite, arch, .. } = request else { return None };
-        let block = self.lock?.get(request)?;
-        let Facts::Environment { packages, tree, .. } = &block.facts else { return None };
-        let mut packages: Vec<_> = packages.iter().map(|locked| locked.package.clone()).collect();
+        let facts = self.lock.and_then(|lock| lock.get(request)).map(|block| &block.facts);
+        let (mut packages, tree) = match facts {
+            Some(Facts::Environment { packages, tree, .. }) => {
+                (packages.iter().map(|locked| locked.package.clone()).collect::<Vec<_>>(), *tree)
+            }
+            None if self.assumed => (vec![stand_in(request)], None),
+            _ => return None,
+        };
         packages.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
         let emulator = match self.host.runs(*arch) {
             true => None,
@@ -177,7 +226,7 @@ impl<'a> Instantiation<'a> {
             packages,
             rules: ENVIRONMENT_RULES,
             emulator,
-            expected: *tree,
+            expected: tree,
             request: request.digest(),
         })))
     }
@@ -186,12 +235,12 @@ impl<'a> Instantiation<'a> {
         let suite = super::builtin::archive::emulator_suite(suite);
         let archive = archive_id(&suite);
         let request = Request::Emulator { suite, host: self.host.arch };
-        match &self.lock?.get(&request)?.facts {
-            Facts::Emulator(locked) => {
-                Some(Emulator { host: self.host.arch, package: locked.package.clone(), archive })
-            }
-            _ => None,
-        }
+        let package = match self.lock.and_then(|lock| lock.get(&request)).map(|block| &block.facts) {
+            Some(Facts::Emulator(locked)) => locked.package.clone(),
+            None if self.assumed => stand_in(&request),
+            _ => return None,
+        };
+        Some(Emulator { host: self.host.arch, package, archive })
     }
 
     /// What a build reads: an input, or an output of another build.
@@ -258,14 +307,16 @@ impl<'a> Instantiation<'a> {
             Source::Unpack { from, strip } => Fetch::Unpack { from: self.read(from)?, strip: *strip },
             Source::Package(request) => {
                 let Request::Source { suite, name, .. } = &**request else { return None };
-                let Facts::Source { version, files, .. } = &self.lock?.get(request)?.facts else {
-                    return None;
+                let facts = self.lock.and_then(|lock| lock.get(request)).map(|block| &block.facts);
+                let (version, files) = match facts {
+                    Some(Facts::Source { version, files, .. }) => (version.as_str(), files.clone()),
+                    None if self.assumed => {
+                        let derivation::Package { name, digest, size, path, .. } = stand_in(request);
+                        ("", vec![PoolFile { name, digest, size, path }])
+                    }
+                    _ => return None,
                 };
-                Fetch::Pool {
-                    archive: archive_id(suite),
-                    name: format!("{name} {version}"),
-                    files: files.clone(),
-                }
+                Fetch::Pool { archive: archive_id(suite), name: format!("{name} {version}"), files }
             }
         })
     }
@@ -479,6 +530,18 @@ fn sources_of<'v>(build: &'v Build, at: &SuiteAt) -> Vec<&'v Request> {
         }
     }
     found
+}
+
+/// What stands for the packages of a request that isn't locked.
+fn stand_in(request: &Request) -> derivation::Package {
+    derivation::Package {
+        name: request.title(),
+        arch: String::new(),
+        version: String::new(),
+        digest: request.digest(),
+        size: 0,
+        path: String::new(),
+    }
 }
 
 fn archive_id(suite: &SuiteAt) -> ArchiveId {

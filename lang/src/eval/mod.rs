@@ -264,6 +264,13 @@ impl<'a> Evaluator<'a> {
         self.calls.iter().rev().copied().find(own).unwrap_or(span)
     }
 
+    /// Reports an error, once, that doesn't depend on the calls that led to it.
+    fn report_here(&mut self, diagnostic: Diagnostic) {
+        let calls = std::mem::take(&mut self.calls);
+        self.report(diagnostic);
+        self.calls = calls;
+    }
+
     /// Reports an error, once, with the calls that led to it.
     fn report(&mut self, mut diagnostic: Diagnostic) {
         let Some(place) = diagnostic.labels.first().map(|label| label.span) else { return };

@@ -21,7 +21,8 @@ impl Evaluator<'_> {
         let broken = !self.diagnostics.is_empty();
         let has_errors =
             self.program.diagnostics.iter().any(|d| d.severity == crate::diagnostic::Severity::Error);
-        if broken || has_errors {
+        let unread = !self.project.diagnostics.is_empty();
+        if broken || has_errors || unread {
             return;
         }
         let mut seen = Seen::new();

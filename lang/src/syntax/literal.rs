@@ -59,7 +59,12 @@ fn hexadecimal(what: &str, digits: &str, lengths: &[usize]) -> Result<(), Wrong>
         return Err(wrong(
             format!("{what} has {expected} digits, this one has {count}"),
             how,
-            format!("paste all of the digits that {command} prints"),
+            match (prefix, count) {
+                ("sha256", 40) => format!("40 digits are a SHA-1: paste those that {command} prints"),
+                ("sha256", 32) => format!("32 digits are an MD5: paste those that {command} prints"),
+                ("sha256", 128) => format!("128 digits are a SHA-512: paste those that {command} prints"),
+                _ => format!("paste all of the digits that {command} prints"),
+            },
         ));
     }
     if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {

@@ -61,6 +61,9 @@ pub(crate) fn no_item(file: FileId, text: &str, chunk: &Chunk) -> Diagnostic {
         )
         .help("keep one `rbld 1`, as the first line of the file");
     }
+    if let Some(foreign) = foreign(file, text, chunk) {
+        return foreign;
+    }
     let diagnostic = wrong(format!("no item begins with `{written}`"), span, "in column 0");
     match nearest(written) {
         Some(keyword) => {
@@ -74,7 +77,7 @@ pub(crate) fn no_item(file: FileId, text: &str, chunk: &Chunk) -> Diagnostic {
 }
 
 /// The item keyword that a word most resembles, or that another language calls it.
-fn nearest(word: &str) -> Option<&'static str> {
+pub(crate) fn nearest(word: &str) -> Option<&'static str> {
     let known = match word {
         "import" | "include" | "require" | "open" => Some("use"),
         "def" | "func" | "fun" | "function" => Some("fn"),
@@ -91,6 +94,105 @@ fn nearest(word: &str) -> Option<&'static str> {
     known.or_else(|| {
         KEYWORDS.into_iter().filter(|k| score(k) > 0.8).max_by(|a, b| score(a).total_cmp(&score(b)))
     })
+}
+
+/// What is said of lines `key: value`.
+const KEYED: &str = "lines `key: value` are another language's";
+
+/// What is said of a `;`.
+const ENDED: &str = "nothing is ended by `;`";
+
+/// Files of other languages, by their first lines.
+fn foreign(file: FileId, text: &str, chunk: &Chunk) -> Option<Diagnostic> {
+    let piece = &text[chunk.start..chunk.end];
+    let line = piece.lines().next().unwrap_or("").trim_end();
+    let at = |length: usize| Span { file, start: chunk.start as u32, end: (chunk.start + length) as u32 };
+    let name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b))
+    };
+    if let Some((key, value)) = line.split_once('=')
+        && !value.starts_with('=')
+        && let key = key.trim_end_matches([':', '?', '+']).trim_end()
+        && name(key)
+    {
+        let lower = key.to_lowercase().replace(['-', '.', '/'], "_");
+        return Some(
+            wrong(format!("`{key}` is given a value without `let`"), at(key.len()), "no item begins so")
+                .help(format!(
+                    "write `let {lower} = …`: each item begins with its kind, and texts stand in quotes"
+                ))
+                .fix("write `let`", at(key.len()), format!("let {lower}")),
+        );
+    }
+    if let Some((key, value)) = line.split_once(':')
+        && name(key)
+        && (value.is_empty() || value.starts_with([' ', '\t']))
+    {
+        return Some(wrong(KEYED, at(key.len() + 1), "not an item").help(
+            "an item is `env name = …`, `input name = …`, `recipe name(e: Env) { … }`, `build name = …` and the like: \
+             `rbld explain E0101` shows them. The image of a CI job is an `env`, its script the `run = \"\"\"…\"\"\"` of a \
+             `recipe`, its artifacts the `outputs`",
+        ));
+    }
+    let word = line.split_whitespace().next().unwrap_or("");
+    let help = match word {
+        "FROM" => {
+            "an image is an environment: `env name = debian.snapshot(bookworm, …).env(amd64, packages = [\"…\"])`"
+        }
+        "RUN" | "CMD" | "ENTRYPOINT" => {
+            "commands are the `run = \"\"\"…\"\"\"` of a `recipe name(e: Env) { … }`"
+        }
+        "COPY" | "ADD" => "files are inputs of a recipe: `inputs = { name = ./file }`",
+        "ENV" | "ARG" => "variables are the `vars = { NAME = \"value\" }` of a recipe",
+        "WORKDIR" => "where a script starts is the `workdir = \"name\"` of a recipe: one of its inputs",
+        "export" => "variables are the `vars = { NAME = \"value\" }` of a recipe",
+        _ => return None,
+    };
+    Some(wrong(format!("no item begins with `{word}`"), at(word.len()), "in column 0").help(help))
+}
+
+/// Entries or an item that end with `;`; `end`: what is taken out with the last of them.
+pub(crate) fn semicolons(file: FileId, found: &[Token], end: usize) -> Diagnostic {
+    let span = |token: &Token| Span { file, start: token.start as u32, end: token.end as u32 };
+    let Some((first, rest)) = found.split_first() else {
+        return wrong(ENDED, Span { file, start: 0, end: 0 }, "not in this language");
+    };
+    let mut diagnostic = wrong(ENDED, span(first), "not in this language");
+    for token in rest.iter().take(PLACES - 1) {
+        diagnostic = diagnostic.label(span(token), "nor here");
+    }
+    let diagnostic = diagnostic.help("take it out: an entry or an item ends with its line");
+    match rest {
+        [] => diagnostic.fix("take it out", Span { end: end as u32, ..span(first) }, ""),
+        _ => diagnostic,
+    }
+}
+
+/// How many places one diagnostic names.
+const PLACES: usize = 8;
+
+/// Makes one diagnostic of those that say the same of a whole file: it is of another language.
+pub(crate) fn merge(diagnostics: &mut Vec<Diagnostic>) {
+    for message in [KEYED, ENDED] {
+        let is = |diagnostic: &Diagnostic| diagnostic.code == codes::SYNTAX && diagnostic.message == message;
+        let Some(first) = diagnostics.iter().position(is) else { continue };
+        let rest: Vec<_> = diagnostics.iter().skip(first + 1).filter(|d| is(d)).cloned().collect();
+        if rest.is_empty() {
+            continue;
+        }
+        let mut index = 0;
+        diagnostics.retain(|diagnostic| {
+            index += 1;
+            index <= first + 1 || !is(diagnostic)
+        });
+        let merged = &mut diagnostics[first];
+        merged.fixes.clear();
+        let labels = rest.into_iter().flat_map(|other| other.labels);
+        merged
+            .labels
+            .extend(labels.map(|label| crate::diagnostic::Label { text: "nor here".to_owned(), ..label }));
+        merged.labels.truncate(PLACES);
+    }
 }
 
 /// What a piece was to be.

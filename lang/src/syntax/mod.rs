@@ -85,6 +85,7 @@ fn read(file: FileId, text: &str, mut cache: Option<&mut Cache>) -> (ast::File, 
             diagnostics.append(&mut found);
         }
     }
+    mistake::merge(&mut diagnostics);
     capped(&mut diagnostics);
     (tree, diagnostics)
 }
@@ -266,7 +267,7 @@ fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnosti
     let keyword = first_word(text, chunk);
     if !KEYWORDS.contains(&keyword) {
         diagnostics.push(mistake::no_item(file, text, chunk));
-        return None;
+        return meant(file, text, chunk, span);
     }
     if let Some(token) = chunk.outdented {
         let place = Span { file, start: token.start as u32, end: token.end as u32 };
@@ -289,6 +290,26 @@ fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnosti
         Ok(pair) => Builder { file, base: chunk.start, diagnostics }.item(pair, chunk.docs.clone(), span),
         Err(error) => recover::item(file, text, chunk, &error, diagnostics)
             .or_else(|| named(file, text, chunk).map(|name| Builder::broken(keyword, name, span))),
+    }
+}
+
+/// An item whose keyword isn't one, with the keyword that is meant: so nothing is said to be missing that is there.
+fn meant(file: FileId, text: &str, chunk: &Chunk, span: Span) -> Option<ast::Item> {
+    let written = first_word(text, chunk);
+    let keyword = mistake::nearest(written)?;
+    let after = chunk.start + written.len();
+    let base = after.checked_sub(keyword.len())?;
+    if too_deep(file, chunk).is_some() {
+        return None;
+    }
+    let piece = format!("{keyword}{}", &text[after..chunk.end]);
+    let mut unsaid = Vec::new();
+    let item = Builder::pairs(Rule::item, &piece).ok().and_then(|pair| {
+        Builder { file, base, diagnostics: &mut unsaid }.item(pair, chunk.docs.clone(), span)
+    });
+    match item {
+        Some(item) => Some(item).filter(|_| unsaid.is_empty()),
+        None => named(file, text, chunk).map(|name| Builder::broken(keyword, name, span)),
     }
 }
 

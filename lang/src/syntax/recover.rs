@@ -7,6 +7,7 @@ use super::ast::{Arg, Entry, Expr, ExprKind, Ident, Item, ItemKind};
 use super::mistake::{self, Form};
 use super::parser::{Builder, Rule};
 use super::tokens::{Chunk, Kind, Token};
+use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span, Spanned};
 
@@ -22,6 +23,22 @@ pub(crate) fn item(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Item> {
     let recovery = Recovery { file, text };
+    let shorter = recovery.ended(chunk, diagnostics);
+    let chunk = shorter.as_ref().unwrap_or(chunk);
+    let again;
+    let error = match &shorter {
+        None => error,
+        Some(_) => match Builder::pairs(Rule::item, &text[chunk.start..chunk.end]) {
+            Ok(pair) => {
+                let span = Span { file, start: chunk.start as u32, end: chunk.end as u32 };
+                return Builder { file, base: chunk.start, diagnostics }.item(pair, chunk.docs.clone(), span);
+            }
+            Err(error) => {
+                again = error;
+                &again
+            }
+        },
+    };
     let Some((head, body)) = recovery.split(chunk) else {
         diagnostics.push(mistake::explain(file, text, chunk, (Form::Item, chunk.start), error));
         return None;
@@ -60,6 +77,19 @@ struct Recovery<'a> {
 impl Recovery<'_> {
     fn str(&self, token: &Token) -> &str {
         &self.text[token.start..token.end]
+    }
+
+    /// A piece without the `;`, or `; in`, that another language ends it with.
+    fn ended(&self, chunk: &Chunk, diagnostics: &mut Vec<Diagnostic>) -> Option<Chunk> {
+        let counting: Vec<&Token> = chunk.tokens.iter().filter(|token| token.counts()).collect();
+        let from = match counting.as_slice() {
+            [.., sign, word] if self.str(sign) == ";" && self.str(word) == "in" => sign,
+            [.., sign] if self.str(sign) == ";" => sign,
+            _ => return None,
+        };
+        diagnostics.push(mistake::semicolons(self.file, &[**from], chunk.end));
+        let tokens = chunk.tokens.iter().filter(|token| token.end <= from.start).copied().collect();
+        Some(Chunk { outdented: chunk.outdented, ..Chunk::new(chunk.docs.clone(), tokens) })
     }
 
     /// A piece that ends with braces: what is around them, and the tokens between them. None when brackets or
@@ -107,7 +137,11 @@ impl Recovery<'_> {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<Entry> {
         let mut entries = Vec::new();
-        for tokens in self.separate(body) {
+        let (pieces, ended) = self.separate(body);
+        if let Some(last) = ended.last() {
+            diagnostics.push(mistake::semicolons(self.file, &ended, last.end));
+        }
+        for tokens in pieces {
             let chunk = Chunk::new(Vec::new(), tokens);
             if chunk.tokens.is_empty() {
                 continue;
@@ -119,10 +153,37 @@ impl Recovery<'_> {
                     entries.extend(pair.into_inner().next().map(|entry| builder.entry(entry, 0)));
                 }
                 Ok(_) => {}
-                Err(error) => entries.extend(self.entry(&chunk, &error, types, depth, diagnostics)),
+                Err(error) => match self.inherited(&chunk, types, diagnostics) {
+                    Some(inherited) => entries.extend(inherited),
+                    None => entries.extend(self.entry(&chunk, &error, types, depth, diagnostics)),
+                },
             }
         }
         entries
+    }
+
+    /// `inherit a b`, as Nix has it: the entries that are meant.
+    fn inherited(&self, chunk: &Chunk, types: bool, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Entry>> {
+        let mut words = chunk.tokens.iter().filter(|token| token.counts());
+        let first = words.next().filter(|first| !types && self.str(first) == "inherit")?;
+        let words: Vec<&Token> = words.collect();
+        if words.is_empty() || words.iter().any(|word| word.kind != Kind::Word) {
+            return None;
+        }
+        let of = |token: &Token| Span { file: self.file, start: token.start as u32, end: token.end as u32 };
+        let names: Vec<&str> = words.iter().map(|word| self.str(word)).collect();
+        let meant = names.join(", ");
+        let whole = Span { end: chunk.end as u32, ..of(first) };
+        diagnostics.push(
+            Diagnostic::error(codes::SYNTAX, "nothing is inherited", of(first), "not in this language")
+                .help(format!("write `{meant}`: a name alone is short for `{0} = {0}`", names[0]))
+                .change(whole, Some(meant)),
+        );
+        let entry = |word: &&Token| Entry {
+            name: Spanned { node: self.str(word).to_owned(), span: of(word) },
+            value: Expr { span: of(word), kind: ExprKind::Name(self.str(word).to_owned()) },
+        };
+        Some(words.iter().map(entry).collect())
     }
 
     /// A broken entry: if it is itself a head with braces, both are looked at.
@@ -134,9 +195,15 @@ impl Recovery<'_> {
         depth: usize,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Entry> {
-        let name = chunk.tokens.first().filter(|token| token.kind == Kind::Word)?;
+        let name = chunk.tokens.first();
+        let named = name.filter(|token| matches!(token.kind, Kind::Word | Kind::String { .. }));
+        let Some(name) = named else {
+            let form = if types { Form::Field } else { Form::Entry };
+            diagnostics.push(mistake::explain(self.file, self.text, chunk, (form, chunk.start), error));
+            return None;
+        };
         let span = Span { file: self.file, start: name.start as u32, end: name.end as u32 };
-        let name: Ident = Spanned { node: self.str(name).to_owned(), span };
+        let name: Ident = Spanned { node: self.str(name).trim_matches('"').to_owned(), span };
         let broken = Entry { name, value: Expr { span, kind: ExprKind::Error } };
         let inner = self.split(chunk).filter(|_| !types && depth < DEPTH);
         let whole = inner.and_then(|(head, body)| {
@@ -158,8 +225,9 @@ impl Recovery<'_> {
         })
     }
 
-    /// Cuts a body at its commas and at the ends of lines that don't go on.
-    fn separate(&self, body: &[Token]) -> Vec<Vec<Token>> {
+    /// Cuts a body at its commas, at the semicolons that other languages have there, which come back too, and at the ends of lines that don't go on.
+    fn separate(&self, body: &[Token]) -> (Vec<Vec<Token>>, Vec<Token>) {
+        let mut ended = Vec::new();
         let mut pieces = vec![Vec::new()];
         let mut depth = 0usize;
         for (index, token) in body.iter().enumerate() {
@@ -171,6 +239,10 @@ impl Recovery<'_> {
             let ends = depth == 0
                 && match token.kind {
                     Kind::Comma => true,
+                    _ if self.str(token) == ";" => {
+                        ended.push(*token);
+                        true
+                    }
                     Kind::Newline => self.line_ends(&body[..index], &body[index..]),
                     _ => false,
                 };
@@ -179,7 +251,7 @@ impl Recovery<'_> {
                 _ => pieces.push(Vec::new()),
             }
         }
-        pieces
+        (pieces, ended)
     }
 
     fn line_ends(&self, before: &[Token], after: &[Token]) -> bool {

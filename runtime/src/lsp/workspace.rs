@@ -65,6 +65,10 @@ impl Loader for Overlay<'_> {
         found
     }
 
+    fn names(&self, folder: &str) -> Vec<String> {
+        self.files.names(folder)
+    }
+
     fn stopped(&self) -> bool {
         (self.stopped)()
     }

@@ -15,11 +15,17 @@ use super::style::{Style, printable, wrap};
 /// Columns that a label takes at least, even if it goes beyond the edge.
 const LABEL: usize = 24;
 
+/// Columns before a message; a help has twice as many. We break lines ourselves, at blanks only: what is to be typed or
+/// opened stays whole.
+const MARGIN: usize = 4;
+
 /// All diagnostics with their lines, the codes that can be explained, and how many there are.
 pub fn diagnostics(found: &[Diagnostic], sources: &Sources, style: &Style) -> String {
     let mut text = String::new();
     let handler = handler(style);
-    for diagnostic in found {
+    let (later, first): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+        found.iter().partition(|diagnostic| waits(diagnostic, found));
+    for diagnostic in first {
         let shown = Shown::new(diagnostic, sources, style.width);
         let mut drawn = String::new();
         if handler.render_report(&mut drawn, &shown).is_err() {
@@ -30,7 +36,19 @@ pub fn diagnostics(found: &[Diagnostic], sources: &Sources, style: &Style) -> St
         text += lines.join("\n").trim_matches('\n');
         text += "\n\n";
     }
-    if let Some(first) = found.first() {
+    if let Some(lock) = later.first() {
+        let more = match later.len() {
+            1 => String::new(),
+            more => format!(" (and {} more of the lock)", more - 1),
+        };
+        let said =
+            format!("{}: {}{more}; `rbld lock` comes once the rest is right", lock.code.0, lock.message);
+        text += &style.wrapped("", &printable(&said));
+        text += "\n";
+    }
+    let errors = || found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let first = errors().find(|error| !waits(error, found)).or(errors().next()).or(found.first());
+    if let Some(first) = first {
         let mut codes: Vec<&str> = found.iter().map(|diagnostic| diagnostic.code.0).collect();
         codes.sort_unstable();
         codes.dedup();
@@ -43,6 +61,13 @@ pub fn diagnostics(found: &[Diagnostic], sources: &Sources, style: &Style) -> St
             .wrapped("", &format!("{}; `rbld explain {}` says more{others}", counted(found), first.code.0));
     }
     text
+}
+
+/// Whether a diagnostic is told in one line: what a lock lacks, while there are errors that `rbld lock` can't mend.
+fn waits(diagnostic: &Diagnostic, found: &[Diagnostic]) -> bool {
+    let of_lock = |diagnostic: &Diagnostic| diagnostic.code == rbld_lang::codes::LOCK;
+    let other = |other: &Diagnostic| other.severity == Severity::Error && !of_lock(other);
+    of_lock(diagnostic) && found.iter().any(other)
 }
 
 fn codes_but(codes: &[&str], first: &str) -> String {
@@ -69,7 +94,11 @@ fn handler(style: &Style) -> GraphicalReportHandler {
         }
         (false, false) => GraphicalTheme::none(),
     };
-    GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false).with_context_lines(1)
+    GraphicalReportHandler::new_themed(theme)
+        .with_width(style.width)
+        .with_links(false)
+        .with_context_lines(1)
+        .with_wrap_lines(false)
 }
 
 /// A diagnostic, or one file's share of it, as miette sees it.
@@ -97,16 +126,17 @@ impl Shown {
         });
         let elsewhere = |file: &FileId| Shown::in_file(*file, &diagnostic.labels, sources, width);
         Shown {
-            message: printable(&diagnostic.message),
+            message: wrap(&printable(&diagnostic.message), width.saturating_sub(MARGIN).max(LABEL))
+                .join("\n"),
             code: Some(diagnostic.code.0),
             severity: match diagnostic.severity {
                 Severity::Error => Level::Error,
                 Severity::Warning => Level::Warning,
             },
-            help: diagnostic
-                .help
-                .as_ref()
-                .map(|help| help.lines().map(printable).collect::<Vec<_>>().join("\n")),
+            help: diagnostic.help.as_ref().map(|help| {
+                let width = width.saturating_sub(2 * MARGIN).max(LABEL);
+                help.lines().flat_map(|line| wrap(&printable(line), width)).collect::<Vec<_>>().join("\n")
+            }),
             labels: main.map(|file| labels_in(file, &diagnostic.labels, sources, width)).unwrap_or_default(),
             source: main.and_then(|file| source(file, sources)),
             related: files.iter().map(elsewhere).collect(),
@@ -203,6 +233,9 @@ fn source(file: FileId, sources: &Sources) -> Option<Text> {
 fn harmless(text: &str) -> String {
     let harmless = |character: char| match character {
         '\n' | '\t' => character,
+        // The end of a line of Windows, and a mark that is no letter: nothing that a person needs to see.
+        '\r' => ' ',
+        '\u{feff}' => '\u{2060}',
         _ if printable(character.encode_utf8(&mut [0; 4])).starts_with(character) => character,
         _ => match character.len_utf8() {
             1 => '?',

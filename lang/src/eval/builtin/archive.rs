@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{as_text, as_texts};
 use crate::codes;
 use crate::derivation::Arch;
+use crate::diagnostic::Diagnostic;
 use crate::eval::{Eval, Evaluator, Host, Stop};
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
@@ -111,23 +112,34 @@ impl Evaluator<'_> {
         if valid {
             return Ok(());
         }
+        let bare = name.split(['=', ':', ' ', ',', '(', '[', '|']).next().unwrap_or("");
         let help = match name {
             _ if name.contains('=') => {
-                "the version is that of the archive's instant; another one is another instant"
+                format!(
+                    "write `\"{bare}\"`: the version is that of the archive's instant; another one is another instant"
+                )
             }
-            _ if name.contains(':') => "the architecture is that of the environment",
+            _ if name.contains(':') => {
+                format!("write `\"{bare}\"`: the architecture is that of the environment")
+            }
             _ if name.contains([' ', ',', '\n']) => {
-                "each package is a text of its own: `[\"make\", \"git\"]`"
+                "each package is a text of its own: `[\"make\", \"git\"]`".to_owned()
             }
-            _ => "names are of small letters, digits, `+`, `-` and `.`",
+            _ => "names are of small letters, digits, `+`, `-` and `.`".to_owned(),
         };
-        self.stop(
-            codes::UNKNOWN,
-            format!("`{name}` isn't the name of a package"),
-            span,
-            "asked for here",
-            help,
-        )
+        let call = self.place(span);
+        let quoted = format!("\"{name}\"");
+        // The text itself, where it stands in the call.
+        let place = match self.project.sources.slice(call).find(&quoted) {
+            Some(at) => {
+                let start = call.start + at as u32;
+                Span { start, end: start + quoted.len() as u32, ..call }
+            }
+            None => call,
+        };
+        let message = format!("`{name}` isn't the name of a package");
+        self.report(Diagnostic::error(codes::UNKNOWN, message, place, "asked for here").help(help));
+        Err(Stop)
     }
 
     /// Notes that something has to be locked.

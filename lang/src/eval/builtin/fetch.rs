@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{as_text, as_text_option, as_texts};
 use crate::codes;
+use crate::diagnostic::Diagnostic;
 use crate::eval::{Eval, Evaluator, Stop, TOWER};
-use crate::loader::{self, LoadError, PathError};
+use crate::loader::{self, LoadError, PathError, near_path};
 use crate::span::Span;
 use crate::value::{Input, Source, Value};
 
@@ -124,13 +125,27 @@ impl Evaluator<'_> {
 
     fn no_local<T>(&mut self, path: &str, error: &LoadError, span: Span) -> Eval<T> {
         match error {
-            LoadError::Missing => self.stop(
-                codes::UNKNOWN,
-                format!("there is no `{path}` in the project"),
-                span,
-                "not there",
-                "paths are relative to the file that holds them",
-            ),
+            LoadError::Missing => {
+                let place = self.place(span);
+                let written = self.project.sources.slice(place);
+                let wrong = Diagnostic::error(
+                    codes::UNKNOWN,
+                    format!("there is no `{path}` in the project"),
+                    place,
+                    "not there",
+                );
+                let near = near_path(self.loader, path);
+                let wrong = match near.map(|(rest, near)| (written.strip_suffix(rest), near)) {
+                    Some((Some(before), near)) => {
+                        let meant = format!("{before}{near}");
+                        wrong.help(format!("did you mean `{meant}`?")).change(place, Some(meant))
+                    }
+                    Some((None, near)) => wrong.help(format!("did you mean `{near}`?")),
+                    None => wrong.help("paths are relative to the file that holds them"),
+                };
+                self.report_here(wrong);
+                Err(Stop)
+            }
             LoadError::Outside => {
                 let place = self.place(span);
                 self.report(PathError::Beyond.diagnostic(path, place));

@@ -31,7 +31,7 @@ fn names_that_mean_nothing() {
     );
     more(
         &t("let _x = debian.snapshot(sid, at).env(amd64, [\"git=1\"])\n"),
-        &["E0201 14:10 | name of a package"],
+        &["E0201 14:47 | name of a package"],
     );
 }
 
@@ -242,7 +242,7 @@ fn recipes_say_what_they_need() {
     more(&full(""), &[]);
     more(&r("  env = e\n  outputs = { out = file(\"a\") }\n"), &["E0402 14:8 | doesn't say `run`"]);
     more(&full("  network = true\n"), &["E0201 18:3 | no recipe has a network"]);
-    more(&full("  worldir = 1\n"), &["E0201 18:3 | did you mean `workdir`?"]);
+    more(&full("  worldir = 1\n"), &["E0201 18:3 | did you mean `workdir`?", "E0202 18:13"]);
     more(&full("  env = e\n"), &["E0208 18:3"]);
     more(&full("  workdir = \"src\"\n"), &["E0402 18:13 | there is no `src`"]);
     more(&full("  shell = \"zsh\"\n"), &["E0402 18:11 | there is no shell"]);

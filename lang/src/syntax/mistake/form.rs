@@ -288,6 +288,7 @@ impl Cause<'_> {
         let keyword = self.str(first);
         let help = format!("write `{keyword} \"what it says\" …`: reports show the name");
         match rest {
+            [name, ..] if self.typographic(name).is_some() => self.typographic(name),
             [name, ..] if !matches!(name.kind, Kind::String { .. }) => {
                 let what = if keyword == "assert" { "the assertion" } else { "the test" };
                 Some(wrong(format!("{what} has no name"), self.of(name), "expected a name in quotes").help(help))
@@ -339,6 +340,27 @@ impl Cause<'_> {
         }
     }
 
+    /// `name: value`, as YAML, JSON and Python have it.
+    fn keyed(&self, name: &str, sign: &Token) -> Diagnostic {
+        let message = format!("`{name}` is given its value with `:`");
+        let diagnostic = wrong(message, self.of(sign), "expected `=`");
+        let after = self.tokens().find(|token| token.start >= sign.end);
+        let listed =
+            after.is_some_and(|next| self.str(next) == "-" && self.text[sign.end..next.start].contains('\n'));
+        if listed {
+            let help = match name {
+                "run" | "script" => {
+                    "write the commands, without the dashes, between `run = \"\"\"` and `\"\"\"`, each on its line".to_owned()
+                }
+                _ => format!("write `{name} = [\"…\", \"…\"]`"),
+            };
+            return diagnostic.help(help);
+        }
+        let glued = self.text[..sign.start].ends_with([' ', '\t']);
+        let meant = if glued { "=" } else { " =" };
+        diagnostic.help(format!("write `{name} = …`")).fix("write `=`", self.of(sign), meant)
+    }
+
     /// An entry in braces: `name = value`.
     fn entry(&self, tokens: &[&Token]) -> Option<Diagnostic> {
         let name = *tokens.first()?;
@@ -366,10 +388,7 @@ impl Cause<'_> {
         }
         match self.str(sign) {
             "=" => self.value(sign),
-            ":" => Some(
-                wrong(format!("`{written}` is given its value with `:`"), self.of(sign), "expected `=`")
-                    .help(format!("write `{written} = …`")),
-            ),
+            ":" => Some(self.keyed(written.trim_matches('"'), sign)),
             "+" | "++" if tokens.get(2).is_some_and(|next| self.str(next) == "=") => Some(
                 wrong(format!("nothing can be added to `{written}`"), self.of(sign), "expected `=`")
                     .help(format!("write the whole value: `{written} = … ++ […]`")),

@@ -77,7 +77,10 @@ impl Cause<'_> {
     fn colon(&self, here: &Token, previous: &str) -> Diagnostic {
         if OTHER_DIGESTS.contains(&previous) {
             let message = format!("a digest is a sha256, not a {previous}");
-            return wrong(message, self.of(here), "not a digest that pins anything")
+            let after = self.tokens().find(|token| token.start >= here.end);
+            let digits = after.filter(|after| after.start == here.end).map_or(here.end, |after| after.end);
+            let whole = self.span(here.start.saturating_sub(previous.len()), digits);
+            return wrong(message, whole, "not a digest that pins anything")
                 .help("write `sha256:` and the digits that `sha256sum FILE` prints");
         }
         let help = match self.bracket(here) {

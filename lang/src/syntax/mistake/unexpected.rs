@@ -86,12 +86,6 @@ impl Cause<'_> {
                 "functions are items: `fn f(a: Type) -> Type = …`; entries are `name = value`",
             ),
             (";", "nothing is ended by `;`", "take it out: an entry or an item ends with its line"),
-            ("'", "a text stands in `\"`, not in `'`", "write `\"…\"`"),
-            ("`", "a text stands in `\"`, not in backticks", "write `\"…\"`"),
-            ("“", "these are typographic quotes", "write `\"…\"` with the straight ones"),
-            ("”", "these are typographic quotes", "write `\"…\"` with the straight ones"),
-            ("‘", "these are typographic quotes", "write `\"…\"` with the straight ones"),
-            ("„", "these are typographic quotes", "write `\"…\"` with the straight ones"),
             (
                 "$",
                 "names stand without `$`",
@@ -104,6 +98,12 @@ impl Cause<'_> {
                 "inside brackets, after `=` and after an operator a line goes on by itself",
             ),
         ];
+        if let Some(quoted) = self.typographic(here) {
+            return Some(quoted);
+        }
+        if let Some(path) = self.windows(here) {
+            return Some(path);
+        }
         if let Some((sign, message, help)) = known.iter().find(|(sign, ..)| rest.starts_with(sign)) {
             return says(sign.len(), message, help);
         }
@@ -124,12 +124,13 @@ impl Cause<'_> {
             return says(sign.len(), &format!("there is no {what}"), help);
         }
         if rest.starts_with(['/', '~']) {
-            let help = "write `./file`: a path is relative to this file and stays inside the project";
+            let help = "write `./file`: a path is relative to this file and stays inside the project; copy the file there, or \
+                        fetch it by digest with `fetch.url`";
             return Some(
                 Diagnostic::error(
                     codes::OUTSIDE,
                     "a path begins with `./`",
-                    self.of(here),
+                    self.span(here.start, here.start + path(rest)),
                     "not a path of the project",
                 )
                 .help(help),
@@ -148,6 +149,58 @@ impl Cause<'_> {
             return Some(wrong(message, self.of(here), "not a word of the language").help(help));
         }
         None
+    }
+
+    /// A text in quotes of other languages.
+    pub(super) fn typographic(&self, here: &Token) -> Option<Diagnostic> {
+        let rest = &self.text[here.start..];
+        let open = rest.chars().next()?;
+        let (message, closing): (&str, &[char]) = match open {
+            '\'' => ("a text stands in `\"`, not in `'`", &['\'']),
+            '`' => ("a text stands in `\"`, not in backticks", &['`']),
+            '“' | '”' | '„' | '«' | '»' => {
+                ("these are typographic quotes", &['”', '“', '«', '»', '"'])
+            }
+            '‘' | '’' | '‚' => ("these are typographic quotes", &['’', '‘', '\'']),
+            _ => return None,
+        };
+        let line = rest.lines().next().unwrap_or("");
+        let inside = &line[open.len_utf8()..];
+        let Some(end) = inside.find(closing) else {
+            let span = self.span(here.start, here.start + open.len_utf8());
+            return Some(wrong(message, span, "not in this language").help("write `\"…\"`"));
+        };
+        let close = inside[end..].chars().next().map_or(0, char::len_utf8);
+        let span = self.span(here.start, here.start + open.len_utf8() + end + close);
+        let written = &inside[..end];
+        let meant = match written.contains(['"', '\\']) {
+            true => format!("\"\"\"{written}\"\"\""),
+            false => format!("\"{written}\""),
+        };
+        Some(
+            wrong(message, span, "not in this language")
+                .help(format!("write `{meant}`"))
+                .change(span, Some(meant)),
+        )
+    }
+
+    /// A path as Windows writes it.
+    fn windows(&self, here: &Token) -> Option<Diagnostic> {
+        let rest = &self.text[here.start..];
+        let drive = rest.as_bytes().get(1) == Some(&b':') && rest.as_bytes().get(2) == Some(&b'\\');
+        if !rest.starts_with(".\\") && !rest.starts_with("..\\") && !rest.starts_with("\\\\") && !drive {
+            return None;
+        }
+        let span = self.span(here.start, here.start + path(rest));
+        let wrong =
+            Diagnostic::error(codes::OUTSIDE, "a path is written with `/`", span, "a path of Windows");
+        let written = rest[..path(rest)].replace('\\', "/");
+        Some(match written.starts_with("./") {
+            true => wrong.help(format!("write `{written}`")).change(span, Some(written)),
+            false => {
+                wrong.help("write `./file`: a path is relative to this file and stays inside the project")
+            }
+        })
     }
 
     /// A line that begins with an operator, or with an item that isn't in column 0.
@@ -327,6 +380,11 @@ impl Cause<'_> {
             _ => false,
         }
     }
+}
+
+/// How many bytes of a text look like a path.
+fn path(text: &str) -> usize {
+    text.find(|letter: char| letter.is_whitespace() || ",\"#()[]{}".contains(letter)).unwrap_or(text.len())
 }
 
 /// What pest could have taken, in words, each once.
