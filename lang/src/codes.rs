@@ -62,6 +62,10 @@ pub const ARCH: Code = Code("E0305");
 pub const VARIABLE: Code = Code("E0401");
 /// E0402: a field of a recipe with a value that can't be.
 pub const FIELD: Code = Code("E0402");
+/// E0701: a test that doesn't hold.
+pub const TEST: Code = Code("E0701");
+/// E0702: a value that isn't the one kept.
+pub const CHANGED: Code = Code("E0702");
 /// W0501: an item that nothing uses.
 pub const UNUSED: Code = Code("W0501");
 /// W0502: a recipe that is never built.
@@ -323,6 +327,30 @@ of an input, an output or a variable that is always set.
 
 wrong:  workdir = "source", inputs = { src }
 right:  workdir = "src", inputs = { src }"#,
+    },
+    Row {
+        code: TEST,
+        title: "a test that doesn't hold",
+        explanation: r#"A `test` is a condition on the file's own values, known before anything runs. One that is false makes the
+file wrong, as a wrong type does: `rbld check` runs nothing, and `rbld test` lists all of them.
+
+wrong:  let version = "5.0.1"
+        test "the tag is the version's" tag == "v@{version}"       and `tag` is "v5.0"
+right:  let tag = "v@{version}"
+
+The labels show what the sides of the part that decides came to."#,
+    },
+    Row {
+        code: CHANGED,
+        title: "a value that isn't the one kept",
+        explanation: r#"`test "…" unchanged(value)` holds while the value is the one kept beside the file, in `rbld.expected`. Where
+nothing is kept yet, or another value, `rbld test` shows the lines that differ.
+
+    rbld test            compares
+    rbld test --bless    keeps the values as they are now; read what git says of the file before you commit it
+
+wrong:  a changed script and an `rbld.expected` of before
+right:  both in one commit, so that a reader sees which builds the change reaches"#,
     },
     Row {
         code: UNUSED,

@@ -23,8 +23,9 @@ pub mod session;
 pub mod span;
 pub mod syntax;
 pub mod types;
+pub mod unchanged;
 pub mod value;
 
 pub use eval::instantiate::{derivations, instantiate};
 pub use eval::{Evaluated, Host, evaluate};
-pub use loader::{Loader, Project, load, load_again};
+pub use loader::{Loader, Project, load, load_again, load_library};

@@ -144,6 +144,16 @@ pub fn load(root: &str, loader: &dyn Loader) -> Project {
     read(root, loader, None)
 }
 
+/// Loads a module of the standard library by its dotted name, as the root; nothing if there is none of this name.
+pub fn load_library(name: &str, loader: &dyn Loader) -> Option<Project> {
+    let (name, text) = library().find(|(known, _)| *known == name)?;
+    let mut loading = Loading { loader, project: Project::empty(), known: IndexMap::new(), cache: None };
+    let shown = format!("<std>/{}.rbld", name.trim_start_matches("std."));
+    loading.add(name.to_owned(), shown, text.to_owned(), true);
+    loading.follow_from(0);
+    Some(loading.project)
+}
+
 /// As [`load`], with what is known of items of the same text from the last time.
 pub fn load_again(root: &str, loader: &dyn Loader, cache: &mut syntax::Cache) -> Project {
     cache.turn();

@@ -10,6 +10,7 @@ pub mod executor;
 pub mod failure;
 pub mod fetch;
 pub mod files;
+pub mod kept;
 pub mod lsp;
 pub mod packing;
 pub mod progress;

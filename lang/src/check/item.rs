@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::index::Inner;
+use super::index::{Definition, Inner};
 use super::mismatch::Role;
 use super::signature::{Param, Signature};
 use super::{Body, Checker, Meaning};
@@ -48,6 +48,17 @@ fn is_identifier(name: &str) -> bool {
         && letters.all(|letter| letter == b'_' || letter.is_ascii_alphanumeric())
 }
 
+/// What is called and given, of a test's `unchanged(…)`.
+fn unchanged(value: &ast::Expr) -> Option<(&ast::Expr, &[ast::Arg])> {
+    match &value.kind {
+        ast::ExprKind::Call { callee, args } => match &callee.kind {
+            ast::ExprKind::Name(name) if name == "unchanged" => Some((&**callee, &**args)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 impl<'p> Checker<'p> {
     /// Checks one item.
     pub(super) fn item(&mut self, item: &'p ast::Item) -> (Meaning, Body) {
@@ -85,10 +96,39 @@ impl<'p> Checker<'p> {
                 let body = self.assertion(name, value, item.span);
                 (Meaning::Broken, body.map_or(Body::Nothing, |body| Body::Assert(Box::new(body))))
             }
+            ItemKind::Test { value, .. } if unchanged(value).is_some() => {
+                (Meaning::Broken, self.unchanged(value).map_or(Body::Nothing, Body::Unchanged))
+            }
             ItemKind::Test { value, name } => {
                 let ir =
                     self.expect(value, &Plain::Bool.into(), &Role::Item { kind: "test", name: &name.node });
                 (Meaning::Broken, Body::Test(ir))
+            }
+        }
+    }
+
+    /// The argument of an `unchanged(…)`.
+    fn unchanged(&mut self, value: &'p ast::Expr) -> Option<Ir> {
+        let (callee, args) = unchanged(value)?;
+        self.refers(callee.span, Definition::Builtin, &Type::Unknown);
+        match args {
+            [ast::Arg { name: None, value }] => Some(self.expr(value, &Type::Unknown).0),
+            _ => {
+                self.report(
+                    Diagnostic::error(
+                        codes::ARGUMENTS,
+                        "`unchanged` takes the one value that is to stay as it was kept",
+                        value.span,
+                        format!("{} argument(s)", args.len()),
+                    )
+                    .help(
+                        "`test \"…\" unchanged(value)`; several values go into a list: `unchanged([a, b])`",
+                    ),
+                );
+                for arg in args {
+                    self.expr(&arg.value, &Type::Unknown);
+                }
+                None
             }
         }
     }

@@ -92,8 +92,10 @@ pub enum Body {
     Build(Box<Build>),
     /// `assert`.
     Assert(Box<comparison::Comparison>),
-    /// `test`.
+    /// `test`: a condition.
     Test(Ir),
+    /// `test` of `unchanged(…)`: any value.
+    Unchanged(Ir),
 }
 
 pub use comparison::{Comparison, Expectation, Form, Within};

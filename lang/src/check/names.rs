@@ -367,6 +367,7 @@ fn habit(name: &str) -> Option<&'static str> {
         "rec" | "inherit" | "with" | "self" | "super" => {
             "items see each other in any order; `{ a }` is short for `{ a = a }`"
         }
+        "unchanged" => "it stands alone, right behind the name of a test: `test \"…\" unchanged(value)`",
         _ => return None,
     })
 }

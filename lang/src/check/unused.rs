@@ -9,24 +9,26 @@ use crate::span::Span;
 use crate::syntax::ast::ItemKind;
 
 impl Checker<'_> {
-    /// Warns of items that neither a build nor an assertion nor a test needs. A file without any of these is there
-    /// to be used by others, and everything in it is left alone.
+    /// Warns of items that neither a build nor an assertion nor a test needs. A file without builds and assertions is
+    /// there to be used by others, and everything in it is left alone.
     pub(super) fn unused(&mut self) {
         let of_root = |id: &ItemId| self.items[id.index()].module == ModuleId::ROOT;
         let roots: Vec<ItemId> = (0..self.items.len() as u32).map(ItemId).filter(of_root).collect();
         let mut reached = vec![false; self.items.len()];
         let mut open: Vec<ItemId> = Vec::new();
+        let mut used_by_others = true;
         for id in &roots {
             let entry = &self.items[id.index()];
             let wanted = matches!(
                 entry.ast.kind,
                 ItemKind::Build { .. } | ItemKind::Assert { .. } | ItemKind::Test { .. }
             );
+            used_by_others &= !wanted || matches!(entry.ast.kind, ItemKind::Test { .. });
             if wanted || entry.name.starts_with('_') {
                 open.push(*id);
             }
         }
-        if open.is_empty() {
+        if used_by_others {
             return;
         }
         while let Some(id) = open.pop() {

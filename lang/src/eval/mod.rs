@@ -11,6 +11,7 @@ mod expression;
 pub mod instantiate;
 mod locked;
 pub mod single;
+pub mod test;
 #[cfg(test)]
 mod tests;
 mod uncompared;
@@ -31,6 +32,7 @@ use crate::plan::ItemKind;
 use crate::span::Span;
 use crate::value::{Cell, Value};
 pub(crate) use comparison::{Comparison, Expected, Form};
+pub use test::{Outcome, Test};
 
 /// What the language is told of the machine it runs on.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +62,8 @@ pub struct Evaluated {
     pub diagnostics: Vec<Diagnostic>,
     /// The values of the root's `let`, `input`, `env` and `build` items, by name.
     pub values: IndexMap<Arc<str>, Value>,
-    /// The root's `test` items: their text, whether they hold and where they are.
-    pub tests: Vec<(Arc<str>, bool, Span)>,
+    /// The `test` items of the root, then those of the project's other files.
+    pub tests: Vec<Test>,
     /// The root's items that name derivations, in the file's order.
     named: Vec<(ItemKind, Arc<str>, Span)>,
     comparisons: Vec<Comparison>,
@@ -137,7 +139,7 @@ struct Evaluator<'a> {
     /// The requests in the order made.
     order: Vec<Arc<Request>>,
     locals: BTreeMap<Arc<str>, Option<Local>>,
-    tests: Vec<(Arc<str>, bool, Span)>,
+    tests: Vec<Test>,
     comparisons: Vec<Comparison>,
     reported: BTreeSet<(Code, Span, String)>,
     diagnostics: Vec<Diagnostic>,
@@ -173,6 +175,26 @@ impl<'a> Evaluator<'a> {
         self.reach(roots.clone());
         for id in roots {
             let _ = self.claim(id);
+        }
+        self.tests_of_others();
+    }
+
+    /// Evaluates the `test` items of the project's other files. What those ask to be locked isn't asked for: it is theirs,
+    /// and the root is built without it.
+    fn tests_of_others(&mut self) {
+        let is_test = |id: &ItemId| {
+            let item = &self.program.items[id.index()];
+            let other = item.module != ModuleId::ROOT && !self.project.modules[item.module.index()].std;
+            other && matches!(item.body, Body::Test(_) | Body::Unchanged(_))
+        };
+        let tests: Vec<ItemId> = (0..self.program.items.len() as u32).map(ItemId).filter(is_test).collect();
+        let asked = self.order.len();
+        self.reach(tests.clone());
+        for id in tests {
+            let _ = self.claim(id);
+        }
+        for request in self.order.drain(asked..) {
+            self.requests.remove(&request);
         }
     }
 
@@ -224,11 +246,7 @@ impl<'a> Evaluator<'a> {
                 let comparison = self.comparison(comparison, &item.name)?;
                 self.comparisons.push(comparison);
             }
-            Body::Test(ir) => {
-                if let Value::Bool(holds) = self.eval(ir)? {
-                    self.tests.push((item.name.clone(), holds, item.span));
-                }
-            }
+            Body::Test(_) | Body::Unchanged(_) => self.test(id)?,
             _ => {}
         }
         Ok(())

@@ -37,7 +37,7 @@ pub fn single(project: &Project, index: usize, loader: &dyn Loader, host: &Host)
     if !broken {
         evaluator.reach(vec![id]);
         value = match &program.items[id.index()].body {
-            Body::Test(ir) => evaluator.eval(ir).ok(),
+            Body::Test(ir) | Body::Unchanged(ir) => evaluator.eval(ir).ok(),
             Body::Assert(_) => {
                 let _ = evaluator.claim(id);
                 None

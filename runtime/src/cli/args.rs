@@ -44,6 +44,8 @@ pub(super) enum Command {
     Fmt(Fmt),
     /// Write a first build.rbld for what a folder holds
     Init(Init),
+    /// Run the tests of a file and of the project's files that it uses
+    Test(Test),
     /// Explain a diagnostic's code, such as E0203
     Explain {
         /// The code.
@@ -199,6 +201,21 @@ pub(super) struct Init {
     /// The instant to pin, as 2026-11-01T00:00:00Z [default: yesterday's beginning]
     #[arg(long, value_name = "INSTANT")]
     pub at: Option<String>,
+}
+
+/// `rbld test`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Test {
+    /// A `.rbld` file, or a folder that holds `build.rbld` (found upwards from here when left out); then names of tests,
+    /// whole or in part, all of them when left out
+    #[arg(value_name = "FILE] [NAMES")]
+    pub words: Vec<String>,
+    /// Keep what `unchanged(…)` is asked of as it is now, beside the file
+    #[arg(long)]
+    pub bless: bool,
+    /// How to print what the tests came to
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `rbld store …`.

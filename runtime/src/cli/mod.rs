@@ -15,6 +15,7 @@ mod plan;
 mod project;
 mod repl;
 mod store;
+mod test;
 mod why;
 
 use clap::Parser;
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Log(args) => log::run(store, &args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Lsp => crate::lsp::run(store),

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::store::Object;
 
 /// The version of the structure; raised when a field changes its meaning or goes.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// The whole report.
 pub fn json(report: &Report<'_>) -> Value {

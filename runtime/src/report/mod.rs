@@ -14,6 +14,7 @@ mod diagnostics;
 mod differences;
 mod json;
 mod style;
+mod tested;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use diagnostics::{diagnostics, diagnostics_json};
 pub use differences::difference;
 pub use json::{comparison_json, difference_json, failure_json, json, object_json};
 pub use style::{Style, printable};
+pub use tested::{Kind as TestKind, Outcome as TestOutcome, Tested, tested, tested_json};
 
 use crate::compare::{ComparisonReport, Verdict};
 use crate::failure::{Failure, Kind};

@@ -3,6 +3,7 @@
 mod mutated;
 mod right;
 mod spec;
+mod tested;
 mod wrong;
 
 use super::*;

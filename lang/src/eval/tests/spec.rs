@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-const CHAPTERS: [(&str, &str); 5] = [
+const CHAPTERS: [(&str, &str); 6] = [
     ("01", include_str!("../../../../spec/01-words.md")),
     ("02", include_str!("../../../../spec/02-syntax.md")),
     ("03", include_str!("../../../../spec/03-types-and-names.md")),
     ("04", include_str!("../../../../spec/04-evaluation.md")),
     ("05", include_str!("../../../../spec/05-recipes-and-inputs.md")),
+    ("14", include_str!("../../../../spec/14-tests.md")),
 ];
 
 /// The examples of a chapter: the files of each block, those named before it with it.

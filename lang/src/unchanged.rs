@@ -1,0 +1,285 @@
+//! Values as the texts that `unchanged(…)` keeps: data as it is written in a file, and of environments, inputs and builds
+//! all that the file says of them, with all that they stand on.
+//!
+//! The text is the same on every machine and knows no lock: which packages a request came to, and which bytes a file of
+//! the project holds, is no part of it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::derivation::{OutputSpec, Shell};
+use crate::digest::Manifest;
+use crate::layout;
+use crate::lock::Request;
+use crate::value::{Build, Env, Input, Record, Source, Value};
+
+/// The most that is kept of one value, in bytes.
+const MOST: u64 = 16 << 20;
+
+/// The text that is kept of a value, in lines; nothing when that is too much.
+pub fn text(value: &Value) -> Option<String> {
+    let mut outline = Outline { left: MOST, ..Outline::default() };
+    outline.meet(value, &mut MOST.clone())?;
+    let whole = match value {
+        // What has a part of its own below isn't named above it as well.
+        Value::Build(_) | Value::Env(_) | Value::Input(_) | Value::Matrix(_) => String::new(),
+        _ => layout::layout(value) + "\n",
+    };
+    outline.write(&whole)?;
+    while let Some(part) = outline.open.pop_front() {
+        let before = std::mem::take(&mut outline.text);
+        outline.part(part)?;
+        let part = std::mem::replace(&mut outline.text, before);
+        if outline.told.contains(&part) {
+            continue;
+        }
+        if !outline.text.is_empty() {
+            outline.text.push('\n');
+        }
+        outline.text.push_str(&part);
+        outline.told.insert(part);
+    }
+    Some(outline.text)
+}
+
+/// Takes off `left` what a value takes at least as text, if there is enough: parts that are shared within it count as
+/// often as they stand in it.
+pub(crate) fn weigh(value: &Value, left: &mut u64) -> Option<()> {
+    *left = left.checked_sub(1)?;
+    match value {
+        Value::Text(text) => *left = left.checked_sub(text.len() as u64)?,
+        Value::List(items) => items.iter().try_for_each(|item| weigh(item, left))?,
+        Value::Record(record) => record.values.iter().try_for_each(|value| weigh(value, left))?,
+        Value::Map(map) => map.values().try_for_each(|value| weigh(value, left))?,
+        _ => {}
+    }
+    Some(())
+}
+
+/// What is described apart.
+#[derive(Clone, Copy)]
+enum Part<'v> {
+    Env(&'v Env),
+    Input(&'v Input),
+    Build(&'v Build),
+}
+
+/// A text that grows, and what it has still to tell.
+#[derive(Default)]
+struct Outline<'v> {
+    text: String,
+    left: u64,
+    open: VecDeque<Part<'v>>,
+    /// What was met, by address; environments by what they ask for.
+    met: BTreeSet<usize>,
+    environments: BTreeSet<&'v Request>,
+    /// The parts that were written: what was made anew for each cell of a matrix is told once.
+    told: BTreeSet<String>,
+}
+
+impl<'v> Outline<'v> {
+    fn write(&mut self, text: &str) -> Option<()> {
+        self.left = self.left.checked_sub(text.len() as u64)?;
+        self.text.push_str(text);
+        Some(())
+    }
+
+    fn fact(&mut self, name: &str, value: &str) -> Option<()> {
+        self.write(&format!("  {name} = {value}\n"))
+    }
+
+    /// Notes the environments, inputs and builds in a value.
+    fn meet(&mut self, value: &'v Value, left: &mut u64) -> Option<()> {
+        *left = left.checked_sub(1)?;
+        match value {
+            Value::Text(text) => *left = left.checked_sub(text.len() as u64)?,
+            Value::List(items) => items.iter().try_for_each(|item| self.meet(item, left))?,
+            Value::Record(record) => record.values.iter().try_for_each(|value| self.meet(value, left))?,
+            Value::Map(map) => map.values().try_for_each(|value| self.meet(value, left))?,
+            Value::Env(env) => self.meet_env(env),
+            Value::Input(input) => self.meet_input(input),
+            Value::Build(build) => self.meet_build(build),
+            Value::Output(output) => self.meet_build(&output.build),
+            Value::Matrix(matrix) => matrix.cells.values().for_each(|build| self.meet_build(build)),
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn meet_env(&mut self, env: &'v Arc<Env>) {
+        if self.environments.insert(&env.request) {
+            self.open.push_back(Part::Env(env));
+        }
+    }
+
+    fn meet_input(&mut self, input: &'v Arc<Input>) {
+        if self.met.insert(Arc::as_ptr(input) as usize) {
+            self.open.push_back(Part::Input(input));
+        }
+    }
+
+    fn meet_build(&mut self, build: &'v Arc<Build>) {
+        if self.met.insert(Arc::as_ptr(build) as usize) {
+            self.open.push_back(Part::Build(build));
+        }
+    }
+
+    fn part(&mut self, part: Part<'v>) -> Option<()> {
+        match part {
+            Part::Env(env) => {
+                self.write(&format!("{}\n", env_name(env)))?;
+                self.request(&env.request)
+            }
+            Part::Input(input) => self.input(input),
+            Part::Build(build) => self.build(build),
+        }
+    }
+
+    fn request(&mut self, request: &Request) -> Option<()> {
+        let mut facts = Facts::default();
+        request.manifest(&mut facts);
+        self.write(&facts.text)
+    }
+
+    fn input(&mut self, input: &'v Input) -> Option<()> {
+        self.write(&format!("{}\n", input_name(input)))?;
+        match &input.source {
+            Source::Url { digest, name, .. } => {
+                self.fact("name", &Value::text(name).show())?;
+                self.fact("digest", &format!("sha256:{digest}"))
+            }
+            Source::Git { commit, submodules, .. } => {
+                self.fact("commit", commit)?;
+                self.fact("submodules", &submodules.to_string())
+            }
+            Source::Local { path, local } => {
+                let kind = if local.folder { "folder" } else { "file" };
+                self.fact(kind, &format!("./{path}"))
+            }
+            Source::Package(request) => self.request(request),
+            Source::Unpack { from, strip } => {
+                let name = self.read(from);
+                self.fact("unpack", &name)?;
+                self.fact("strip", &strip.to_string())
+            }
+        }
+    }
+
+    fn build(&mut self, build: &'v Build) -> Option<()> {
+        let name = build.name.as_ref().map_or_else(|| format!("of {}", build.recipe), ToString::to_string);
+        self.write(&format!("build {name}\n"))?;
+        self.meet_env(&build.env);
+        self.fact("env", &env_name(&build.env))?;
+        for (name, value) in build.inputs.iter() {
+            let from = self.read(value);
+            self.fact(&format!("inputs.{name}"), &from)?;
+        }
+        if let Some(workdir) = &build.workdir {
+            self.fact("workdir", workdir)?;
+        }
+        let shell = match build.shell {
+            Shell::Sh => "sh",
+            Shell::Bash => "bash",
+        };
+        self.fact("shell", shell)?;
+        for (name, value) in sorted(&build.vars) {
+            let value = value.to_text().unwrap_or_default();
+            self.fact(&format!("vars.{name}"), &Value::text(value).show())?;
+        }
+        for (name, value) in sorted(&build.outputs) {
+            let value = match value {
+                Value::Spec(spec) => match &**spec {
+                    OutputSpec::File(path) => format!("file({})", Value::text(path).show()),
+                    OutputSpec::Files(pattern) => format!("files({})", Value::text(pattern).show()),
+                },
+                other => other.show(),
+            };
+            self.fact(&format!("outputs.{name}"), &value)?;
+        }
+        self.script(&build.script)
+    }
+
+    fn script(&mut self, script: &str) -> Option<()> {
+        if !script.contains('\n') {
+            return self.fact("run", &Value::text(script).show());
+        }
+        self.write("  run = \"\"\"\n")?;
+        for line in script.split_inclusive('\n') {
+            let indent = if line == "\n" { "" } else { "    " };
+            self.write(indent)?;
+            self.write(line)?;
+        }
+        self.write(if script.ends_with('\n') { "    \"\"\"\n" } else { "\"\"\"\n" })
+    }
+
+    /// What something that is read is called, noting it.
+    fn read(&mut self, value: &'v Value) -> String {
+        match value {
+            Value::Input(input) => match (&input.name, &input.source) {
+                (None, Source::Local { path, .. }) => format!("./{path}"),
+                _ => {
+                    self.meet_input(input);
+                    input_name(input)
+                }
+            },
+            Value::Output(output) => {
+                self.meet_build(&output.build);
+                value.show().trim_matches(['<', '>']).to_owned()
+            }
+            other => other.show(),
+        }
+    }
+}
+
+/// The fields of a request, each on its line, and so each of the names in a list.
+#[derive(Default)]
+struct Facts {
+    text: String,
+    inside: bool,
+}
+
+impl Manifest for Facts {
+    fn field(&mut self, name: &str, value: &[u8]) {
+        let value = String::from_utf8_lossy(value);
+        match (self.inside, name) {
+            (true, _) => self.text += &format!("    {value}\n"),
+            // The heading has it.
+            (false, "kind") => {}
+            (false, _) => self.text += &format!("  {name} = {value}\n"),
+        }
+    }
+
+    fn open(&mut self, name: &str, count: usize) {
+        self.inside = true;
+        if count > 0 {
+            self.text += &format!("  {name} =\n");
+        }
+    }
+
+    fn close(&mut self) {
+        self.inside = false;
+    }
+}
+
+fn env_name(env: &Env) -> String {
+    match &env.name {
+        Some(name) => format!("environment {name}"),
+        None => env.request.title(),
+    }
+}
+
+fn input_name(input: &Input) -> String {
+    match (&input.name, &input.source) {
+        (Some(name), _) => format!("input {name}"),
+        (None, Source::Url { name, .. }) => format!("url {}", Value::text(name).show()),
+        (None, Source::Git { commit, .. }) => format!("git {commit}"),
+        (None, Source::Local { path, .. }) => format!("./{path}"),
+        (None, Source::Package(request)) => request.title(),
+        (None, Source::Unpack { .. }) => "unpacked".to_owned(),
+    }
+}
+
+/// The fields of a record by name.
+fn sorted(record: &Record) -> BTreeMap<&str, &Value> {
+    record.iter().map(|(name, value)| (&**name, value)).collect()
+}

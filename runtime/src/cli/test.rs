@@ -1,0 +1,220 @@
+//! `rbld test`: the tests of a file and of the project's files that it uses, listed, and what is wrong with those that
+//! fail. No lock is read, no store opened, nothing run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rbld_lang::diagnostic::{Diagnostic, Severity};
+use rbld_lang::eval::{Outcome, Test};
+use rbld_lang::nearest::nearest;
+use rbld_lang::{Evaluated, Host, codes};
+use similar::TextDiff;
+
+use super::args::{self, Format};
+use super::output;
+use super::project::{self, choose};
+use crate::failure::{Doing, Failure, Result};
+use crate::files::Files;
+use crate::kept::{self, Kept};
+use crate::report::{self, TestKind, TestOutcome, Tested};
+
+/// Runs the tests that are named, all of them when none is.
+pub(super) fn run(args: &args::Test) -> Result<i32> {
+    let chosen = choose(&args.words)?;
+    let file = chosen.file.canonicalize().doing(|| format!("open `{}`", chosen.file.display()))?;
+    let (root, name) = project::parts(&file)?;
+    let loader = Files { root: root.to_owned() };
+    let lang = rbld_lang::load(name, &loader);
+    let evaluated = rbld_lang::evaluate(&lang, &loader, &Host { arch: project::host_arch()? });
+    let wrong = |found: &Diagnostic| found.severity == Severity::Error && found.code != codes::TEST;
+    if evaluated.diagnostics.iter().any(wrong) {
+        say(args.format, 2, &evaluated.diagnostics, &lang, &[]);
+        return Ok(2);
+    }
+    let mut run = Run { lang: &lang, root, kept: BTreeMap::new(), tested: Vec::new(), wrong: Vec::new() };
+    let tests = run.select(&evaluated, &chosen.names, name)?;
+    for test in &tests {
+        run.test(test, args.bless)?;
+    }
+    if chosen.names.is_empty() {
+        run.left_over(&evaluated, args.bless)?;
+    }
+    if run.tested.is_empty() {
+        return Err(Failure::input(format!("`{name}` has no test, so there is nothing to run"))
+            .help("add one: `test \"what holds\" version == \"1.0\"`, or `rbld check` for its assertions"));
+    }
+    if args.bless {
+        for (path, kept) in &run.kept {
+            kept.write(&kept::path(root, path))?;
+        }
+    }
+    let code = i32::from(run.tested.iter().any(|test| test.outcome == TestOutcome::Fails));
+    say(args.format, code, &run.wrong, &lang, &run.tested);
+    Ok(code)
+}
+
+/// Prints what the tests came to.
+fn say(format: Format, code: i32, found: &[Diagnostic], lang: &rbld_lang::Project, tested: &[Tested]) {
+    match format {
+        Format::Json => {
+            output::line(&format!("{:#}", report::tested_json(code, found, &lang.sources, tested)));
+        }
+        Format::Text => {
+            if !tested.is_empty() {
+                output::text(&report::tested(tested, &output::style()));
+            }
+            output::diagnostics(&lang.sources, found);
+        }
+    }
+}
+
+/// A run of tests.
+struct Run<'a> {
+    lang: &'a rbld_lang::Project,
+    root: &'a Path,
+    /// What is kept, by source; read when first asked for.
+    kept: BTreeMap<String, Kept>,
+    tested: Vec<Tested>,
+    wrong: Vec<Diagnostic>,
+}
+
+impl Run<'_> {
+    /// The tests that names mean: one of exactly this text, else all whose text holds it.
+    fn select<'t>(&self, evaluated: &'t Evaluated, names: &[String], file: &str) -> Result<Vec<&'t Test>> {
+        let tests = &evaluated.tests;
+        if names.is_empty() {
+            return Ok(tests.iter().collect());
+        }
+        let mut chosen = vec![false; tests.len()];
+        for name in names {
+            let exact = tests.iter().any(|test| *test.name == **name);
+            let meant = |test: &Test| if exact { *test.name == **name } else { test.name.contains(&**name) };
+            let hits: Vec<usize> = (0..tests.len()).filter(|at| meant(&tests[*at])).collect();
+            for at in &hits {
+                chosen[*at] = true;
+            }
+            if hits.is_empty() {
+                let failure = Failure::input(format!("`{file}` has no test `{name}`"));
+                return Err(match nearest(name, tests.iter().map(|test| &*test.name)) {
+                    Some(near) => failure.help(format!("did you mean \"{near}\"?")),
+                    None => failure.help("`rbld test` lists them; a part of a test's text is enough"),
+                });
+            }
+        }
+        Ok(tests.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(test, _)| test).collect())
+    }
+
+    fn test(&mut self, test: &Test, bless: bool) -> Result<()> {
+        let source = self.lang.sources.get(test.span.file).name.clone();
+        let (line, _) = self.lang.sources.position(test.span);
+        let mut tested = Tested {
+            file: source.clone(),
+            line,
+            name: test.name.to_string(),
+            kind: TestKind::Condition,
+            outcome: TestOutcome::Holds,
+            difference: String::new(),
+        };
+        match &test.outcome {
+            Outcome::Holds => {}
+            Outcome::Fails(why) => {
+                tested.outcome = TestOutcome::Fails;
+                self.wrong.push((**why).clone());
+            }
+            Outcome::Unchanged(now) => {
+                tested.kind = TestKind::Unchanged;
+                let before = self.kept(&source)?.get(&test.name).map(str::to_owned);
+                if before.as_deref() != Some(&**now) {
+                    tested.difference =
+                        before.as_deref().map(|before| difference(before, now)).unwrap_or_default();
+                    if bless {
+                        tested.outcome = TestOutcome::Kept;
+                        self.kept(&source)?.set(&test.name, now);
+                    } else {
+                        tested.outcome = TestOutcome::Fails;
+                        self.wrong.push(changed(test, &source, before.is_some()));
+                    }
+                }
+            }
+        }
+        self.tested.push(tested);
+        Ok(())
+    }
+
+    /// What is kept for a source.
+    fn kept(&mut self, source: &str) -> Result<&mut Kept> {
+        if !self.kept.contains_key(source) {
+            let kept = Kept::read(&kept::path(self.root, source))?;
+            self.kept.insert(source.to_owned(), kept);
+        }
+        Ok(self.kept.entry(source.to_owned()).or_default())
+    }
+
+    /// What is kept for tests that aren't there any more: a renamed test would pass over what it was asked before.
+    fn left_over(&mut self, evaluated: &Evaluated, bless: bool) -> Result<()> {
+        let lang = self.lang;
+        for module in lang.modules.iter().filter(|module| !module.std) {
+            let asks =
+                |test: &&Test| test.span.file == module.file && matches!(test.outcome, Outcome::Unchanged(_));
+            let tests: Vec<&str> = evaluated.tests.iter().filter(asks).map(|test| &*test.name).collect();
+            let source = lang.sources.get(module.file).name.clone();
+            let mut current = self.kept(&source)?.clone();
+            current.retain(tests.iter().copied());
+            let known = self.kept(&source)?;
+            let gone: Vec<String> = known
+                .tests()
+                .filter(|name| !current.tests().any(|kept| kept == *name))
+                .map(str::to_owned)
+                .collect();
+            if bless {
+                *known = current;
+                continue;
+            }
+            for name in gone {
+                let shown = shown(&source);
+                self.tested.push(Tested {
+                    file: shown.clone(),
+                    line: 1,
+                    name: format!("test {name}, which `{source}` doesn't have"),
+                    kind: TestKind::Unchanged,
+                    outcome: TestOutcome::Fails,
+                    difference: String::new(),
+                });
+                let top = rbld_lang::span::Span { file: module.file, start: 0, end: 0 };
+                let message = format!("`{shown}` keeps something for a test {name} that isn't there");
+                self.wrong.push(
+                    Diagnostic::error(codes::CHANGED, message, top, "no test of this file is called so").help(
+                        "if it was renamed or taken out, `rbld test --bless` lets go what was kept; if it was lost, \
+                         write it again",
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file that keeps what a source's tests ask for, as people know it.
+fn shown(source: &str) -> String {
+    kept::path(Path::new(""), source).display().to_string()
+}
+
+fn changed(test: &Test, source: &str, known: bool) -> Diagnostic {
+    let (message, label, help) = match known {
+        true => (
+            format!("what `{}` asks to stay unchanged has changed", test.name),
+            format!("isn't what `{}` keeps; the lines are listed with the test", shown(source)),
+            "if the change is meant, `rbld test --bless` keeps it, to be committed with it",
+        ),
+        false => (
+            format!("nothing is kept for `{}` yet", test.name),
+            format!("not in `{}`", shown(source)),
+            "`rbld test --bless` keeps what it is now; read the file, then commit it",
+        ),
+    };
+    Diagnostic::error(codes::CHANGED, message, test.span, label).help(help)
+}
+
+fn difference(before: &str, now: &str) -> String {
+    TextDiff::from_lines(before, now).unified_diff().missing_newline_hint(false).to_string()
+}
