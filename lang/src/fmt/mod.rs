@@ -127,10 +127,12 @@ fn sort_uses(pieces: &mut [Piece<'_>]) {
             let first = &piece.words[0];
             let above = first.comments.last().is_some_and(|comment| comment.breaks > 0) && first.breaks < 2;
             // `##` documents the next item, blank lines between or not.
-            above || first.comments.iter().any(|comment| comment.column0 && comment.text.starts_with("##"))
+            above || documents(&first.comments)
         };
+        // So it does from within the item before.
+        let documented = at > 0 && pieces[at - 1].words[1..].iter().any(|word| documents(&word.comments));
         let commented = pieces.get(end).is_some_and(|next| ends_line(&next.words[0].comments));
-        if end - at > 1 && !spoken_of(&pieces[at]) && !commented {
+        if end - at > 1 && !spoken_of(&pieces[at]) && !documented && !commented {
             let key = |piece: &Piece<'_>| {
                 let code = piece.lines[0].code.clone();
                 (code.starts_with("use ."), code)
@@ -144,6 +146,11 @@ fn sort_uses(pieces: &mut [Piece<'_>]) {
         }
         at = end;
     }
+}
+
+/// Whether one of the comments documents the next item.
+fn documents(comments: &[Comment<'_>]) -> bool {
+    comments.iter().any(|comment| comment.column0 && comment.text.starts_with("##"))
 }
 
 /// Whether the first of the comments stands at the end of the line before.
