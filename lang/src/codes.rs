@@ -48,6 +48,12 @@ pub const ARGUMENTS: Code = Code("E0207");
 pub const TWICE: Code = Code("E0208");
 /// E0209: evaluation beyond the limits.
 pub const TOO_DEEP: Code = Code("E0209");
+/// E0211: a package or module of one that isn't exported.
+pub const EXPORTS: Code = Code("E0211");
+/// E0212: a package that isn't in the store.
+pub const ABSENT: Code = Code("E0212");
+/// E0213: a `package.rbld` that can't be.
+pub const MANIFEST: Code = Code("E0213");
 /// E0301: a comparison of an output that isn't declared.
 pub const UNDECLARED: Code = Code("E0301");
 /// E0302: groups that don't divide the matrix.
@@ -246,6 +252,52 @@ wrong:  a matrix of a thousand by a thousand builds
 right:  a matrix whose axes hold what is compared, filtered with `if`
 
 Give a part that nests deeply a name with `let`."#,
+    },
+    Row {
+        code: EXPORTS,
+        title: "a module that a package doesn't export",
+        explanation: r#"A package says in its `package.rbld` which of its modules others may use; the rest is its own and may
+change. A module is named after the package's name, as its file is called.
+
+wrong:  use gnu                       a package, and no module
+        use gnu.private               not among its exports
+right:  use gnu.dist                  where its package.rbld has `let exports = ["dist"]`
+
+An error inside of a package is for those who keep it: require a commit in which it is mended."#,
+    },
+    Row {
+        code: ABSENT,
+        title: "a package that isn't in the store",
+        explanation: r#"Evaluation never touches the network. `rbld check`, `rbld build` and `rbld lock` fetch a package that is
+pinned and not in the store yet before they evaluate anything; what only looks (`rbld eval`, `rbld plan`, an
+editor) says that it is missing.
+
+    rbld lock       fetches the packages, then locks what isn't locked
+
+With `--offline` nothing is fetched: run once without. A mirror that has it is named in config.toml:
+
+    [mirrors]
+    "https://git.example.org/" = ["https://mirror.example/git/"]"#,
+    },
+    Row {
+        code: MANIFEST,
+        title: "a package.rbld that can't be",
+        explanation: r#"A directory with a file `package.rbld` is a package, or a project that requires packages. The file is one of
+the language with up to three items, read as they stand: nothing in it is evaluated.
+
+wrong:  let requires = { gnu = fetch.git { url = address } }
+right:  let name     = "tools"                     what the package is called
+        let exports  = ["dist"]                    the modules others may use: dist.rbld
+        let requires = {
+          gnu = git {
+            url    = "https://git.example.org/gnu.git"
+            tag    = "v1.4"
+            commit = commit:136fc8bfe91a64d28b6c54cf8f5930ffe787c16e
+            tree   = sha256:…
+          }
+        }
+
+`rbld update gnu` writes `commit` and `tree`. A project that nobody else uses needs `requires` alone."#,
     },
     Row {
         code: UNDECLARED,

@@ -133,10 +133,12 @@ pub enum Fetch {
         /// Whether submodules are filled in, at the commits the tree names.
         submodules: bool,
     },
-    /// A file or folder of the project.
+    /// A file or folder of the project or of a package.
     Local {
-        /// Relative to the project's folder, `/`-separated, without `.` and `..`. Not in the key.
+        /// Relative to the project's or package's folder, `/`-separated, without `.` and `..`. Not in the key.
         path: String,
+        /// The digest of the package's tree; `None` for the project. Not in the key.
+        package: Option<Digest>,
         /// Digest of the file, or of the folder's tree.
         digest: Digest,
         /// A file, or a folder.

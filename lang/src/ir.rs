@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::loader::Place;
 use crate::span::Span;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use crate::types::{Conversion, Shape};
@@ -90,8 +91,8 @@ pub enum Kind {
     Convert(Box<Ir>, Conversion),
     /// An expression without local names, evaluated apart from those around it: a default.
     Closed(Arc<Ir>),
-    /// A file or folder of the project, relative to its folder.
-    Path(Arc<str>),
+    /// A file or folder of the project or of a package.
+    Path(Place),
 }
 
 /// Loops and what they repeat.

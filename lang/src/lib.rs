@@ -18,6 +18,7 @@ pub mod layout;
 pub mod loader;
 pub mod lock;
 pub mod nearest;
+pub mod package;
 pub mod plan;
 pub mod session;
 pub mod span;

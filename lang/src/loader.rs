@@ -6,6 +6,7 @@
 //! what a loader is asked for is relative to the project's folder and stays inside it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -14,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::graph;
 use crate::nearest::nearest;
+use crate::package::{self, Manifest, Pinned};
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::{self, ast};
 
@@ -32,6 +34,18 @@ pub trait Loader {
     fn names(&self, folder: &str) -> Vec<String> {
         let _ = folder;
         Vec::new()
+    }
+
+    /// The text of a file of a package, which is known by the digest of its tree. `path` as in [`Loader::source`].
+    fn package_source(&self, tree: Digest, path: &str) -> Result<String, LoadError> {
+        let _ = (tree, path);
+        Err(LoadError::Absent)
+    }
+
+    /// What a file or folder of a package is. `path` as in [`Loader::local`].
+    fn package_local(&self, tree: Digest, path: &str) -> Result<Local, LoadError> {
+        let _ = (tree, path);
+        Err(LoadError::Absent)
     }
 
     /// Whether nobody waits for the answer any more: an evaluation then ends where it is.
@@ -60,9 +74,21 @@ pub enum LoadError {
     /// It leads out of the project's folder, by a symbolic link.
     #[error("it leads out of the project's folder")]
     Outside,
+    /// It is a package's, and the package isn't in the store.
+    #[error("the package isn't in the store")]
+    Absent,
     /// It is there and can't be used; why.
     #[error("{0}")]
     Unreadable(String),
+}
+
+/// Where a file or folder is: in the project, or in a package.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The digest of the package's tree; `None` for the project.
+    pub package: Option<Digest>,
+    /// Relative to the project's or package's folder.
+    pub path: Arc<str>,
 }
 
 /// A module, by its order of loading; the root is 0.
@@ -95,14 +121,46 @@ pub enum Used {
 pub struct Module {
     /// Its text, in [`Project::sources`].
     pub file: FileId,
-    /// Its path relative to the project's folder; `std.debian` for the standard library.
+    /// Its path relative to the project's or package's folder; `std.debian` for the standard library.
     pub path: String,
     /// Whether it is a part of the standard library.
     pub std: bool,
+    /// The package it is a part of; `None` for the project's own files and the standard library.
+    pub package: Option<PackageId>,
     /// Its items.
     pub ast: ast::File,
     /// What each `use` item leads to, by the index of the item.
     pub uses: BTreeMap<usize, Used>,
+}
+
+/// A package, by its order of loading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageId(pub u32);
+
+/// A package that modules of it were asked for.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// The digest of its tree, which is what it is known by.
+    pub tree: Digest,
+    /// The names by which it was first reached: `gnu`, or `gnu.common` for what `gnu` calls `common`.
+    pub shown: String,
+    /// Where the project first led to it.
+    pub used: Span,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Whether that could be read.
+    whole: bool,
+}
+
+/// A package that is needed and that the loader doesn't have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Absent {
+    /// What it is called: `gnu`, `gnu.common`.
+    pub name: String,
+    /// What it is.
+    pub pinned: Pinned,
+    /// Where it is needed.
+    pub span: Span,
 }
 
 /// All that one root file needs, parsed.
@@ -110,8 +168,14 @@ pub struct Module {
 pub struct Project {
     /// The texts.
     pub sources: Sources,
-    /// The modules, the root first.
+    /// The modules, the root first. Manifests are among them, without items.
     pub modules: Vec<Module>,
+    /// What the project's own `package.rbld` says, where it has one.
+    pub manifest: Option<Manifest>,
+    /// The packages that are used.
+    pub packages: Vec<Package>,
+    /// The packages that would be used if they were there.
+    pub absent: Vec<Absent>,
     /// What was found wrong so far.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -130,6 +194,9 @@ const STD: [(&str, &str); 8] = [
 
 /// Modules that the standard library is to have and doesn't yet.
 const PLANNED: [&str; 4] = ["std.guix", "std.oci", "std.trisquel", "std.ubuntu"];
+mod required;
+#[cfg(test)]
+mod tests;
 
 /// The most modules that one file may lead to.
 const MODULES: usize = 10_000;
@@ -148,8 +215,7 @@ pub fn load(root: &str, loader: &dyn Loader) -> Project {
 pub fn load_library(name: &str, loader: &dyn Loader) -> Option<Project> {
     let (name, text) = library().find(|(known, _)| *known == name)?;
     let mut loading = Loading { loader, project: Project::empty(), known: IndexMap::new(), cache: None };
-    let shown = format!("<std>/{}.rbld", name.trim_start_matches("std."));
-    loading.add(name.to_owned(), shown, text.to_owned(), true);
+    loading.add(Home::Std, name.to_owned(), text.to_owned());
     loading.follow_from(0);
     Some(loading.project)
 }
@@ -164,10 +230,15 @@ fn read(root: &str, loader: &dyn Loader, cache: Option<&mut syntax::Cache>) -> P
     let mut loading = Loading { loader, project: Project::empty(), known: IndexMap::new(), cache };
     match loader.source(root) {
         Ok(text) => {
-            loading.add(root.to_owned(), root.to_owned(), text, false);
+            let id = loading.add(Home::Project, root.to_owned(), text);
+            if root == package::FILE {
+                loading.project.manifest = Some(loading.read_manifest(id));
+            } else {
+                loading.own_manifest();
+            }
         }
         Err(error) => {
-            let id = loading.add(root.to_owned(), root.to_owned(), String::new(), false);
+            let id = loading.add(Home::Project, root.to_owned(), String::new());
             let span = Span { file: loading.project.modules[id.index()].file, start: 0, end: 0 };
             loading.project.diagnostics = vec![Diagnostic::error(
                 codes::UNKNOWN,
@@ -183,7 +254,14 @@ fn read(root: &str, loader: &dyn Loader, cache: Option<&mut syntax::Cache>) -> P
 
 impl Project {
     fn empty() -> Project {
-        Project { sources: Sources::default(), modules: Vec::new(), diagnostics: Vec::new() }
+        Project {
+            sources: Sources::default(),
+            modules: Vec::new(),
+            manifest: None,
+            packages: Vec::new(),
+            absent: Vec::new(),
+            diagnostics: Vec::new(),
+        }
     }
 
     /// A project whose root holds nothing yet.
@@ -192,16 +270,17 @@ impl Project {
         let file = project.sources.add(String::new(), String::new());
         let ast = ast::File { edition: None, items: Vec::new() };
         let uses = BTreeMap::new();
-        project.modules.push(Module { file, path: String::new(), std: false, ast, uses });
+        project.modules.push(Module { file, path: String::new(), std: false, package: None, ast, uses });
         project
     }
 
     /// Puts an item at an index of the root, at its end or instead of the one that is there, and loads what it uses.
     pub fn put(&mut self, index: usize, item: ast::Item, loader: &dyn Loader) {
         let project = std::mem::replace(self, Project::empty());
-        let known =
-            project.modules.iter().enumerate().map(|(id, module)| (module.path.clone(), ModuleId(id as u32)));
-        let mut loading = Loading { loader, known: known.collect(), project, cache: None };
+        let key = |module: &Module| (project.home(module), module.path.clone());
+        let known = project.modules.iter().enumerate();
+        let known: Vec<_> = known.map(|(id, module)| (key(module), ModuleId(id as u32))).collect();
+        let mut loading = Loading { loader, known: known.into_iter().collect(), project, cache: None };
         let root = &mut loading.project.modules[ModuleId::ROOT.index()];
         root.uses.remove(&index);
         let used = matches!(item.kind, ast::ItemKind::Use { .. });
@@ -221,19 +300,73 @@ impl Project {
     pub fn in_std(&self, span: Span) -> bool {
         self.sources.get(span.file).name.starts_with("<std>/")
     }
+
+    /// Whether a place is in the standard library or in a package.
+    pub fn in_library(&self, span: Span) -> bool {
+        self.in_std(span) || self.package_at(span).is_some()
+    }
+
+    /// The package that a place is in.
+    pub fn package_at(&self, span: Span) -> Option<&Package> {
+        let module = self.modules.iter().find(|module| module.file == span.file)?;
+        self.packages.get(module.package?.0 as usize)
+    }
+
+    /// The package of a module.
+    pub fn package_of(&self, module: &Module) -> Option<&Package> {
+        self.packages.get(module.package?.0 as usize)
+    }
+
+    fn home(&self, module: &Module) -> Home {
+        match module.package {
+            _ if module.std => Home::Std,
+            None => Home::Project,
+            Some(id) => Home::Package(id),
+        }
+    }
+
+    /// Adds to what is wrong inside of packages where the project led there.
+    pub fn show_uses(&self, diagnostics: &mut [Diagnostic]) {
+        if self.packages.is_empty() {
+            return;
+        }
+        for diagnostic in diagnostics {
+            let Some(package) = diagnostic.labels.first().and_then(|label| self.package_at(label.span))
+            else {
+                continue;
+            };
+            if diagnostic.labels.iter().all(|label| self.in_library(label.span)) {
+                let label = format!("`{}` is used here", package.shown);
+                diagnostic.labels.push(crate::diagnostic::Label { span: package.used, text: label });
+            }
+        }
+    }
+}
+
+/// Whose file a module is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Home {
+    Project,
+    Std,
+    Package(PackageId),
 }
 
 struct Loading<'a> {
     loader: &'a dyn Loader,
     project: Project,
     /// Modules by path.
-    known: IndexMap<String, ModuleId>,
+    known: IndexMap<(Home, String), ModuleId>,
     cache: Option<&'a mut syntax::Cache>,
 }
 
 impl Loading<'_> {
-    fn add(&mut self, path: String, shown: String, text: String, std: bool) -> ModuleId {
+    fn add(&mut self, home: Home, path: String, text: String) -> ModuleId {
         let id = ModuleId(self.project.modules.len() as u32);
+        let shown = match home {
+            Home::Project => path.clone(),
+            Home::Std => format!("<std>/{}.rbld", path.trim_start_matches("std.")),
+            Home::Package(id) => format!("<{}>/{path}", self.project.packages[id.0 as usize].shown),
+        };
         let file = self.project.sources.add(shown, text);
         let text = &self.project.sources.get(file).text;
         let (ast, diagnostics) = match &mut self.cache {
@@ -241,8 +374,13 @@ impl Loading<'_> {
             None => syntax::parse(file, text),
         };
         self.project.diagnostics.extend(diagnostics);
-        self.known.insert(path.clone(), id);
-        self.project.modules.push(Module { file, path, std, ast, uses: BTreeMap::new() });
+        self.known.insert((home, path.clone()), id);
+        let package = match home {
+            Home::Package(id) => Some(id),
+            _ => None,
+        };
+        let std = home == Home::Std;
+        self.project.modules.push(Module { file, path, std, package, ast, uses: BTreeMap::new() });
         id
     }
 
@@ -288,12 +426,14 @@ impl Loading<'_> {
         if dotted == "core" && self.project.modules[from.index()].std {
             return Used::Core;
         }
-        if let Some(known) = self.known.get(&dotted) {
+        if let Some(first) = path.first().filter(|first| first.node != "std" && dotted != "core") {
+            return self.required(from, first, &path[1..], span);
+        }
+        if let Some(known) = self.known.get(&(Home::Std, dotted.clone())) {
             return Used::Module(*known);
         }
-        if let Some((name, text)) = STD.iter().find(|(name, _)| *name == dotted) {
-            let shown = format!("<std>/{}.rbld", name.trim_start_matches("std."));
-            return Used::Module(self.add(dotted, shown, (*text).to_owned(), true));
+        if let Some((_, text)) = STD.iter().find(|(name, _)| *name == dotted) {
+            return Used::Module(self.add(Home::Std, dotted, (*text).to_owned()));
         }
         if PLANNED.contains(&dotted.as_str()) {
             self.project.diagnostics.push(planned(&dotted, span));
@@ -303,10 +443,7 @@ impl Loading<'_> {
         let near = crate::nearest::nearest(&dotted, names.clone());
         let help = match near {
             Some(near) => format!("did you mean `use {near}`?"),
-            None => format!(
-                "the standard library has {}; a file of the project is used as `use ./name.rbld`",
-                crate::nearest::listed(names)
-            ),
+            None => format!("the standard library has {}", crate::nearest::listed(names)),
         };
         let wrong =
             Diagnostic::error(codes::UNKNOWN, format!("there is no module `{dotted}`"), span, "not known");
@@ -316,14 +453,19 @@ impl Loading<'_> {
 
     fn file(&mut self, from: ModuleId, written: &str, span: Span) -> Used {
         let wrong = |message: String, label: &str| Diagnostic::error(codes::UNKNOWN, message, span, label);
-        let path = match join(&self.project.modules[from.index()].path, written) {
+        let module = &self.project.modules[from.index()];
+        let home = self.project.home(module);
+        let path = match join(&module.path, written) {
             Ok(path) => path,
             Err(outside) => {
-                self.project.diagnostics.push(outside.diagnostic(written, span));
+                self.project.diagnostics.push(match home {
+                    Home::Package(_) => outside.in_package(written, span),
+                    _ => outside.diagnostic(written, span),
+                });
                 return Used::Broken;
             }
         };
-        if let Some(known) = self.known.get(&path) {
+        if let Some(known) = self.known.get(&(home, path.clone())) {
             return Used::Module(*known);
         }
         if self.known.len() >= MODULES {
@@ -332,8 +474,12 @@ impl Loading<'_> {
                 .push(wrong(format!("more than {MODULES} files are used"), "one too many"));
             return Used::Broken;
         }
-        match self.loader.source(&path) {
-            Ok(text) => Used::Module(self.add(path.clone(), path, text, false)),
+        let text = match home {
+            Home::Package(id) => self.loader.package_source(self.project.packages[id.0 as usize].tree, &path),
+            _ => self.loader.source(&path),
+        };
+        match text {
+            Ok(text) => Used::Module(self.add(home, path, text)),
             Err(LoadError::Outside) => {
                 self.project.diagnostics.push(PathError::Beyond.diagnostic(written, span));
                 Used::Broken
@@ -356,13 +502,13 @@ impl Loading<'_> {
     fn rings(&mut self) {
         let edges: Vec<Vec<(usize, Span)>> = self.project.modules.iter().map(uses_of).collect();
         for ring in graph::rings(&edges) {
-            let names: Vec<&str> =
-                ring.iter().map(|(from, _)| self.project.modules[*from].path.as_str()).collect();
+            let name = |module: &Module| self.project.sources.get(module.file).name.as_str();
+            let names: Vec<&str> = ring.iter().map(|(from, _)| name(&self.project.modules[*from])).collect();
             let shown = format!("{} → {}", names.join(" → "), names[0]);
             let mut wrong: Option<Diagnostic> = None;
             for (hop, (from, span)) in ring.iter().enumerate() {
                 let to = names[(hop + 1) % names.len()];
-                let label = format!("`{}` uses `{to}`", self.project.modules[*from].path);
+                let label = format!("`{}` uses `{to}`", name(&self.project.modules[*from]));
                 wrong = Some(match wrong {
                     None => Diagnostic::error(
                         codes::CYCLE,
@@ -429,6 +575,15 @@ impl PathError {
     }
 }
 
+impl PathError {
+    /// The error in a package's file.
+    pub fn in_package(self, written: &str, span: Span) -> Diagnostic {
+        let wrong = self.diagnostic(written, span);
+        Diagnostic { message: wrong.message.replace("project's folder", "package's folder"), ..wrong }
+            .help("a package reads only its own files: whoever keeps it has to mend this")
+    }
+}
+
 /// The path `written` in the file `from`, relative to the project's folder, without `.` and `..`.
 pub fn join(from: &str, written: &str) -> Result<String, PathError> {
     if written.starts_with('/') || written.starts_with('~') {
@@ -456,14 +611,42 @@ pub fn join(from: &str, written: &str) -> Result<String, PathError> {
 pub struct MemoryLoader {
     /// Files by path. Their content is also their digest's.
     pub files: BTreeMap<String, String>,
+    /// The files of packages, by the digests of their trees.
+    pub packages: BTreeMap<Digest, BTreeMap<String, String>>,
 }
 
 impl MemoryLoader {
     /// A loader that knows these files.
     pub fn new<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> MemoryLoader {
         let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
-        MemoryLoader { files: files.collect() }
+        MemoryLoader { files: files.collect(), packages: BTreeMap::new() }
     }
+
+    /// With a package.
+    #[must_use]
+    pub fn with_package<'a>(
+        mut self,
+        tree: Digest,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> MemoryLoader {
+        let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
+        self.packages.insert(tree, files.collect());
+        self
+    }
+}
+
+/// What a path leads to among files by path.
+fn held(files: &BTreeMap<String, String>, path: &str) -> Result<Local, LoadError> {
+    if let Some(text) = files.get(path) {
+        return Ok(Local { digest: Digest::of(text.as_bytes()), folder: false, executable: false });
+    }
+    let inside = if path.is_empty() { String::new() } else { format!("{path}/") };
+    let held: Vec<_> = files.iter().filter(|(name, _)| name.starts_with(&inside)).collect();
+    if held.is_empty() {
+        return Err(LoadError::Missing);
+    }
+    let digest = Digest::of(format!("{held:?}").as_bytes());
+    Ok(Local { digest, folder: true, executable: false })
 }
 
 /// What may be meant by a path of the project where nothing is: the first part of it that isn't there, and the name
@@ -492,16 +675,16 @@ impl Loader for MemoryLoader {
     }
 
     fn local(&self, path: &str) -> Result<Local, LoadError> {
-        if let Some(text) = self.files.get(path) {
-            return Ok(Local { digest: Digest::of(text.as_bytes()), folder: false, executable: false });
-        }
-        let inside = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let held: Vec<_> = self.files.iter().filter(|(name, _)| name.starts_with(&inside)).collect();
-        if held.is_empty() {
-            return Err(LoadError::Missing);
-        }
-        let digest = Digest::of(format!("{held:?}").as_bytes());
-        Ok(Local { digest, folder: true, executable: false })
+        held(&self.files, path)
+    }
+
+    fn package_source(&self, tree: Digest, path: &str) -> Result<String, LoadError> {
+        let files = self.packages.get(&tree).ok_or(LoadError::Absent)?;
+        files.get(path).cloned().ok_or(LoadError::Missing)
+    }
+
+    fn package_local(&self, tree: Digest, path: &str) -> Result<Local, LoadError> {
+        held(self.packages.get(&tree).ok_or(LoadError::Absent)?, path)
     }
 
     fn names(&self, folder: &str) -> Vec<String> {

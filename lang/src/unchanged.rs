@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::derivation::{OutputSpec, Shell};
 use crate::digest::Manifest;
 use crate::layout;
+use crate::loader::Place;
 use crate::lock::Request;
 use crate::value::{Build, Env, Input, Record, Source, Value};
 
@@ -152,9 +153,9 @@ impl<'v> Outline<'v> {
                 self.fact("commit", commit)?;
                 self.fact("submodules", &submodules.to_string())
             }
-            Source::Local { path, local } => {
+            Source::Local { place, local } => {
                 let kind = if local.folder { "folder" } else { "file" };
-                self.fact(kind, &format!("./{path}"))
+                self.fact(kind, &local_name(place))
             }
             Source::Package(request) => self.request(request),
             Source::Unpack { from, strip } => {
@@ -216,7 +217,7 @@ impl<'v> Outline<'v> {
     fn read(&mut self, value: &'v Value) -> String {
         match value {
             Value::Input(input) => match (&input.name, &input.source) {
-                (None, Source::Local { path, .. }) => format!("./{path}"),
+                (None, Source::Local { place, .. }) => local_name(place),
                 _ => {
                     self.meet_input(input);
                     input_name(input)
@@ -273,9 +274,17 @@ fn input_name(input: &Input) -> String {
         (Some(name), _) => format!("input {name}"),
         (None, Source::Url { name, .. }) => format!("url {}", Value::text(name).show()),
         (None, Source::Git { commit, .. }) => format!("git {commit}"),
-        (None, Source::Local { path, .. }) => format!("./{path}"),
+        (None, Source::Local { place, .. }) => local_name(place),
         (None, Source::Package(request)) => request.title(),
         (None, Source::Unpack { .. }) => "unpacked".to_owned(),
+    }
+}
+
+/// A file or folder of the project, or of a package, whose commit is no part of what is kept.
+fn local_name(place: &Place) -> String {
+    match place.package {
+        None => format!("./{}", place.path),
+        Some(_) => format!("<package>/{}", place.path),
     }
 }
 

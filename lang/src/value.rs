@@ -163,8 +163,8 @@ pub enum Source {
     },
     /// `./path`.
     Local {
-        /// Relative to the project's folder.
-        path: Arc<str>,
+        /// Where it is.
+        place: crate::loader::Place,
         /// What the loader said of it.
         local: crate::loader::Local,
     },

@@ -89,13 +89,13 @@ impl Config {
                         None => "take it out".to_owned(),
                     }));
             }
-            self.set(path, &key, value)?;
+            self.set(path, &key, value, users)?;
             self.origins.push((key, path.display().to_string()));
         }
         Ok(())
     }
 
-    fn set(&mut self, path: &Path, key: &str, value: toml::Value) -> Result<()> {
+    fn set(&mut self, path: &Path, key: &str, value: toml::Value, users: bool) -> Result<()> {
         let wrong =
             |expected: &str| Failure::input(format!("`{key}` in `{}` must be {expected}", path.display()));
         match key {
@@ -118,6 +118,15 @@ impl Config {
                             path.display()
                         ))
                         .help("a base URL: `http://…`, `https://…` or `file:///…`, `{instant}` where the pin goes"));
+                    }
+                    let local = urls.iter().find(|base| base.starts_with("file:"));
+                    if let Some(base) = local.filter(|_| !users && archive.contains("://")) {
+                        return Err(Failure::input(format!(
+                            "a project's own settings can't name `{base}` as a mirror of `{archive}`"
+                        ))
+                        .fact(format!("in {}", path.display()))
+                        .fact("a project's file may come from a stranger, and your folders are yours")
+                        .help("take it out, and set it in your own config.toml"));
                     }
                     self.mirrors.insert(archive.clone(), urls);
                 }

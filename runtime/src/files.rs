@@ -3,7 +3,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use rbld_lang::digest::Digest;
 use rbld_lang::loader::{LoadError, Loader, Local};
+
+use crate::packages::Packages;
 
 /// The largest file that is read as a source.
 const LIMIT: u64 = 64 << 20;
@@ -11,10 +14,12 @@ const LIMIT: u64 = 64 << 20;
 /// How many names of a folder are looked at for the nearest one.
 const NAMES: usize = 1000;
 
-/// The loader of files: nothing outside the project's folder.
+/// The loader of files: nothing outside the project's folder, and of packages what the store has.
 pub struct Files {
     /// The folder, absolute and without links.
     pub root: PathBuf,
+    /// The packages.
+    pub packages: Packages,
 }
 
 impl Loader for Files {
@@ -45,6 +50,14 @@ impl Loader for Files {
             entries.take(NAMES).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
         names
+    }
+
+    fn package_source(&self, tree: Digest, path: &str) -> Result<String, LoadError> {
+        self.packages.source(tree, path)
+    }
+
+    fn package_local(&self, tree: Digest, path: &str) -> Result<Local, LoadError> {
+        self.packages.local(tree, path)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod files;
 pub mod kept;
 pub mod lsp;
+pub mod packages;
 pub mod packing;
 pub mod progress;
 pub mod report;

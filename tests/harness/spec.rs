@@ -180,7 +180,7 @@ fn run(chapter: &Path, example: &Example) -> Result<(), Failed> {
 
 /// Evaluates `build.rbld`, holds its findings against the announced ones, and lists its derivations.
 fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
-    let loader = MemoryLoader { files: files.clone() };
+    let loader = MemoryLoader { files: files.clone(), ..MemoryLoader::default() };
     let host = Host { arch: Arch::Amd64 };
     let project = rbld_lang::load("build.rbld", &loader);
     let evaluated = rbld_lang::evaluate(&project, &loader, &host);

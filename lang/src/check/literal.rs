@@ -56,11 +56,18 @@ impl<'p> Checker<'p> {
     }
 
     fn path(&mut self, written: &str, span: Span) -> (Ir, Type) {
-        let module = &self.project.modules[self.module.index()].path;
-        match loader::join(module, written) {
-            Ok(path) => (Ir::new(span, Kind::Path(Arc::from(path))), Plain::Input.into()),
+        let module = &self.project.modules[self.module.index()];
+        match loader::join(&module.path, written) {
+            Ok(path) => {
+                let package = self.project.package_of(module).map(|package| package.tree);
+                let place = loader::Place { package, path: Arc::from(path) };
+                (Ir::new(span, Kind::Path(place)), Plain::Input.into())
+            }
             Err(error) => {
-                self.report(error.diagnostic(written, span));
+                self.report(match module.package {
+                    Some(_) => error.in_package(written, span),
+                    None => error.diagnostic(written, span),
+                });
                 (Ir::poison(span), Plain::Input.into())
             }
         }

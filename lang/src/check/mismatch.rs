@@ -69,7 +69,18 @@ impl<'p> Checker<'p> {
                 format!("{what} are of one type: `{want}` before, this is {found_shown}")
             }
         };
+        let twins = twins(found, want);
+        let message = match twins {
+            Some((found, want)) => {
+                let of = |span: Span| &self.project.sources.get(span.file).name;
+                format!("{message}: the first is of `{}`, this one of `{}`", of(want), of(found))
+            }
+            None => message,
+        };
         let mut wrong = Diagnostic::error(codes::TYPE, message, span, found_shown);
+        if let Some((found, want)) = twins {
+            wrong = wrong.label(want, "the first").label(found, "this one");
+        }
         match role {
             Role::Declared { at, .. } | Role::Result { at, .. } => wrong = wrong.label(*at, "declared here"),
             Role::Argument { param: Param { span: Some(at), .. }, .. } => {
@@ -128,6 +139,13 @@ impl<'p> Checker<'p> {
     }
 
     fn mismatch_help(&self, found: &Type, want: &Type, written: &str) -> Option<String> {
+        if twins(found, want).is_some() {
+            return Some(
+                "each version of a package has types of its own: take both values from one, or write a function that \
+                 makes one of the other"
+                    .to_owned(),
+            );
+        }
         let short = if written.len() < 40 && !written.contains('\n') { written } else { "…" };
         if let Type::Option(inner) = found
             && inner.convert(want).is_some()
@@ -235,6 +253,32 @@ pub(super) fn digest_in_quotes(written: &str) -> String {
             )
         }
         _ => "a digest is written without quotes: `sha256:…`".to_owned(),
+    }
+}
+
+/// Where two types of one name that aren't the same are declared: what was found, and what is wanted.
+fn twins(found: &Type, want: &Type) -> Option<(Span, Span)> {
+    match (found, want.required()) {
+        (Type::Option(found), want) => twins(found, want),
+        (Type::List(found) | Type::Members(found), Type::List(want) | Type::Members(want)) => {
+            twins(found, want)
+        }
+        (Type::Map(key, value), Type::Map(want_key, want_value)) => {
+            twins(key, want_key).or_else(|| twins(value, want_value))
+        }
+        (Type::Enum(found), Type::Enum(want)) if found.name == want.name => {
+            Some((found.span?, want.span?)).filter(|(found, want)| found != want)
+        }
+        (Type::Record(found), Type::Record(want)) => {
+            let inner = found.fields.iter().find_map(|field| {
+                let index = want.index(&field.name)?;
+                twins(&field.ty, &want.fields[index].ty)
+            });
+            let named = found.name.is_some() && found.name == want.name;
+            let own = || Some((found.fields.first()?.span, want.fields.first()?.span));
+            inner.or_else(|| own().filter(|(found, want)| named && found.file != want.file))
+        }
+        _ => None,
     }
 }
 

@@ -79,7 +79,13 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
         })
     };
     let local = |folder, executable| {
-        Derivation::Fetch(Fetch::Local { path: "a".to_owned(), digest: digest(3), folder, executable })
+        Derivation::Fetch(Fetch::Local {
+            path: "a".to_owned(),
+            package: None,
+            digest: digest(3),
+            folder,
+            executable,
+        })
     };
     let file = PoolFile {
         name: "ucf_3.0043.dsc".to_owned(),

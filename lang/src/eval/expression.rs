@@ -84,7 +84,7 @@ impl Evaluator<'_> {
                 self.convert(value, conversion)
             }
             Kind::Closed(default) => self.closed(default),
-            Kind::Path(path) => self.path(path, ir.span),
+            Kind::Path(place) => self.local(place, ir.span),
         }
     }
 

@@ -298,8 +298,9 @@ impl<'a> Instantiation<'a> {
                 reference: reference.clone(),
                 submodules: *submodules,
             },
-            Source::Local { path, local } => Fetch::Local {
-                path: path.to_string(),
+            Source::Local { place, local } => Fetch::Local {
+                path: place.path.to_string(),
+                package: place.package,
                 digest: local.digest,
                 folder: local.folder,
                 executable: local.executable,

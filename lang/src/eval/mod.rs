@@ -10,6 +10,7 @@ mod comparison;
 mod expression;
 pub mod instantiate;
 mod locked;
+pub mod pins;
 pub mod single;
 pub mod test;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use crate::codes;
 use crate::derivation::Arch;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::ir::ItemId;
-use crate::loader::{Loader, Local, ModuleId, Project};
+use crate::loader::{Loader, Local, ModuleId, Place, Project};
 use crate::lock::{Request, SuiteAt};
 use crate::plan::ItemKind;
 use crate::span::Span;
@@ -138,7 +139,9 @@ struct Evaluator<'a> {
     requests: BTreeMap<Arc<Request>, Span>,
     /// The requests in the order made.
     order: Vec<Arc<Request>>,
-    locals: BTreeMap<Arc<str>, Option<Local>>,
+    locals: BTreeMap<Place, Option<Local>>,
+    /// What is asked of the world, where somebody wants to know.
+    asked: Option<Vec<pins::Asked>>,
     tests: Vec<Test>,
     comparisons: Vec<Comparison>,
     reported: BTreeSet<(Code, Span, String)>,
@@ -161,6 +164,7 @@ impl<'a> Evaluator<'a> {
             requests: BTreeMap::new(),
             order: Vec::new(),
             locals: BTreeMap::new(),
+            asked: None,
             tests: Vec::new(),
             comparisons: Vec::new(),
             reported: BTreeSet::new(),
@@ -184,7 +188,8 @@ impl<'a> Evaluator<'a> {
     fn tests_of_others(&mut self) {
         let is_test = |id: &ItemId| {
             let item = &self.program.items[id.index()];
-            let other = item.module != ModuleId::ROOT && !self.project.modules[item.module.index()].std;
+            let module = &self.project.modules[item.module.index()];
+            let other = item.module != ModuleId::ROOT && !module.std && module.package.is_none();
             other && matches!(item.body, Body::Test(_) | Body::Unchanged(_))
         };
         let tests: Vec<ItemId> = (0..self.program.items.len() as u32).map(ItemId).filter(is_test).collect();
@@ -296,8 +301,12 @@ impl<'a> Evaluator<'a> {
             return;
         }
         let own = |span: &&Span| !self.std.get(span.file.0 as usize).copied().unwrap_or(false);
-        let calls: Vec<Span> =
+        let mut calls: Vec<Span> =
             self.calls.iter().rev().filter(own).filter(|span| **span != place).take(2).copied().collect();
+        // However deep inside of packages: the call in the project itself is among them.
+        if self.project.in_library(place) && calls.iter().all(|call| self.project.in_library(*call)) {
+            calls.extend(self.calls.iter().rev().find(|call| !self.project.in_library(**call)));
+        }
         for call in calls {
             diagnostic = diagnostic.label(call, "in this call");
         }
@@ -361,6 +370,7 @@ impl<'a> Evaluator<'a> {
         let mut diagnostics = self.project.diagnostics.clone();
         diagnostics.extend(self.program.diagnostics.iter().cloned());
         diagnostics.extend(self.diagnostics);
+        self.project.show_uses(&mut diagnostics);
         order(&mut diagnostics);
         // What is known before evaluation is sometimes met again by it.
         diagnostics.dedup_by(|again, first| {

@@ -52,7 +52,7 @@ impl Evaluator<'_> {
                     read(build, &mut seen);
                     if item.module == ModuleId::ROOT && matches!(item.body, Body::Build(_)) {
                         let shape = &build.outputs.shape;
-                        let std = shape.spans.iter().map(|span| self.project.in_std(*span));
+                        let std = shape.spans.iter().map(|span| self.project.in_library(*span));
                         outputs.entry(index).or_default().extend(shape.names.iter().cloned().zip(std));
                     }
                 }
@@ -61,7 +61,7 @@ impl Evaluator<'_> {
         for (index, outputs) in outputs {
             let item = &self.program.items[index];
             let is_seen = |output: &Arc<str>| seen.contains(&(item.name.clone(), output.clone()));
-            // A recipe of the standard library serves many: one of its outputs compared is enough.
+            // A recipe of the standard library or a package serves many: one of its outputs compared is enough.
             let one_seen = outputs.keys().any(is_seen);
             let left: Vec<&str> = outputs
                 .iter()

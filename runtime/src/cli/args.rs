@@ -27,6 +27,8 @@ pub(super) enum Command {
     Build(Build),
     /// Resolve what isn't locked yet and write rbld.lock
     Lock(Lock),
+    /// Move pins to what they follow, editing the file
+    Update(Update),
     /// Evaluate an expression, or an item of the project
     Eval(Eval),
     /// Evaluate expressions and add items at a prompt
@@ -144,6 +146,29 @@ pub(super) struct Lock {
     /// Only say whether the lock is complete
     #[arg(long)]
     pub check: bool,
+}
+
+/// `rbld update`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Update {
+    /// What to update.
+    #[command(flatten)]
+    pub target: UpdateTarget,
+    /// Write nothing: show what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The instant that snapshots are moved to [default: the newest that the archive has]
+    #[arg(long, value_name = "INSTANT")]
+    pub to: Option<String>,
+}
+
+/// What is meant: a file and names of pins in it.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct UpdateTarget {
+    /// A `.rbld` file, or a folder that holds `build.rbld` (found upwards from here when left out); then names of
+    /// required packages and of items whose pins are to move, all that move when left out
+    #[arg(value_name = "FILE] [NAMES")]
+    pub words: Vec<String>,
 }
 
 /// `rbld eval`.

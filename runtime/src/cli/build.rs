@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rbld_lang::derivation::{Derivation, DerivationId, OutputSpec};
 
 use super::args::{self, Format};
-use super::project::{Project, choose};
+use super::project::{Fetching, Project, choose};
 use super::{check, output};
 use crate::failure::{Doing, Failure, Result};
 use crate::report::{self, Report};
@@ -24,7 +24,7 @@ struct Placed {
 /// Builds what is named, everything when nothing is.
 pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-    let project = Project::load(&chosen.file)?;
+    let project = Project::load(&chosen.file, store, Fetching::unless(args.running.offline))?;
     if check::refused(&project, args.format) {
         return Ok(2);
     }

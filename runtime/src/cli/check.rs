@@ -9,7 +9,7 @@ use rbld_lang::lock::Facts;
 use rbld_lang::plan::Plan;
 
 use super::args::{self, Format, Running};
-use super::project::{self, Project, choose};
+use super::project::{self, Fetching, Project, choose};
 use super::{context, output, plan, why};
 use crate::compare::{self, ComparisonReport, OutputState};
 use crate::display::Screen;
@@ -22,7 +22,7 @@ use crate::store::Object;
 /// Checks the assertions that are named, all of them when none is.
 pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-    let mut project = Project::load(&chosen.file)?;
+    let mut project = Project::load(&chosen.file, store, Fetching::unless(args.running.offline))?;
     if refused(&project, args.format) {
         return Ok(2);
     }

@@ -2,7 +2,7 @@
 //! progress, and the signals that stop it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,11 +19,15 @@ use crate::store::Store;
 
 /// Opens the store that the command line, the environment or the user's folder names.
 pub(super) fn store(named: Option<&Path>) -> Result<Store> {
-    let root = match named {
-        Some(root) => std::path::absolute(root).doing(|| format!("find `{}`", root.display()))?,
-        None => Store::default_root()?,
-    };
-    Store::open(&root)
+    Store::open(&store_root(named)?)
+}
+
+/// Where that store is, or would be.
+pub(super) fn store_root(named: Option<&Path>) -> Result<PathBuf> {
+    match named {
+        Some(root) => std::path::absolute(root).doing(|| format!("find `{}`", root.display())),
+        None => Store::default_root(),
+    }
 }
 
 /// The cores that this process may use.

@@ -28,15 +28,17 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens a file, or nothing.
-    pub(super) fn new(file: Option<&Path>) -> Result<Opened> {
+    pub(super) fn new(file: Option<&Path>, store: Option<&Path>) -> Result<Opened> {
+        let packages = project::packages(store);
         let Some(file) = file else {
             let root = std::env::current_dir().doing(|| "find the current folder")?;
-            return Ok(Opened { files: Files { root }, name: None, lock: None });
+            return Ok(Opened { files: Files { root, packages }, name: None, lock: None });
         };
         let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
         let (root, name) = project::parts(&file)?;
         let lock = project::read_lock(&lock_path(root, name))?;
-        Ok(Opened { files: Files { root: root.to_owned() }, name: Some(name.to_owned()), lock })
+        let files = Files { root: root.to_owned(), packages };
+        Ok(Opened { files, name: Some(name.to_owned()), lock })
     }
 
     /// A session over it.
@@ -46,9 +48,9 @@ impl Opened {
 }
 
 /// Evaluates what the words say and prints it.
-pub(super) fn run(args: &args::Eval) -> Result<i32> {
+pub(super) fn run(store: Option<&Path>, args: &args::Eval) -> Result<i32> {
     let (file, expression) = meant(&args.words)?;
-    let opened = Opened::new(file.as_deref())?;
+    let opened = Opened::new(file.as_deref(), store)?;
     let mut session = opened.session()?;
     let answer = session.expression("<expression>", &expression);
     let mut code = 0;

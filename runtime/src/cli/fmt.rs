@@ -1,7 +1,6 @@
 //! `rbld fmt`: lays files out in the one style. A file is replaced whole or not at all, and not when it already is so.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rbld_lang::span::Sources;
@@ -9,7 +8,7 @@ use similar::TextDiff;
 
 use super::check::plural;
 use super::project::choose;
-use super::{args, output};
+use super::{args, output, replace};
 use crate::failure::{Doing, Failure, Result};
 
 /// What became of a file.
@@ -103,7 +102,9 @@ fn file(path: &Path, shown: &str, check: bool) -> Result<Outcome> {
     if check {
         output::text(&difference(&before, &after, shown));
     } else {
-        replace(path, &after).map_err(|error| Failure::io(format!("write `{shown}`"), &error))?;
+        replace::prepare(path, &after)
+            .and_then(replace::Prepared::put)
+            .map_err(|error| Failure::io(format!("write `{shown}`"), &error))?;
         output::line(shown);
     }
     Ok(Outcome::Changed)
@@ -151,20 +152,4 @@ fn formatted(text: &str, shown: &str) -> Result<Option<String>> {
 fn difference(before: &str, after: &str, shown: &str) -> String {
     let diff = TextDiff::from_lines(before, after);
     diff.unified_diff().header(shown, &format!("{shown} (formatted)")).to_string()
-}
-
-/// Puts a text in a file's place, with its mode and owner; through links to where the file is.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
-    // A file that may not be written isn't replaced either.
-    let old = std::fs::OpenOptions::new().write(true).open(&path)?.metadata()?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".rbld.fmt.").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    // Only root can give files away; the mode comes after, for that may take bits away.
-    let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
-    file.as_file().set_permissions(old.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -14,6 +14,7 @@ use crate::draft::Draft;
 use crate::draft::folder::{Kind, Wishes, draft};
 use crate::failure::{Doing, Failure, Result};
 use crate::files::Files;
+use crate::packages::Packages;
 
 /// The file that is written.
 const NAME: &str = "build.rbld";
@@ -80,7 +81,7 @@ impl Loader for With<'_> {
 /// Whether the draft checks but for the lock; what is wrong with it is said.
 fn holds(draft: &Draft, folder: &Path) -> Result<bool> {
     let root = folder.canonicalize().doing(|| format!("open `{}`", folder.display()))?;
-    let loader = With { files: Files { root }, text: &draft.text };
+    let loader = With { files: Files { root, packages: Packages::default() }, text: &draft.text };
     let project = rbld_lang::load(NAME, &loader);
     let host = Host { arch: host_arch()? };
     let evaluated = rbld_lang::evaluate(&project, &loader, &host);

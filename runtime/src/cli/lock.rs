@@ -8,7 +8,7 @@ use rbld_lang::lock::{Lock, Request};
 
 use super::args;
 use super::check::plural;
-use super::project::{Project, choose, write_lock};
+use super::project::{Fetching, Project, choose, write_lock};
 use super::{context, output};
 use crate::config::Config;
 use crate::display::Screen;
@@ -24,7 +24,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         return Err(Failure::input(format!("`rbld lock` locks a whole file, not `{name}` alone"))
             .help("`rbld lock FILE`: what is locked already stays as it is"));
     }
-    let project = Project::load(&chosen.file)?;
+    let project = Project::load(&chosen.file, store, Fetching::Yes)?;
     // A missing lock is why this command was called; anything else wrong is shown and ends it.
     let lock_missing = Code("E0204");
     let shown: Vec<_> =
@@ -124,7 +124,7 @@ fn short(path: &Path) -> String {
 }
 
 /// Seconds since 1970, taken once: a pin in the future isn't a pin.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))

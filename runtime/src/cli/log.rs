@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::Why;
-use super::project::{Project, choose};
+use super::project::{Fetching, Project, choose};
 use super::{context, output};
 use crate::failure::{Failure, Result};
 use crate::report::printable;
@@ -11,7 +11,7 @@ use crate::report::printable;
 /// Prints the log of each derivation that the name means.
 pub(super) fn run(store: Option<&Path>, args: &Why) -> Result<i32> {
     let chosen = choose(&args.words)?;
-    let project = Project::load(&chosen.file)?;
+    let project = Project::load(&chosen.file, store, Fetching::No)?;
     let store = context::store(store)?;
     let names = project.names();
     if chosen.names.is_empty() {

@@ -14,8 +14,10 @@ mod output;
 mod plan;
 mod project;
 mod repl;
+mod replace;
 mod store;
 mod test;
+mod update;
 mod why;
 
 use clap::Parser;
@@ -50,14 +52,15 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Check(args) => check::run(store, &args),
         Command::Build(args) => build::run(store, &args),
         Command::Lock(args) => lock::run(store, &args),
-        Command::Eval(args) => eval::run(&args),
-        Command::Repl { file } => repl::run(file.as_deref()),
+        Command::Update(args) => update::run(store, &args),
+        Command::Eval(args) => eval::run(store, &args),
+        Command::Repl { file } => repl::run(store, file.as_deref()),
         Command::Plan(args) => plan::run(store, &args),
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
-        Command::Test(args) => test::run(&args),
+        Command::Test(args) => test::run(store, &args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Lsp => crate::lsp::run(store),

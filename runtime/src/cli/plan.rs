@@ -8,7 +8,7 @@ use rbld_lang::plan::ItemKind;
 use serde_json::{Value, json};
 
 use super::args::{self, Format, Running};
-use super::project::{Project, choose};
+use super::project::{Fetching, Project, choose};
 use super::{context, output, why};
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
@@ -19,7 +19,7 @@ use crate::store::Object;
 /// Shows every derivation and whether its result is in the store.
 pub(super) fn run(store: Option<&Path>, args: &args::Plan) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-    let project = Project::load(&chosen.file)?;
+    let project = Project::load(&chosen.file, store, Fetching::No)?;
     output::diagnostics(&project.lang.sources, &project.diagnostics);
     if project.has_errors() {
         return Ok(2);
@@ -186,7 +186,7 @@ fn facts_json(facts: &[(String, String)]) -> Value {
 /// Says which field of a key made a miss.
 pub(super) fn why(store: Option<&Path>, args: &args::Why) -> Result<i32> {
     let chosen = choose(&args.words)?;
-    let project = Project::load(&chosen.file)?;
+    let project = Project::load(&chosen.file, store, Fetching::No)?;
     output::diagnostics(&project.lang.sources, &project.diagnostics);
     if project.has_errors() {
         return Ok(2);

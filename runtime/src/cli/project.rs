@@ -8,8 +8,12 @@ use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::lock::{self, Lock};
 use rbld_lang::plan::{Comparison, Expected, Form, ItemKind, Member, Plan};
 
+use crate::config::Config;
+use crate::display::Screen;
 use crate::failure::{Doing, Failure, Result};
+use crate::fetch::mirrors::Mirrors;
 use crate::files::{Files, lock_path};
+use crate::packages::{self, Packages};
 
 /// What is meant by the words of a command line.
 pub(super) struct Chosen {
@@ -86,14 +90,15 @@ pub(super) struct Project {
 }
 
 impl Project {
-    /// Reads and evaluates a file; findings are collected, not returned as a failure.
-    pub(super) fn load(file: &Path) -> Result<Project> {
+    /// Reads and evaluates a file; findings are collected, not returned as a failure. Packages that are pinned and not
+    /// in the store are fetched before, where they may be.
+    pub(super) fn load(file: &Path, store: Option<&Path>, fetching: Fetching) -> Result<Project> {
         let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
         let (root, name) = parts(&file)?;
         let lock_path = lock_path(root, name);
         let lock = read_lock(&lock_path)?;
-        let loader = Files { root: root.to_owned() };
-        let lang = rbld_lang::load(name, &loader);
+        let loader = Files { root: root.to_owned(), packages: packages(store) };
+        let lang = with_packages(name, root, &loader, store, fetching)?;
         let host = rbld_lang::Host { arch: host_arch()? };
         let evaluated = rbld_lang::evaluate(&lang, &loader, &host);
         let (plan, found) = rbld_lang::instantiate(&evaluated, lock.as_ref(), &host);
@@ -169,6 +174,63 @@ impl Project {
         }
         ids
     }
+}
+
+/// Whether packages that the store lacks are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetching {
+    /// They are.
+    Yes,
+    /// They would be, but for `--offline`.
+    Offline,
+    /// The command only looks: it says what is missing.
+    No,
+}
+
+impl Fetching {
+    /// For a command that runs things.
+    pub(super) fn unless(offline: bool) -> Fetching {
+        if offline { Fetching::Offline } else { Fetching::Yes }
+    }
+}
+
+/// The packages of the store that is meant.
+pub(super) fn packages(store: Option<&Path>) -> Packages {
+    Packages::new(super::context::store_root(store).ok())
+}
+
+/// Loads a file, and fetches packages until none is missing: what one requires is known once it is there.
+pub(super) fn with_packages(
+    name: &str,
+    root: &Path,
+    loader: &dyn rbld_lang::Loader,
+    store: Option<&Path>,
+    fetching: Fetching,
+) -> Result<rbld_lang::Project> {
+    let mut lang = rbld_lang::load(name, loader);
+    if lang.absent.is_empty() || fetching == Fetching::No {
+        return Ok(lang);
+    }
+    let config = Config::load(Some(root))?;
+    let mirrors = Mirrors::from_machine(&config);
+    let screen = Screen::on_stderr(false);
+    let store = super::context::store(store)?;
+    let offline = fetching == Fetching::Offline;
+    let progress = screen.progress();
+    let reach =
+        packages::Reach { store: &store, project: root, mirrors: &mirrors, offline, progress: &progress };
+    while !lang.absent.is_empty() {
+        for absent in &lang.absent {
+            packages::obtain(absent, &reach)?;
+        }
+        let before = std::mem::take(&mut lang.absent);
+        lang = rbld_lang::load(name, loader);
+        if lang.absent.iter().any(|absent| before.iter().any(|known| known.pinned.tree == absent.pinned.tree))
+        {
+            return Err(Failure::bug("a package that was fetched isn't in the store"));
+        }
+    }
+    Ok(lang)
 }
 
 /// The members of a comparison.

@@ -39,7 +39,7 @@ const COMMANDS: [&str; 6] = [":doc", ":help", ":load", ":quit", ":reload", ":typ
 const REMEMBERED: usize = 2000;
 
 /// Runs the prompt until its input ends.
-pub(super) fn run(file: Option<&Path>) -> Result<i32> {
+pub(super) fn run(store: Option<&Path>, file: Option<&Path>) -> Result<i32> {
     let mut file = match file {
         Some(file) => Some(project::choose(&[file.display().to_string()])?.file),
         None => project::above()?,
@@ -47,7 +47,7 @@ pub(super) fn run(file: Option<&Path>) -> Result<i32> {
     let mut source = Source::new()?;
     loop {
         // What was typed may name it until the process ends.
-        let opened: &'static Opened = Box::leak(Box::new(Opened::new(file.as_deref())?));
+        let opened: &'static Opened = Box::leak(Box::new(Opened::new(file.as_deref(), store)?));
         let session = Rc::new(RefCell::new(opened.session()?));
         let name = opened.name.clone();
         source.attach(name.as_deref(), &session);

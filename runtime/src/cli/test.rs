@@ -19,12 +19,12 @@ use crate::kept::{self, Kept};
 use crate::report::{self, TestKind, TestOutcome, Tested};
 
 /// Runs the tests that are named, all of them when none is.
-pub(super) fn run(args: &args::Test) -> Result<i32> {
+pub(super) fn run(store: Option<&Path>, args: &args::Test) -> Result<i32> {
     let chosen = choose(&args.words)?;
     let file = chosen.file.canonicalize().doing(|| format!("open `{}`", chosen.file.display()))?;
     let (root, name) = project::parts(&file)?;
-    let loader = Files { root: root.to_owned() };
-    let lang = rbld_lang::load(name, &loader);
+    let loader = Files { root: root.to_owned(), packages: project::packages(store) };
+    let lang = project::with_packages(name, root, &loader, store, project::Fetching::Yes)?;
     let evaluated = rbld_lang::evaluate(&lang, &loader, &Host { arch: project::host_arch()? });
     let wrong = |found: &Diagnostic| found.severity == Severity::Error && found.code != codes::TEST;
     if evaluated.diagnostics.iter().any(wrong) {

@@ -145,6 +145,30 @@ impl Http {
         Ok(bytes.0)
     }
 
+    /// Gives whatever bytes are at the first of the URLs that answers to a sink, and says which that is: for a digest
+    /// that isn't known yet.
+    pub fn first<'u>(
+        &self,
+        urls: &'u [String],
+        limit: u64,
+        sink: &mut dyn Sink,
+        task: Option<&Task>,
+    ) -> Result<&'u str> {
+        let mut tried = Vec::new();
+        for url in urls {
+            sink.restart()?;
+            match self.try_url(url, &mut Goal { limit, expect: None }, sink, &mut Meter::new(task)) {
+                Ok(()) => return Ok(url),
+                Err(Trouble::Here(failure)) => return Err(failure),
+                Err(trouble) => tried.push(format!("{url}: {trouble}")),
+            }
+        }
+        let name = urls.first().map_or("", String::as_str);
+        let mut failure = Failure::world(format!("could not fetch `{name}`"));
+        failure.facts.extend(tried);
+        Err(failure.help("check the address and the network"))
+    }
+
     /// Gives the bytes of the expected digest to a sink, from the first URL that has them.
     ///
     /// Bytes that came from a URL that failed half-way are kept and the rest asked of the next one. `task` is

@@ -119,7 +119,33 @@ impl Mirrors {
             let archive = ArchiveId { name: name.to_owned(), instant: date::read_stamp(stamp)? };
             path.starts_with("pool/").then(|| self.urls(&archive, path))
         };
-        pool(url).unwrap_or_else(|| vec![url.to_owned()])
+        pool(url).unwrap_or_else(|| self.rewritten(url))
+    }
+
+    /// The addresses to try for one that a file names: where the settings say that what begins like it may be had,
+    /// then itself.
+    pub fn rewritten(&self, url: &str) -> Vec<String> {
+        let mut urls: Vec<String> = Vec::new();
+        let rest = |begin: &str| {
+            let rest = url.strip_prefix(begin)?;
+            // A beginning ends where a part of the address does: not in the middle of a host's name.
+            (rest.is_empty() || begin.ends_with('/') || rest.starts_with('/'))
+                .then(|| rest.trim_start_matches('/'))
+        };
+        let mut begins: Vec<(&str, &Vec<String>, &str)> = Vec::new();
+        for (begin, bases) in self.configured.iter().filter(|(begin, _)| begin.contains("://")) {
+            begins.extend(rest(begin).map(|rest| (begin.as_str(), bases, rest)));
+        }
+        // The longest beginning says it most exactly.
+        begins.sort_by_key(|(begin, ..)| std::cmp::Reverse(begin.len()));
+        for (_, bases, rest) in begins {
+            urls.extend(bases.iter().map(|base| match rest.is_empty() {
+                true => base.clone(),
+                false => format!("{}/{rest}", base.trim_end_matches('/')),
+            }));
+        }
+        urls.push(url.to_owned());
+        urls
     }
 
     /// The URLs of a file of an archive (`pool/main/…`), best first.
@@ -216,6 +242,25 @@ mod tests {
             ]
         );
         assert_eq!(mirrors.expand("https://b.example/a.tar.xz"), ["https://b.example/a.tar.xz"]);
+    }
+
+    #[test]
+    fn what_begins_like_an_address_is_asked_elsewhere_first() {
+        let config = Config::from_text(
+            "[mirrors]\n\"https://git.example/\" = [\"https://m.example/all/\"]\n\
+             \"https://git.example/own\" = [\"file:///srv/own\"]\n",
+        )
+        .unwrap();
+        let mirrors = Mirrors::new(&config, &[]);
+        assert_eq!(
+            mirrors.rewritten("https://git.example/own/a.git"),
+            ["file:///srv/own/a.git", "https://m.example/all/own/a.git", "https://git.example/own/a.git"]
+        );
+        assert_eq!(
+            mirrors.rewritten("https://git.example/owner"),
+            ["https://m.example/all/owner", "https://git.example/owner"]
+        );
+        assert_eq!(mirrors.rewritten("https://git.example.evil/a"), ["https://git.example.evil/a"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use rbld_lang::span::{FileId, Span};
 use super::hints::{self, Hint, States};
 use super::place::{Shelf, uri};
 use super::text::Lines;
-use super::workspace::{Documents, Reader, Root, path_of};
+use super::workspace::{Documents, Reader, Root, path_of, shown_at};
 
 /// What is to be looked at.
 pub(super) struct Job {
@@ -69,7 +69,8 @@ pub(super) fn run(
     shelf: &Shelf,
     store: Option<&Path>,
 ) {
-    let mut reader = Reader::default();
+    let root = store.map_or_else(crate::store::Store::default_root, |root| Ok(root.to_owned()));
+    let mut reader = Reader::new(crate::packages::Packages::new(root.ok()));
     let mut states = States::new(store);
     while let Ok(mut job) = jobs.recv() {
         let mut disk = job.disk;
@@ -200,14 +201,16 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn path(&self, file: FileId) -> Option<PathBuf> {
         let module = self.project.modules.iter().find(|module| module.file == file)?;
-        match module.std {
-            true => Some(self.shelf.module(&module.path)),
-            false => path_of(self.root, module),
-        }
+        shown_at(self.root, self.project, module, self.shelf)
     }
 
     fn finding(&self, diagnostic: &Diagnostic) -> Option<(PathBuf, Finding)> {
-        let (first, others) = diagnostic.labels.split_first()?;
+        let mut labels: Vec<&rbld_lang::diagnostic::Label> = diagnostic.labels.iter().collect();
+        // What is wrong inside of a package is shown where the project led there.
+        if let Some(own) = labels.iter().position(|label| !self.project.in_library(label.span)) {
+            labels[..=own].rotate_right(1);
+        }
+        let (first, others) = labels.split_first()?;
         let range = |span: Span| {
             self.lines.get(span.file.0 as usize).map_or_else(Default::default, |lines| lines.range(span))
         };

@@ -46,7 +46,12 @@ impl Analysis {
         match definition {
             Definition::Item(id) => self.item_signature(id, name),
             Definition::Module(module) => {
-                let path = self.project.modules.get(module.index()).map_or("", |module| module.path.as_str());
+                let module = self.project.modules.get(module.index());
+                let path = module.map_or("", |module| module.path.as_str());
+                if let Some(package) = module.and_then(|module| self.project.package_of(module)) {
+                    let module = path.trim_end_matches(".rbld").replace('/', ".");
+                    return format!("use {}.{module}", package.shown);
+                }
                 let of_std = path.starts_with("std.");
                 if of_std { format!("use {path}") } else { format!("use ./{path}") }
             }

@@ -113,8 +113,8 @@ impl Place<'_> {
                 "a module is called as its file is: rename the file, or write `use … as name`".to_owned()
             );
         }
-        if self.analysis.project.in_std(declared) {
-            return Err("it belongs to the standard library and keeps its name".to_owned());
+        if self.analysis.project.in_library(declared) {
+            return Err("it belongs to the standard library or a package and keeps its name".to_owned());
         }
         Ok(((*used).clone(), self.analysis.slice(declared).trim_matches('"').to_owned()))
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lsp_types::Uri;
+use rbld_lang::digest::Digest;
 
 /// The path that a `file:` URI names.
 pub(super) fn path(uri: &Uri) -> Option<PathBuf> {
@@ -75,6 +76,20 @@ impl Shelf {
     /// Where a module of the standard library is: `std.debian`.
     pub(super) fn module(&self, name: &str) -> PathBuf {
         self.root.join("std").join(format!("{}.rbld", name.trim_start_matches("std.")))
+    }
+
+    /// Where a module of a package is, copied there with others of the package.
+    pub(super) fn package<'a>(
+        &self,
+        tree: Digest,
+        path: &str,
+        modules: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> PathBuf {
+        let folder = self.root.join("packages").join(tree.to_hex());
+        for (module, text) in modules {
+            self.write(&folder.join(module), text);
+        }
+        folder.join(path)
     }
 
     /// Where a code is explained.

@@ -63,6 +63,8 @@ impl<'c> Server<'c> {
         let (finished, done) = crossbeam_channel::unbounded();
         let newest = Arc::new(AtomicU64::new(0));
         let shelf = Shelf::fill();
+        let root = store.map_or_else(crate::store::Store::default_root, |root| Ok(root.to_owned()));
+        let packages = crate::packages::Packages::new(root.ok());
         let (its_newest, its_shelf, store) = (newest.clone(), shelf.clone(), store.map(Path::to_owned));
         std::thread::Builder::new()
             .name("findings".to_owned())
@@ -76,7 +78,7 @@ impl<'c> Server<'c> {
         Ok(Server {
             connection,
             documents: Documents::new(),
-            reader: Reader::default(),
+            reader: Reader::new(packages),
             shelf,
             known: None,
             jobs,

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use rbld_lang::check::Program;
 use rbld_lang::check::index::{Cursor, Index};
+use rbld_lang::digest::Digest;
 use rbld_lang::loader::{LoadError, Loader, Local, MemoryLoader, Module};
 use rbld_lang::span::{FileId, Span};
 use rbld_lang::syntax::Cache;
 
 use super::place::Shelf;
 use crate::files::Files;
+use crate::packages::Packages;
 
 /// An open document.
 #[derive(Clone, Debug)]
@@ -69,6 +71,14 @@ impl Loader for Overlay<'_> {
         self.files.names(folder)
     }
 
+    fn package_source(&self, tree: Digest, path: &str) -> Result<String, LoadError> {
+        self.files.package_source(tree, path)
+    }
+
+    fn package_local(&self, tree: Digest, path: &str) -> Result<Local, LoadError> {
+        self.files.package_local(tree, path)
+    }
+
     fn stopped(&self) -> bool {
         (self.stopped)()
     }
@@ -77,11 +87,17 @@ impl Loader for Overlay<'_> {
 /// Loads projects again and again, each time with the items of the last.
 #[derive(Default)]
 pub(super) struct Reader {
+    packages: Packages,
     caches: BTreeMap<Root, Cache>,
     locals: RefCell<BTreeMap<PathBuf, Result<Local, LoadError>>>,
 }
 
 impl Reader {
+    /// A reader that finds packages in a store.
+    pub(super) fn new(packages: Packages) -> Reader {
+        Reader { packages, ..Reader::default() }
+    }
+
     /// Forgets what local inputs were.
     pub(super) fn forget_locals(&mut self) {
         self.locals.borrow_mut().clear();
@@ -98,7 +114,7 @@ impl Reader {
         let cache = self.caches.entry(root.clone()).or_default();
         match root {
             Root::File(folder, name) => {
-                let files = Files { root: folder.clone() };
+                let files = Files { root: folder.clone(), packages: self.packages.clone() };
                 let loader = Overlay { files, documents, locals: &self.locals, stopped };
                 then(rbld_lang::load_again(name, &loader, cache), &loader)
             }
@@ -124,7 +140,8 @@ impl Reader {
             let root = Root::File(above.to_owned(), "build.rbld".to_owned());
             let relative = path.strip_prefix(above).ok()?.to_str()?.to_owned();
             let leads = self.load(&root, documents, &|| false, |project, _| {
-                project.modules.iter().any(|module| !module.std && module.path == relative)
+                let own = |module: &Module| !module.std && module.package.is_none();
+                project.modules.iter().any(|module| own(module) && module.path == relative)
             });
             if leads {
                 return Some(root);
@@ -167,9 +184,10 @@ impl Analysis {
 
     /// The file of a path.
     pub(super) fn file(&self, path: &Path, shelf: &Shelf) -> Option<FileId> {
-        let module = self.project.modules.iter().find(|module| match module.std {
-            true => shelf.module_of(path).as_deref() == Some(module.path.as_str()),
-            false => path_of(&self.root, module).as_deref() == Some(path),
+        let module = self.project.modules.iter().find(|module| match (module.std, module.package) {
+            (true, _) => shelf.module_of(path).as_deref() == Some(module.path.as_str()),
+            (false, None) => path_of(&self.root, module).as_deref() == Some(path),
+            (false, Some(_)) => false,
         });
         module.map(|module| module.file)
     }
@@ -177,10 +195,7 @@ impl Analysis {
     /// The path of a file.
     pub(super) fn path(&self, file: FileId, shelf: &Shelf) -> Option<PathBuf> {
         let module = self.project.modules.iter().find(|module| module.file == file)?;
-        match module.std {
-            true => Some(shelf.module(&module.path)),
-            false => path_of(&self.root, module),
-        }
+        shown_at(&self.root, &self.project, module, shelf)
     }
 
     /// The text of a file.
@@ -197,7 +212,23 @@ impl Analysis {
 /// The path of a module that is a file of the project.
 pub(super) fn path_of(root: &Root, module: &Module) -> Option<PathBuf> {
     match root {
-        Root::File(folder, _) if !module.std => Some(folder.join(&module.path)),
+        Root::File(folder, _) if !module.std && module.package.is_none() => Some(folder.join(&module.path)),
         _ => None,
     }
+}
+
+/// Where an editor can open a module: the project's own, or a copy of one of the standard library or a package.
+pub(super) fn shown_at(
+    root: &Root,
+    project: &rbld_lang::Project,
+    module: &Module,
+    shelf: &Shelf,
+) -> Option<PathBuf> {
+    if module.std {
+        return Some(shelf.module(&module.path));
+    }
+    let Some(package) = project.package_of(module) else { return path_of(root, module) };
+    let others = project.modules.iter().filter(|other| other.package == module.package);
+    let texts = others.map(|other| (other.path.as_str(), project.sources.get(other.file).text.as_str()));
+    Some(shelf.package(package.tree, &module.path, texts))
 }

@@ -22,6 +22,7 @@ use crate::failure::{Doing, Failure, Result};
 use crate::fetch::http::{Expected, Http, Sink};
 use crate::fetch::mirrors::Mirrors;
 use crate::fetch::{git, local, unpack};
+use crate::packages;
 use crate::progress::{Progress, Step};
 use crate::store::{Batch, Blob, BlobWriter, Object, Realisation, Store, tree};
 
@@ -198,12 +199,20 @@ fn fetched(
             let task = world.progress.begin(Step::Fetch, &world.name(id));
             let what =
                 git::Commit { url, id: commit, reference: reference.as_deref(), submodules: *submodules };
-            let access = git::Access { offline: world.offline, stopped: &|| world.cancel.is_set() };
+            let access = git::Access {
+                offline: world.offline,
+                stopped: &|| world.cancel.is_set(),
+                mirrors: &world.mirrors,
+                limits: git::Limits::default(),
+            };
             let object = git::git(&batch, &world.project, &what, access, &task)?;
             task.done("");
             object
         }
-        Fetch::Local { path, digest, folder, executable } => {
+        Fetch::Local { path, package: Some(tree), digest, .. } => {
+            packages::take(&batch, *tree, path, *digest)?
+        }
+        Fetch::Local { path, digest, folder, executable, package: None } => {
             let expected = local::Found { digest: *digest, folder: *folder, executable: *executable };
             let (object, dropped) = local::take(&batch, &world.project, path, &expected)?;
             for sentence in dropped.sentences() {

@@ -6,6 +6,7 @@ use super::{as_text, as_texts};
 use crate::codes;
 use crate::derivation::Arch;
 use crate::diagnostic::Diagnostic;
+use crate::eval::pins::Question;
 use crate::eval::{Eval, Evaluator, Host, Stop};
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
@@ -36,7 +37,18 @@ impl Evaluator<'_> {
         let mut components = as_texts(args.get(2))?;
         components.sort();
         components.dedup();
-        let Some(Value::Instant(instant)) = args.get(3) else {
+        let instant = match args.get(3) {
+            Some(Value::Instant(instant)) => Some(*instant),
+            _ => None,
+        };
+        let question = || Question::Snapshot {
+            archive: archive.clone(),
+            suite: suite.clone(),
+            components: components.clone(),
+            at: instant,
+        };
+        self.ask(question, span);
+        let Some(instant) = instant else {
             return self.stop(
                 codes::UNPINNED,
                 format!("{archive} `{suite}` is not pinned: it changes several times a day"),
@@ -45,7 +57,7 @@ impl Evaluator<'_> {
                 format!("say as of when: `snapshot({suite}, at = 2026-11-01T00:00:00Z)`"),
             );
         };
-        let at = SuiteAt { archive, suite, components, instant: *instant };
+        let at = SuiteAt { archive, suite, components, instant };
         Ok(Value::Archive(Arc::new(Archive { at, name: None })))
     }
 

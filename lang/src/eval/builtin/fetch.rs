@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::{as_text, as_text_option, as_texts};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::eval::pins::Question;
 use crate::eval::{Eval, Evaluator, Stop, TOWER};
-use crate::loader::{self, LoadError, PathError, near_path};
+use crate::loader::{self, LoadError, PathError, Place, near_path};
+use crate::package::Reference;
 use crate::span::Span;
 use crate::value::{Input, Source, Value};
 
@@ -27,7 +29,12 @@ impl Evaluator<'_> {
         for url in &urls {
             self.remote(url, "fetch.url", span)?;
         }
-        let Some(Value::Digest(digest)) = args.get(2) else {
+        let digest = match args.get(2) {
+            Some(Value::Digest(digest)) => Some(**digest),
+            _ => None,
+        };
+        self.ask(|| Question::Url { urls: urls.clone(), digest }, span);
+        let Some(digest) = digest else {
             return self.stop(
                 codes::UNPINNED,
                 format!("`{first}` is not pinned: anything may come from there"),
@@ -49,7 +56,7 @@ impl Evaluator<'_> {
                 "add `name = \"release-1.0.tar.gz\"`",
             );
         }
-        self.input(Source::Url { urls, digest: **digest, name }, span, 0)
+        self.input(Source::Url { urls, digest, name }, span, 0)
     }
 
     /// `core.git(url, commit, tag, branch, submodules)`.
@@ -64,7 +71,17 @@ impl Evaluator<'_> {
                 url
             }
         };
-        let Some(Value::Commit(commit)) = args.get(1) else {
+        let commit = match args.get(1) {
+            Some(Value::Commit(commit)) => Some(commit.to_string()),
+            _ => None,
+        };
+        let reference = match (tag, branch) {
+            (Some(tag), _) => Some(Reference::Tag(tag.to_owned())),
+            (_, Some(branch)) => Some(Reference::Branch(branch.to_owned())),
+            _ => None,
+        };
+        self.ask(|| Question::Git { url: url.clone(), reference, commit: commit.clone() }, span);
+        let Some(commit) = commit else {
             let (named, reference) = match (tag, branch) {
                 (Some(tag), _) => {
                     (format!("tag `{tag}`, which may be moved"), format!("refs/tags/{tag}^{{}}"))
@@ -83,7 +100,7 @@ impl Evaluator<'_> {
             );
         };
         let reference = tag.or(branch).map(str::to_owned);
-        self.input(Source::Git { url, commit: commit.to_string(), reference, submodules }, span, 0)
+        self.input(Source::Git { url, commit, reference, submodules }, span, 0)
     }
 
     /// `core.unpack(from, strip)`.
@@ -105,36 +122,37 @@ impl Evaluator<'_> {
     }
 
     /// `./path`.
-    pub(in crate::eval) fn path(&mut self, path: &Arc<str>, span: Span) -> Eval<Value> {
-        let local = match self.locals.get(path) {
-            Some(Some(local)) => local.clone(),
-            Some(None) => return Err(Stop),
-            None => match self.loader.local(path) {
-                Ok(local) => {
-                    self.locals.insert(path.clone(), Some(local.clone()));
-                    local
-                }
-                Err(error) => {
-                    self.locals.insert(path.clone(), None);
-                    return self.no_local(path, &error, span);
-                }
-            },
+    pub(in crate::eval) fn local(&mut self, place: &Place, span: Span) -> Eval<Value> {
+        let found = match (self.locals.get(place), place.package) {
+            (Some(Some(local)), _) => Ok(local.clone()),
+            (Some(None), _) => return Err(Stop),
+            (None, Some(tree)) => self.loader.package_local(tree, &place.path),
+            (None, None) => self.loader.local(&place.path),
         };
-        self.input(Source::Local { path: path.clone(), local }, span, 0)
+        self.locals.insert(place.clone(), found.as_ref().ok().cloned());
+        match found {
+            Ok(local) => self.input(Source::Local { place: place.clone(), local }, span, 0),
+            Err(error) => self.no_local(place, &error, span),
+        }
     }
 
-    fn no_local<T>(&mut self, path: &str, error: &LoadError, span: Span) -> Eval<T> {
+    fn no_local<T>(&mut self, of: &Place, error: &LoadError, span: Span) -> Eval<T> {
+        let path = &*of.path;
+        let whose = match of.package {
+            Some(_) => "package",
+            None => "project",
+        };
         match error {
             LoadError::Missing => {
                 let place = self.place(span);
                 let written = self.project.sources.slice(place);
                 let wrong = Diagnostic::error(
                     codes::UNKNOWN,
-                    format!("there is no `{path}` in the project"),
+                    format!("there is no `{path}` in the {whose}"),
                     place,
                     "not there",
                 );
-                let near = near_path(self.loader, path);
+                let near = if of.package.is_none() { near_path(self.loader, path) } else { None };
                 let wrong = match near.map(|(rest, near)| (written.strip_suffix(rest), near)) {
                     Some((Some(before), near)) => {
                         let meant = format!("{before}{near}");
@@ -151,9 +169,9 @@ impl Evaluator<'_> {
                 self.report(PathError::Beyond.diagnostic(path, place));
                 Err(Stop)
             }
-            LoadError::Unreadable(why) => self.stop(
+            LoadError::Absent | LoadError::Unreadable(_) => self.stop(
                 codes::UNKNOWN,
-                format!("`{path}` can't be an input: {why}"),
+                format!("`{path}` can't be an input: {error}"),
                 span,
                 "can't be used",
                 "inputs are files and folders that can be read",
@@ -185,6 +203,15 @@ impl Evaluator<'_> {
     fn repository(&mut self, written: &str, span: Span) -> Eval<String> {
         let place = self.place(span);
         let module = self.project.modules.iter().find(|module| module.file == place.file);
+        if module.is_some_and(|module| module.package.is_some()) {
+            return self.stop(
+                codes::OUTSIDE,
+                format!("a package can't fetch from `{written}`"),
+                span,
+                "would be a repository of whoever uses it",
+                "write the repository's `https://` address, or use the package's own files: `./folder`",
+            );
+        }
         let from = module.map_or("", |module| module.path.as_str());
         match loader::join(from, written) {
             Ok(path) => Ok(format!("./{path}")),

@@ -61,7 +61,7 @@ fn announced(text: &str, mark: &str) -> Vec<(usize, String, String)> {
 /// What an example doesn't hold to.
 fn run(files: BTreeMap<String, String>) -> Vec<String> {
     let text = files["build.rbld"].clone();
-    let loader = MemoryLoader { files };
+    let loader = MemoryLoader { files, ..MemoryLoader::default() };
     let project = load("build.rbld", &loader);
     let evaluated = evaluate(&project, &loader, &HOST);
     let mut found = evaluated.diagnostics.clone();

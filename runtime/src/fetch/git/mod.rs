@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
+use crate::fetch::mirrors::Mirrors;
 use crate::progress::Task;
 use crate::store::tree::{self, Folder};
 use crate::store::{Batch, Object};
@@ -15,10 +16,12 @@ mod objects;
 mod origin;
 #[cfg(test)]
 mod tests;
+mod tip;
 mod transport;
 
 use objects::Repository;
 use origin::Origin;
+pub use tip::tip;
 
 /// Submodules within submodules.
 const DEPTH_LIMIT: usize = 16;
@@ -46,6 +49,25 @@ pub struct Access<'a> {
     pub offline: bool,
     /// Asked while a server is waited for: whether the run is to end.
     pub stopped: &'a dyn Fn() -> bool,
+    /// Where repositories may be had besides.
+    pub mirrors: &'a Mirrors,
+    /// How much is taken of one commit.
+    pub limits: Limits,
+}
+
+/// How much is taken of one commit.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Files, folders and links.
+    pub entries: usize,
+    /// Bytes of files.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { entries: 2_000_000, bytes: u64::MAX }
+    }
 }
 
 /// Brings the tree of a commit into the store; the caller commits the batch.
@@ -56,12 +78,23 @@ pub fn git(
     access: Access<'_>,
     task: &Task,
 ) -> Result<Object> {
+    tree::write(batch, &folder(batch, project, commit, access, task)?)
+}
+
+/// The tree of a commit, its files in the batch.
+pub fn folder(
+    batch: &Batch,
+    project: &Path,
+    commit: &Commit<'_>,
+    access: Access<'_>,
+    task: &Task,
+) -> Result<Folder> {
     let origin = Origin::parse(commit.url, project)?;
     let mut fetch = Fetch { batch, project, access, task, submodules: commit.submodules, repositories: 0 };
     let mut folder = Folder::default();
     let at = At { origin: &origin, id: commit.id, reference: commit.reference, path: "", depth: 0 };
     fetch.fill(&mut folder, &at)?;
-    tree::write(batch, &folder)
+    Ok(folder)
 }
 
 struct Fetch<'a> {
@@ -93,7 +126,7 @@ impl Fetch<'_> {
         let id = parse_id(at.id)?;
         // The scratch folder of a fetched repository lives until its objects are in the batch.
         let (repository, _scratch) = self.open(at, id)?;
-        let modules = objects::fill(&repository, id, folder, at.path, self.batch)?;
+        let modules = objects::fill(&repository, id, folder, at.path, self.batch, self.access.limits)?;
         if !self.submodules || modules.is_empty() {
             return Ok(());
         }
@@ -127,19 +160,55 @@ impl Fetch<'_> {
                 repository.require(id, at.origin, at.reference)?;
                 Ok((repository, None))
             }
-            Origin::Network(url) if self.access.offline => Err(Failure::world(format!(
-                "commit {} isn't in the store, and `--offline` forbids to fetch it",
-                at.id
-            ))
-            .fact(format!("it would come from {url}"))
-            .help("run once without `--offline`")),
-            Origin::Network(url) => {
-                let scratch = self.batch.store().scratch("git")?;
-                let wanted = transport::Wanted { url, id, reference: at.reference };
-                let repository = transport::fetch(&wanted, scratch.path(), self.access.stopped, self.task)?;
-                Ok((repository, Some(scratch)))
+            Origin::Network(url) => self.fetch(url, at, id),
+        }
+    }
+
+    /// Asks the mirrors of an address, then itself.
+    fn fetch(
+        &self,
+        url: &str,
+        at: &At<'_>,
+        id: gix::ObjectId,
+    ) -> Result<(Repository, Option<crate::store::Scratch>)> {
+        let mut tried: Vec<String> = Vec::new();
+        for place in self.access.mirrors.rewritten(url) {
+            let found = match Origin::parse(&place, self.project) {
+                Ok(Origin::Folder { path, .. }) => {
+                    Repository::open(&path, at.origin).and_then(|repository| {
+                        repository.require(id, at.origin, at.reference)?;
+                        Ok((repository, None))
+                    })
+                }
+                _ if self.access.offline => continue,
+                Ok(Origin::Network(place)) => {
+                    let scratch = self.batch.store().scratch("git")?;
+                    let wanted = transport::Wanted { url: &place, id, reference: at.reference };
+                    transport::fetch(&wanted, scratch.path(), self.access.stopped, self.task)
+                        .map(|repository| (repository, Some(scratch)))
+                }
+                Err(failure) => Err(failure),
+            };
+            match found {
+                Ok(found) => return Ok(found),
+                Err(mut failure) if place == url => {
+                    failure.facts.extend(tried);
+                    return Err(failure);
+                }
+                Err(failure) if matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
+                Err(failure) => {
+                    let why = failure.facts.first().map_or(String::new(), |fact| format!(" ({fact})"));
+                    tried.push(format!("its mirror {place}: {}{why}", failure.message));
+                }
             }
         }
+        let mut failure = Failure::world(format!(
+            "commit {} isn't in the store, and `--offline` forbids to fetch it",
+            at.id
+        ))
+        .fact(format!("it would come from {url}"));
+        failure.facts.extend(tried);
+        Err(failure.help("run once without `--offline`"))
     }
 }
 

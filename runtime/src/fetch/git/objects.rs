@@ -9,6 +9,7 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::objs::tree::EntryKind;
 use gix::objs::{CommitRef, Kind, TreeRef, compute_hash};
 
+use super::Limits;
 use super::origin::Origin;
 use crate::failure::{Doing, Failure, Result};
 use crate::store::Batch;
@@ -16,9 +17,6 @@ use crate::store::tree::{Folder, Node};
 
 /// Trees within trees.
 const DEPTH_LIMIT: usize = 200;
-
-/// Entries of one commit.
-const ENTRY_LIMIT: usize = 2_000_000;
 
 /// The longest file that is read, in bytes: git's library holds it in memory.
 const BLOB_LIMIT: u64 = 2 << 30;
@@ -85,6 +83,12 @@ impl Repository {
         Err(failure.help("fetch it into that repository, or correct the commit"))
     }
 
+    /// The commit that a reference of this whole name is at, where there is one.
+    pub(super) fn peeled(&self, name: &str) -> Option<ObjectId> {
+        let mut found = self.0.try_find_reference(name).ok().flatten()?;
+        found.peel_to_id().ok().map(gix::Id::detach)
+    }
+
     /// The commit that a tag or branch is at.
     fn tip(&self, reference: &str) -> Option<ObjectId> {
         let mut found = self.0.try_find_reference(reference).ok().flatten()?;
@@ -149,9 +153,11 @@ pub(super) fn fill(
     folder: &mut Folder,
     path: &str,
     batch: &Batch,
+    limits: Limits,
 ) -> Result<Vec<Module>> {
     let root = repository.root(commit)?;
-    let mut walk = Walk { repository, batch, base: path, folder, modules: Vec::new(), entries: 0 };
+    let mut walk =
+        Walk { repository, batch, base: path, folder, modules: Vec::new(), limits, entries: 0, bytes: 0 };
     walk.tree(root, "", 0)?;
     Ok(walk.modules)
 }
@@ -162,7 +168,9 @@ struct Walk<'a> {
     base: &'a str,
     folder: &'a mut Folder,
     modules: Vec<Module>,
+    limits: Limits,
     entries: usize,
+    bytes: u64,
 }
 
 impl Walk<'_> {
@@ -179,8 +187,9 @@ impl Walk<'_> {
         }
         for entry in &tree.entries {
             self.entries += 1;
-            if self.entries > ENTRY_LIMIT {
-                return Err(Failure::input(format!("the commit has more than {ENTRY_LIMIT} entries")));
+            if self.entries > self.limits.entries {
+                let most = self.limits.entries;
+                return Err(Failure::input(format!("the commit has more than {most} entries")));
             }
             let name = name(entry.filename, path)?;
             self.entry(entry.mode.kind(), entry.oid.to_owned(), &name, depth)?;
@@ -210,7 +219,13 @@ impl Walk<'_> {
         self.folder.insert(&format!("{}{path}", self.base), node)
     }
 
-    fn file(&self, id: ObjectId, executable: bool) -> Result<Node> {
+    fn file(&mut self, id: ObjectId, executable: bool) -> Result<Node> {
+        let header = self.repository.0.find_header(id).map_err(|error| damaged(id, &causes(&error)))?;
+        self.bytes = self.bytes.saturating_add(header.size());
+        if self.bytes > self.limits.bytes {
+            let most = self.limits.bytes;
+            return Err(Failure::input(format!("the files of the commit have more than {most} bytes")));
+        }
         let data = self.repository.read(id, Kind::Blob)?;
         let mut writer = self.batch.writer()?;
         writer.write_all(&data).doing(|| "write a file of the commit into the store")?;

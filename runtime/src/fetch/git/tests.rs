@@ -1,25 +1,27 @@
 //! Commits made by a real git, read from folders and fetched from `git http-backend` on loopback.
 
+#[path = "../../../../tests/harness/git.rs"]
+mod peer;
 #[path = "../../../../tests/harness/tools.rs"]
 mod tools;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::Command;
 
 use super::*;
 use crate::progress::{Progress, Step};
 use crate::store::Store;
 use crate::store::tree::Node;
+use peer::Server;
 use tools::Tool;
 
 struct Bench {
     home: tempfile::TempDir,
     store: Store,
+    mirrors: Mirrors,
+    limits: Limits,
 }
 
 impl Bench {
@@ -27,7 +29,7 @@ impl Bench {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("store")).unwrap();
         std::fs::create_dir(home.path().join("project")).unwrap();
-        Bench { home, store }
+        Bench { home, store, mirrors: Mirrors::default(), limits: Limits::default() }
     }
 
     fn project(&self) -> PathBuf {
@@ -88,7 +90,13 @@ impl Bench {
     fn fetch(&self, commit: &Commit<'_>, offline: bool) -> Result<BTreeMap<String, String>> {
         let task = Progress::silent().begin(Step::Fetch, commit.url);
         let batch = self.store.batch()?;
-        let object = git(&batch, &self.project(), commit, Access { offline, stopped: &|| false }, &task)?;
+        let object = git(
+            &batch,
+            &self.project(),
+            commit,
+            Access { offline, stopped: &|| false, mirrors: &self.mirrors, limits: self.limits },
+            &task,
+        )?;
         batch.commit(&[])?;
         let folder = tree::read(&self.store, object.digest())?;
         Ok(folder.nodes().map(|(path, node)| (path, self.show(node))).collect())
@@ -206,95 +214,6 @@ fn submodules_are_filled_in_at_their_commits() {
     assert_eq!(failure.message, "`lib` is a submodule, but `.gitmodules` doesn't say of what");
 }
 
-/// `git http-backend` on a loopback port; an old one doesn't pass on which protocol the client speaks, so that it
-/// gives no commit by id.
-struct Server {
-    address: String,
-    requests: Arc<AtomicUsize>,
-}
-
-impl Server {
-    fn start(root: PathBuf, old: bool) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counted = requests.clone();
-        std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                counted.fetch_add(1, Ordering::Relaxed);
-                let root = root.clone();
-                // A client that goes away is its own matter.
-                std::thread::spawn(move || answer(&connection, &root, old).ok());
-            }
-        });
-        Server { address, requests }
-    }
-}
-
-fn answer(connection: &TcpStream, root: &Path, old: bool) -> std::io::Result<()> {
-    let mut reader = BufReader::new(connection);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let Some((name, value)) = line.trim().split_once(": ") else { break };
-        headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let mut body = Vec::new();
-    if headers.contains_key("transfer-encoding") {
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line)?;
-            let size = u64::from_str_radix(line.trim(), 16).unwrap_or(0);
-            reader.by_ref().take(size).read_to_end(&mut body)?;
-            reader.read_line(&mut line)?;
-            if size == 0 {
-                break;
-            }
-        }
-    } else {
-        let size = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        reader.by_ref().take(size).read_to_end(&mut body)?;
-    }
-    let (path, query) = words[1].split_once('?').unwrap_or((&words[1], ""));
-    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
-    let git = Tool::find("usr/bin/git", "git");
-    let mut backend = Command::new(&git.program);
-    backend
-        .args(["-c", "safe.directory=*", "http-backend"])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs(git.git_variables())
-        .env("GIT_PROJECT_ROOT", root)
-        .envs([("GIT_HTTP_EXPORT_ALL", "1"), ("REQUEST_METHOD", &words[0]), ("PATH_INFO", path)])
-        .envs([("QUERY_STRING", query), ("CONTENT_TYPE", &header("content-type"))])
-        .envs([
-            ("CONTENT_LENGTH", &body.len().to_string()),
-            ("HTTP_CONTENT_ENCODING", &header("content-encoding")),
-        ]);
-    if !old {
-        backend.env("GIT_PROTOCOL", header("git-protocol"));
-    }
-    let mut child = backend.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut stdin = child.stdin.take().expect("it is piped");
-    let feeder = std::thread::spawn(move || stdin.write_all(&body));
-    let output = child.wait_with_output()?.stdout;
-    let _ = feeder.join();
-    let end = output.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
-    let head = String::from_utf8_lossy(&output[..end]);
-    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
-    let mut connection = connection;
-    write!(
-        connection,
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{head}",
-        output.len() - end
-    )?;
-    connection.write_all(&output[end..])
-}
-
 #[test]
 fn a_commit_is_fetched_over_http() {
     let bench = Bench::new();
@@ -303,10 +222,10 @@ fn a_commit_is_fetched_over_http() {
     let url = format!("{}/repo/.git", server.address);
     assert_eq!(files(&bench.fetch(&plain(&url, &first), false).unwrap()), FIRST);
     assert_eq!(bench.fetch(&plain(&url, &tip), false).unwrap()["later"], "later\n");
-    let before = server.requests.load(Ordering::Relaxed);
+    let before = server.requests();
     let failure = bench.fetch(&plain(&url, &first), true).unwrap_err();
     assert!(failure.message.contains("--offline"), "{failure}");
-    assert_eq!(server.requests.load(Ordering::Relaxed), before);
+    assert_eq!(server.requests(), before);
     let nowhere = "1".repeat(40);
     let failure = bench.fetch(&plain(&url, &nowhere), false).unwrap_err();
     assert_eq!(failure.message, format!("`{url}` doesn't give commit {nowhere}"));
@@ -349,7 +268,7 @@ fn a_server_that_is_none_is_said_at_once() {
     let url = format!("{}/nothing", server.address);
     let failure = bench.fetch(&plain(&url, &first), false).unwrap_err();
     assert_eq!(failure.message, format!("`{url}` can't be reached as a git repository"));
-    assert_eq!(server.requests.load(Ordering::Relaxed), 1);
+    assert_eq!(server.requests(), 1);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}/repo");
     let failure = bench.fetch(&plain(&url, &first), false).unwrap_err();
@@ -363,7 +282,8 @@ fn a_silent_server_does_not_hold_up_the_end_of_a_run() {
     let url = format!("http://{}/repo", silent.local_addr().unwrap());
     let task = Progress::silent().begin(Step::Fetch, "repo");
     let batch = bench.store.batch().unwrap();
-    let access = Access { offline: false, stopped: &|| true };
+    let (mirrors, limits) = (&Mirrors::default(), Limits::default());
+    let access = Access { offline: false, stopped: &|| true, mirrors, limits };
     let failure = git(&batch, &bench.project(), &plain(&url, &"1".repeat(40)), access, &task).unwrap_err();
     assert_eq!((failure.kind, failure.exit_code()), (crate::failure::Kind::Interrupted(2), 130));
 }

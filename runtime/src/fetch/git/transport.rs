@@ -194,6 +194,43 @@ fn attempt(url: &str, folder: &Path, way: &Way, stop: &AtomicBool) -> Result<(),
     received.map(|_| ()).map_err(|error| Trouble::Way(causes(&error)))
 }
 
+/// The commits that references of a server are at, tags peeled, by their whole names: only of those asked for, if the
+/// server can tell them apart.
+pub(super) fn references(url: &str, folder: &Path, wanted: &[String]) -> Result<Vec<(String, ObjectId)>> {
+    let reach = |error: gix::Error| {
+        Failure::world(format!("`{url}` can't be reached as a git repository"))
+            .fact(causes(&error))
+            .help("see whether the address is right and the server up")
+    };
+    let options = gix::create::Options { destination_must_be_empty: Some(true), ..Default::default() };
+    std::fs::create_dir_all(folder).doing(|| "make a folder for a git repository")?;
+    let repository =
+        gix::ThreadSafeRepository::init_opts(folder, gix::create::Kind::Bare, options, isolated())
+            .map_err(|error| Failure::world("could not make a git repository").fact(causes(&error)))?
+            .to_thread_local();
+    let remote = repository.remote_at_without_url_rewrite(url).map_err(reach)?.with_fetch_tags(Tags::None);
+    let specs = wanted.iter().map(String::as_str);
+    let remote = remote.with_refspecs(specs, Direction::Fetch).map_err(|error| {
+        Failure::input(format!("{} can't be the name of a tag or branch", wanted.join(", ")))
+            .fact(causes(&error))
+    })?;
+    let connection = remote.connect(Direction::Fetch).map_err(reach)?;
+    let connection =
+        connection.with_credentials(|_| Ok(None)).with_transport_options(Box::new(http_options()));
+    let (map, _) = connection.ref_map(gix::progress::Discard, Default::default()).map_err(reach)?;
+    let found = map.remote_refs.into_iter().filter_map(|found| {
+        use gix::protocol::handshake::Ref;
+        let (name, object) = match found {
+            Ref::Peeled { full_ref_name, object, .. }
+            | Ref::Direct { full_ref_name, object }
+            | Ref::Symbolic { full_ref_name, object, .. } => (full_ref_name, object),
+            Ref::Unborn { .. } => return None,
+        };
+        Some((name.to_string(), object))
+    });
+    Ok(found.collect())
+}
+
 fn http_options() -> http::Options {
     let client = http::reqwest::Options {
         configure_client: Some(Box::new(|builder| {
