@@ -31,9 +31,10 @@ pub(crate) const TARGETS: [(&str, Run); 6] = [
 
 const HOST: Host = Host { arch: Arch::Amd64 };
 
-/// A file and an expression: read, with every place inside of the text.
+/// A file and an expression: read, with every place inside of the text, and as the grammar alone reads them.
 fn parse(text: &str) -> Result<Seen, String> {
     let (file, diagnostics) = syntax::parse(FileId(0), text);
+    same(&(&file, &diagnostics), &syntax::parse_by_grammar(FileId(0), text))?;
     let mut sources = Sources::default();
     sources.add("build.rbld".to_owned(), text.to_owned());
     let mut seen = seen(&diagnostics, &sources)?;
@@ -41,9 +42,23 @@ fn parse(text: &str) -> Result<Seen, String> {
         inside(text, item.span.start, item.span.end)?;
         seen.insert(hash(&[format!("{:?}", std::mem::discriminant(&item.kind)).as_str()]));
     }
-    let (_, diagnostics) = syntax::parse_expression(FileId(0), text);
+    let (expr, diagnostics) = syntax::parse_expression(FileId(0), text);
+    same(&(&expr, &diagnostics), &syntax::parse_expression_by_grammar(FileId(0), text))?;
     seen.extend(self::seen(&diagnostics, &sources)?);
     Ok(seen)
+}
+
+/// Both ways to read a text lead to the same.
+fn same<T: PartialEq + std::fmt::Debug>(
+    (read, found): &(&T, &Vec<Diagnostic>),
+    (wanted, known): &(T, Vec<Diagnostic>),
+) -> Result<(), String> {
+    match *read == wanted && *found == known {
+        true => Ok(()),
+        false => {
+            Err(format!("read fast it is\n{read:#?}\n{found:#?}\nby the grammar\n{wanted:#?}\n{known:#?}"))
+        }
+    }
 }
 
 /// A project of one file, and one more that it may use: loaded and checked.

@@ -405,7 +405,8 @@ impl Builder<'_> {
     }
 }
 
-fn push(parts: &mut Vec<Part>, more: &str) {
+/// Adds to the text that a text's parts end with.
+pub(crate) fn push(parts: &mut Vec<Part>, more: &str) {
     match parts.last_mut() {
         Some(Part::Text(text)) => text.push_str(more),
         _ => parts.push(Part::Text(more.to_owned())),

@@ -1,11 +1,14 @@
 //! From text to syntax tree. A file is cut into items first, and each is parsed by itself: one that is
 //! wrong hides no other. pest and its types stay in here; no name is resolved.
+//!
+//! An item is read by `fast` first, and by the grammar when that gives up: see there.
 
 pub mod ast;
 #[cfg(test)]
 mod broken;
 mod cache;
 mod expression;
+mod fast;
 mod literal;
 mod mistake;
 mod parser;
@@ -42,15 +45,29 @@ const BRACKETS: usize = 128;
 /// Parses a file. All that is wrong with it is said; the items that can be read are in the tree, and of the others
 /// the name, as [`ast::ExprKind::Error`].
 pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
-    read(file, text, None)
+    read(file, text, Way::Fast, None)
+}
+
+/// As [`parse`], by the grammar alone: what the faster way is held against.
+pub fn parse_by_grammar(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
+    read(file, text, Way::Grammar, None)
 }
 
 /// As [`parse`], with what is known of items of the same text.
 pub fn parse_again(file: FileId, text: &str, cache: &mut Cache) -> (ast::File, Vec<Diagnostic>) {
-    read(file, text, Some(cache))
+    read(file, text, Way::Fast, Some(cache))
 }
 
-fn read(file: FileId, text: &str, mut cache: Option<&mut Cache>) -> (ast::File, Vec<Diagnostic>) {
+/// How a piece is read.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// By hand first, by the grammar if that gives up.
+    Fast,
+    /// By the grammar.
+    Grammar,
+}
+
+fn read(file: FileId, text: &str, way: Way, mut cache: Option<&mut Cache>) -> (ast::File, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut tree = ast::File { edition: None, items: Vec::new() };
     if let Some(large) = too_large(file, text) {
@@ -74,7 +91,7 @@ fn read(file: FileId, text: &str, mut cache: Option<&mut Cache>) -> (ast::File, 
             continue;
         }
         let mut found = Vec::new();
-        let read = item(file, text, &chunk, &mut found);
+        let read = item(file, text, &chunk, way, &mut found);
         if let (Some(cache), Some(item), []) = (&mut cache, &read, found.as_slice()) {
             cache.keep(piece, item);
         }
@@ -121,13 +138,23 @@ pub fn parse_items(file: FileId, text: &str) -> (Vec<ast::Item>, Vec<Diagnostic>
     }
     let tokens = tokens::scan(text);
     let chunks = tokens::chunks(text, &tokens);
-    let items = chunks.iter().filter_map(|chunk| item(file, text, chunk, &mut diagnostics)).collect();
+    let items =
+        chunks.iter().filter_map(|chunk| item(file, text, chunk, Way::Fast, &mut diagnostics)).collect();
     capped(&mut diagnostics);
     (items, diagnostics)
 }
 
 /// Parses a single expression: `rbld eval`'s argument.
 pub fn parse_expression(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>) {
+    read_expression(file, text, Way::Fast)
+}
+
+/// As [`parse_expression`], by the grammar alone.
+pub fn parse_expression_by_grammar(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>) {
+    read_expression(file, text, Way::Grammar)
+}
+
+fn read_expression(file: FileId, text: &str, way: Way) -> (ast::Expr, Vec<Diagnostic>) {
     let whole = Span { file, start: 0, end: text.len().min(u32::MAX as usize) as u32 };
     let broken = ast::Expr { span: whole, kind: ast::ExprKind::Error };
     if let Some(large) = too_large(file, text) {
@@ -137,6 +164,9 @@ pub fn parse_expression(file: FileId, text: &str) -> (ast::Expr, Vec<Diagnostic>
     let chunk = Chunk { end: text.len(), start: 0, ..Chunk::new(Vec::new(), tokens) };
     if let Some(deep) = too_deep(file, &chunk) {
         return (broken, vec![deep]);
+    }
+    if let Some(expr) = (way == Way::Fast).then(|| fast::expression(file, text)).flatten() {
+        return (expr, Vec::new());
     }
     let mut diagnostics = Vec::new();
     let expr = match Builder::pairs(Rule::expression, text) {
@@ -261,7 +291,13 @@ fn no_edition(file: FileId, first: Option<&Chunk>) -> Diagnostic {
     .fix(format!("write `rbld {EDITION}`"), Span { file, start: 0, end: 0 }, format!("rbld {EDITION}\n"))
 }
 
-fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnostic>) -> Option<ast::Item> {
+fn item(
+    file: FileId,
+    text: &str,
+    chunk: &Chunk,
+    way: Way,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<ast::Item> {
     let piece = &text[chunk.start..chunk.end];
     let span = Span { file, start: chunk.start as u32, end: chunk.end as u32 };
     let keyword = first_word(text, chunk);
@@ -285,6 +321,9 @@ fn item(file: FileId, text: &str, chunk: &Chunk, diagnostics: &mut Vec<Diagnosti
     if let Some(deep) = too_deep(file, chunk) {
         diagnostics.push(deep);
         return named(file, text, chunk).map(|name| Builder::broken(keyword, name, span));
+    }
+    if let Some(kind) = (way == Way::Fast).then(|| fast::item(file, chunk.start, piece)).flatten() {
+        return Some(ast::Item { docs: chunk.docs.clone(), span, kind });
     }
     match Builder::pairs(Rule::item, piece) {
         Ok(pair) => Builder { file, base: chunk.start, diagnostics }.item(pair, chunk.docs.clone(), span),
