@@ -474,4 +474,29 @@ mod tests {
             assert_eq!(find(row.code.0).map(|found| found.title), Some(row.title));
         }
     }
+
+    /// A code that no chapter shows is one that nobody has seen.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the chapters of the specification")]
+    fn every_code_is_shown_in_the_specification() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec");
+        let chapters = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut shown = String::new();
+        for chapter in chapters.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+            let text = std::fs::read_to_string(chapter).unwrap();
+            // Every second piece is a block.
+            for block in text.split("```").skip(1).step_by(2) {
+                let (kind, inside) = block.split_once('\n').unwrap_or((block, ""));
+                if kind.starts_with("rbld") || kind == "diagnostic" {
+                    shown.push_str(inside);
+                }
+            }
+        }
+        let missing: Vec<&str> = TABLE
+            .iter()
+            .map(|row| row.code.0)
+            .filter(|code| !shown.contains(&format!("[{code}]")) && !shown.contains(&format!("\n{code}\n")))
+            .collect();
+        assert_eq!(missing, [""; 0]);
+    }
 }

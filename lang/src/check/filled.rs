@@ -48,7 +48,7 @@ impl<'p> Checker<'p> {
             return;
         }
         for (start, end, name) in mentions(written) {
-            let Some(of) = self.named(name, self.given.iter().any(|given| *given == name)) else { continue };
+            let Some(of) = self.named(name, self.given.contains(&name)) else { continue };
             let place = Span { start: span.start + start as u32, end: span.start + end as u32, ..span };
             let message = format!("`{}` stays in this text as it is written", &written[start..end]);
             let meant = format!("@{{{name}}}");

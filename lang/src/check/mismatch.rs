@@ -181,22 +181,7 @@ impl<'p> Checker<'p> {
                     false => "an instant is a date with a time: `2026-11-22T00:00:00Z`".to_owned(),
                 }
             }
-            (Type::Plain(Plain::String), Type::Plain(plain)) => match plain {
-                Plain::Digest => digest_in_quotes(bare),
-                Plain::Commit => match bare.len() == 40 && bare.bytes().all(|b| b.is_ascii_hexdigit()) {
-                    true => format!("a commit is written without quotes: `commit:{bare}`"),
-                    false => "a commit is written without quotes: `commit:…`".to_owned(),
-                },
-                Plain::Instant => "an instant is written without quotes: `2026-11-22T00:00:00Z`".to_owned(),
-                Plain::Duration => "a duration is written without quotes: `1h`, `90s`".to_owned(),
-                Plain::Size => "a size is written without quotes: `4GiB`".to_owned(),
-                Plain::Percent => "a share is written without quotes: `30%`".to_owned(),
-                Plain::Input => {
-                    let path = bare.trim_start_matches("./");
-                    format!("a file of the project is written without quotes: `./{path}`")
-                }
-                _ => return None,
-            },
+            (Type::Plain(Plain::String), Type::Plain(plain)) => return without_quotes(*plain, bare),
             (Type::Plain(Plain::String), Type::Enum(of))
                 if of.variants.iter().any(|variant| variant == bare) =>
             {
@@ -239,6 +224,26 @@ fn meant<'t>(of: &'t EnumType, written: &str) -> Option<&'t str> {
     exact
         .or_else(|| other_name(of, written))
         .or_else(|| nearest(written, of.variants.iter().map(String::as_str)))
+}
+
+/// How a value that stands in quotes is written without them.
+fn without_quotes(plain: Plain, bare: &str) -> Option<String> {
+    Some(match plain {
+        Plain::Digest => digest_in_quotes(bare),
+        Plain::Commit => match bare.len() == 40 && bare.bytes().all(|b| b.is_ascii_hexdigit()) {
+            true => format!("a commit is written without quotes: `commit:{bare}`"),
+            false => "a commit is written without quotes: `commit:…`".to_owned(),
+        },
+        Plain::Instant => "an instant is written without quotes: `2026-11-22T00:00:00Z`".to_owned(),
+        Plain::Duration => "a duration is written without quotes: `1h`, `90s`".to_owned(),
+        Plain::Size => "a size is written without quotes: `4GiB`".to_owned(),
+        Plain::Percent => "a share is written without quotes: `30%`".to_owned(),
+        Plain::Input => {
+            let path = bare.trim_start_matches("./");
+            format!("a file of the project is written without quotes: `./{path}`")
+        }
+        _ => return None,
+    })
 }
 
 /// How a digest that stands in quotes is written.

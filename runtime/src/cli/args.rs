@@ -117,7 +117,7 @@ pub(super) struct Check {
     pub running: Running,
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 /// `rbld build`.
@@ -134,7 +134,7 @@ pub(super) struct Build {
     pub running: Running,
     /// How to print what was built
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 /// `rbld lock`.
@@ -191,7 +191,7 @@ pub(super) struct Plan {
     pub target: Target,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 /// `rbld why`, `rbld log`.
@@ -271,4 +271,18 @@ pub(super) enum Format {
     Text,
     /// For a program.
     Json,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// All of it for a program.
+    Json,
+    /// What doesn't hold, as SARIF 2.1.0 for code scanning.
+    Sarif,
+    /// What doesn't hold, as the code-quality artifact of GitLab and others.
+    CodeQuality,
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rbld_lang::derivation::{Derivation, DerivationId, OutputSpec};
 
-use super::args::{self, Format};
+use super::args::{self, ReportFormat};
 use super::project::{Fetching, Project, choose};
 use super::{check, output};
 use crate::failure::{Doing, Failure, Result};
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::schedule::Outcome;
 use crate::store::{Object, Store, tree};
 
@@ -54,10 +54,10 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
     }
     if let Some(folder) = &args.output {
         let sums = place(folder, &wanted)?;
-        if args.format == Format::Text {
+        if args.format == ReportFormat::Text {
             output::text(&sums);
         }
-    } else if args.format == Format::Text {
+    } else if args.format == ReportFormat::Text {
         for placed in &wanted {
             output::line(&format!("{}  {}", placed.object.digest(), placed.to.display()));
         }
@@ -71,10 +71,10 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
         failures: &failed,
         now: None,
     };
-    match args.format {
-        Format::Json => output::line(&format!("{:#}", report::json(&report))),
-        Format::Text => output::failures(&failed),
+    if args.format == ReportFormat::Text {
+        output::failures(&failed);
     }
+    check::print(&report, &project, args.format);
     Ok(report.exit_code())
 }
 

@@ -8,8 +8,13 @@ use rbld_lang::derivation::{Derivation, DerivationId, InputRef};
 use rbld_lang::lock::Facts;
 use rbld_lang::plan::Plan;
 
+<<<<<<< HEAD
 use super::args::{self, Format, Running};
 use super::project::{self, Fetching, Project, choose};
+=======
+use super::args::{self, ReportFormat, Running};
+use super::project::{self, Project, choose};
+>>>>>>> b4c7f7f (Print SARIF and code quality; an example of its own for every rule of the grammar, and every code shown)
 use super::{context, output, plan, why};
 use crate::compare::{self, ComparisonReport, OutputState};
 use crate::display::Screen;
@@ -53,36 +58,47 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
         failures: &failed,
         now: None,
     };
-    match args.format {
-        Format::Json => output::line(&format!("{:#}", report::json(&report))),
-        Format::Text => {
-            output::failures(&failed);
-            output::text(&report::comparisons(&compared, &project.lang.sources, &output::style()));
-            output::line(&ran.summary());
-        }
+    if args.format == ReportFormat::Text {
+        output::failures(&failed);
+        output::text(&report::comparisons(&compared, &project.lang.sources, &output::style()));
+        output::line(&ran.summary());
     }
+    print(&report, &project, args.format);
     Ok(report.exit_code())
 }
 
 /// Shows what was found wrong with the file; true if nothing may run.
-pub(super) fn refused(project: &Project, format: Format) -> bool {
+pub(super) fn refused(project: &Project, format: ReportFormat) -> bool {
     let refused = project.has_errors();
     match format {
-        Format::Json if refused => {
-            let report = Report {
-                sources: &project.lang.sources,
-                diagnostics: &project.diagnostics,
-                derivations: &[],
-                comparisons: None,
-                failures: &[],
-                now: None,
-            };
-            output::line(&format!("{:#}", report::json(&report)));
-        }
-        Format::Json => {}
-        Format::Text => output::diagnostics(&project.lang.sources, &project.diagnostics),
+        ReportFormat::Text => output::diagnostics(&project.lang.sources, &project.diagnostics),
+        _ if refused => print(&of_file(project), project, format),
+        _ => {}
     }
     refused
+}
+
+/// A report of what is wrong with the file, and of nothing else.
+pub(super) fn of_file(project: &Project) -> Report<'_> {
+    Report {
+        sources: &project.lang.sources,
+        diagnostics: &project.diagnostics,
+        derivations: &[],
+        comparisons: None,
+        failures: &[],
+        now: None,
+    }
+}
+
+/// Prints a report for a program; what is for a person is printed as it comes to be known.
+pub(super) fn print(report: &Report<'_>, project: &Project, format: ReportFormat) {
+    let rendered = match format {
+        ReportFormat::Text => return,
+        ReportFormat::Json => report::json(report),
+        ReportFormat::Sarif => report::sarif(report, &project.below_repository()),
+        ReportFormat::CodeQuality => report::code_quality(report, &project.below_repository()),
+    };
+    output::line(&format!("{rendered:#}"));
 }
 
 /// Leaves the assertions that are named, or that compare a build that is.
@@ -241,7 +257,8 @@ impl Ran {
                 continue;
             }
             let name = Some(self.world.name(*id));
-            failed.push(Failed { name, id: Some(*id), failure: failure.clone() });
+            let span = project.plan.name_of(*id).map(|named| named.span);
+            failed.push(Failed { name, id: Some(*id), span, failure: failure.clone() });
         }
         failed.extend(self.other_trees.iter().cloned().map(Failed::of_run));
         if self.world.cancel.is_set() {

@@ -116,6 +116,14 @@ impl Project {
         })
     }
 
+    /// The project's folder below that of the repository that holds it, with a `/` at its end: what code scanners call
+    /// its files. Nothing where it is the repository's own, or no repository is known.
+    pub(super) fn below_repository(&self) -> String {
+        let repository = self.root.ancestors().find(|folder| folder.join(".git").exists());
+        let below = repository.and_then(|repository| self.root.strip_prefix(repository).ok()?.to_str());
+        below.filter(|below| !below.is_empty()).map(|below| format!("{below}/")).unwrap_or_default()
+    }
+
     /// Whether anything found forbids to run.
     pub(super) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)

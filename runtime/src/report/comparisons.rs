@@ -82,7 +82,7 @@ fn painted(verdict: Verdict, text: &str, style: &Style) -> String {
     }
 }
 
-fn summary(outcome: &Outcome) -> String {
+pub(super) fn summary(outcome: &Outcome) -> String {
     let mut keys: Vec<_> = outcome.members.iter().filter_map(Subject::build).collect();
     keys.sort();
     keys.dedup();

@@ -320,6 +320,13 @@ fn place(label: &Label, sources: &Sources) -> Value {
     })
 }
 
+/// Lines and columns of a place in a known text, from one.
+pub(super) fn columns_of(span: Span, sources: &Sources) -> ((usize, usize), (usize, usize)) {
+    let text = text_of(span.file, sources).map_or("", |source| source.text.as_str());
+    let (start, end) = within(span, text);
+    (position(text, start), position(text, end))
+}
+
 /// Line and column of a place, from one; columns count characters.
 fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);

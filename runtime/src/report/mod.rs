@@ -1,4 +1,4 @@
-//! Reports: what a run came to, as text for a person and as JSON for a program, and its exit code.
+//! Reports: what a run came to, as text for a person and as JSON, SARIF and code quality for programs, and its exit code.
 //!
 //! Renders values that others made; reads no store, judges nothing, prints nothing.
 
@@ -7,21 +7,26 @@ use std::collections::BTreeMap;
 use rbld_lang::derivation::DerivationId;
 use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::digest::Digest;
-use rbld_lang::span::Sources;
+use rbld_lang::span::{Sources, Span};
 
+mod code_quality;
 mod comparisons;
 mod diagnostics;
 mod differences;
+mod findings;
 mod json;
+mod sarif;
 mod style;
 mod tested;
 #[cfg(test)]
 mod tests;
 
+pub use code_quality::code_quality;
 pub use comparisons::comparisons;
 pub use diagnostics::{diagnostics, diagnostics_json};
 pub use differences::difference;
 pub use json::{comparison_json, difference_json, failure_json, json, object_json};
+pub use sarif::sarif;
 pub use style::{Style, printable};
 pub use tested::{Kind as TestKind, Outcome as TestOutcome, Tested, tested, tested_json};
 
@@ -72,6 +77,8 @@ pub struct Failed {
     pub name: Option<String>,
     /// Its id.
     pub id: Option<DerivationId>,
+    /// The item.
+    pub span: Option<Span>,
     /// What went wrong.
     pub failure: Failure,
 }
@@ -79,7 +86,7 @@ pub struct Failed {
 impl Failed {
     /// A failure of the whole run.
     pub fn of_run(failure: Failure) -> Failed {
-        Failed { name: None, id: None, failure }
+        Failed { name: None, id: None, span: None, failure }
     }
 }
 

@@ -272,6 +272,7 @@ fn exit_codes_are_the_first_that_applies() {
 fn json_holds_all_of_it() {
     let compared = ComparisonReport { outcomes: vec![split()] };
     let failures = [Failed {
+        span: None,
         name: Some("t[jammy]".to_owned()),
         id: None,
         failure: Failure::build("its script failed"),
@@ -314,4 +315,78 @@ fn dates() {
     assert_eq!(date(951_827_696).as_deref(), Some("2000-02-29T12:34:56Z"));
     assert_eq!(date(4_102_444_799).as_deref(), Some("2099-12-31T23:59:59Z"));
     assert_eq!(date(-1), None);
+}
+
+/// What a scanner is told of a mismatch, a failure and a diagnostic, below a folder and with lines put before.
+fn scanned(before: &str) -> (serde_json::Value, serde_json::Value) {
+    let mut sources = Sources::default();
+    let shift = before.len() as u32;
+    sources.add("my build.rbld".to_owned(), format!("{before}rbld 1\nassert \"x\" identical(t.*.dist)\n"));
+    let at = |start, end| Span { file: FileId(0), start: start + shift, end: end + shift };
+    let compared = ComparisonReport {
+        outcomes: vec![
+            Outcome { span: Some(at(7, 13)), ..split() },
+            outcome("held", Verdict::Match),
+            Outcome { span: Some(at(7, 13)), ..outcome("open", Verdict::Inconclusive) },
+        ],
+    };
+    let failures = [Failed {
+        name: Some("t[jammy]".to_owned()),
+        id: None,
+        span: Some(at(18, 27)),
+        failure: Failure::build("its script failed"),
+    }];
+    let wrong = Diagnostic::warning(Code("W0501"), "unused", at(0, 4), "here")
+        .label(at(7, 13), "there")
+        .help("remove it")
+        .fix("remove it", at(0, 4), "");
+    let report = Report {
+        sources: &sources,
+        diagnostics: &[wrong.clone(), wrong],
+        derivations: &[],
+        comparisons: Some(&compared),
+        failures: &failures,
+        now: None,
+    };
+    (sarif(&report, "sub folder/"), code_quality(&report, "sub folder/"))
+}
+
+#[test]
+fn scanners_are_told_what_does_not_hold() {
+    let (sarif, quality) = scanned("");
+    let results = &sarif["runs"][0]["results"];
+    let rules =
+        results.as_array().map(|results| results.iter().map(|one| one["ruleId"].clone()).collect::<Vec<_>>());
+    assert_eq!(rules.unwrap_or_default(), ["W0501", "W0501", "build-failed", "mismatch", "inconclusive"]);
+    assert_eq!(
+        results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        "sub%20folder/my%20build.rbld"
+    );
+    assert_eq!(results[0]["relatedLocations"][0]["message"]["text"], "there");
+    assert_eq!(
+        results[0]["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"],
+        ""
+    );
+    assert_eq!(results[3]["locations"][0]["physicalLocation"]["region"]["startLine"], 2);
+    assert_eq!(sarif["runs"][0]["invocations"][0]["exitCode"], 1);
+    assert_eq!(quality[3]["check_name"], "mismatch");
+    assert_eq!(quality[3]["location"]["path"], "sub folder/my build.rbld");
+    assert_eq!(quality[3]["location"]["lines"]["begin"], 2);
+    assert_eq!(quality[4]["severity"], "minor");
+    assert_eq!(quality.as_array().map(Vec::len), Some(5));
+}
+
+#[test]
+fn a_fingerprint_is_of_what_is_found_and_not_of_its_line() {
+    let prints = |quality: &serde_json::Value| {
+        let found = quality.as_array().cloned().unwrap_or_default();
+        found.iter().map(|one| one["fingerprint"].to_string()).collect::<Vec<_>>()
+    };
+    let (_, first) = scanned("");
+    let (sarif, moved) = scanned("# a comment\n\n");
+    assert_eq!(prints(&first), prints(&moved));
+    assert_ne!(first[3]["location"]["lines"], moved[3]["location"]["lines"]);
+    let one_each: std::collections::BTreeSet<_> = prints(&first).into_iter().collect();
+    assert_eq!(one_each.len(), 5, "two equal findings are told apart");
+    assert_eq!(sarif["runs"][0]["results"][1]["partialFingerprints"]["rbld/v1"], moved[1]["fingerprint"]);
 }
