@@ -487,7 +487,7 @@ mod tests {
             // Every second piece is a block.
             for block in text.split("```").skip(1).step_by(2) {
                 let (kind, inside) = block.split_once('\n').unwrap_or((block, ""));
-                if kind.starts_with("rbld") || kind == "diagnostic" {
+                if kind.starts_with("rbld") || ["diagnostic", "text"].contains(&kind) {
                     shown.push_str(inside);
                 }
             }

@@ -8,13 +8,8 @@ use rbld_lang::derivation::{Derivation, DerivationId, InputRef};
 use rbld_lang::lock::Facts;
 use rbld_lang::plan::Plan;
 
-<<<<<<< HEAD
-use super::args::{self, Format, Running};
-use super::project::{self, Fetching, Project, choose};
-=======
 use super::args::{self, ReportFormat, Running};
-use super::project::{self, Project, choose};
->>>>>>> b4c7f7f (Print SARIF and code quality; an example of its own for every rule of the grammar, and every code shown)
+use super::project::{self, Fetching, Project, choose};
 use super::{context, output, plan, why};
 use crate::compare::{self, ComparisonReport, OutputState};
 use crate::display::Screen;

@@ -7,15 +7,9 @@ use rbld_lang::derivation::{Derivation, DerivationId, Fetch};
 use rbld_lang::plan::ItemKind;
 use serde_json::{Value, json};
 
-<<<<<<< HEAD
-use super::args::{self, Format, Running};
-use super::project::{Fetching, Project, choose};
-use super::{context, output, why};
-=======
 use super::args::{self, ReportFormat, Running};
-use super::project::{Project, choose};
+use super::project::{Fetching, Project, choose};
 use super::{check, context, output, why};
->>>>>>> b4c7f7f (Print SARIF and code quality; an example of its own for every rule of the grammar, and every code shown)
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::report;
@@ -25,14 +19,8 @@ use crate::store::Object;
 /// Shows every derivation and whether its result is in the store.
 pub(super) fn run(store: Option<&Path>, args: &args::Plan) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-<<<<<<< HEAD
     let project = Project::load(&chosen.file, store, Fetching::No)?;
-    output::diagnostics(&project.lang.sources, &project.diagnostics);
-    if project.has_errors() {
-=======
-    let project = Project::load(&chosen.file)?;
     if check::refused(&project, args.format) {
->>>>>>> b4c7f7f (Print SARIF and code quality; an example of its own for every rule of the grammar, and every code shown)
         return Ok(2);
     }
     let wanted = wanted(&project, &chosen.names)?;

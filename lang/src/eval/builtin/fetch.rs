@@ -161,7 +161,11 @@ impl Evaluator<'_> {
                     Some((None, near)) => wrong.help(format!("did you mean `{near}`?")),
                     None => wrong.help("paths are relative to the file that holds them"),
                 };
-                self.report_here(wrong);
+                match self.project.sources.get(place.file).name.starts_with('<') {
+                    // In a package somebody's call led there.
+                    true => self.report(wrong),
+                    false => self.report_here(wrong),
+                }
                 Err(Stop)
             }
             LoadError::Outside => {
