@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind};
 use crate::nearest::{listed, nearest};
 use crate::span::{Span, Spanned};
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, ItemKind};
+use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, ItemKind};
 use crate::types::{Plain, Type};
 
 /// A checked assertion.
@@ -126,11 +126,18 @@ impl<'p> Checker<'p> {
         }
         let form = match form {
             "identical" => {
-                let members = get(0).map(|arg| self.members(arg));
-                let within = at("within").map(|arg| self.within(arg));
+                let mut listed = true;
+                let within = match (get(0), at("within")) {
+                    (Some(first), Some(second)) if self.beside(first, second, args) => {
+                        listed = false;
+                        None
+                    }
+                    (_, arg) => arg.map(|arg| self.within(arg)),
+                };
                 let across = Type::Enum(self.across.clone());
                 let across =
                     at("across").map(|arg| self.expect(arg, &across, &Role::Field { name: "across" }));
+                let members = get(0).filter(|_| listed).map(|arg| self.members(arg));
                 Form::Identical { members: members?, within, across }
             }
             "matches" => {
@@ -156,6 +163,32 @@ impl<'p> Checker<'p> {
             }
         };
         fits.then_some(Comparison { form, at_least, expect, span })
+    }
+
+    /// Reports `identical(a.out, b.out)`: members that stand beside each other and not in a list.
+    fn beside(&mut self, first: &'p Expr, second: &'p Expr, args: &'p [Arg]) -> bool {
+        let plain: Vec<&Expr> = args.iter().filter(|arg| arg.name.is_none()).map(|arg| &arg.value).collect();
+        if plain.len() < 2
+            || !matches!(first.kind, ExprKind::Field(..))
+            || !matches!(second.kind, ExprKind::Field(..))
+        {
+            return false;
+        }
+        let outputs = [first, second].map(|side| self.expr(side, &Type::Unknown).1);
+        if !outputs.iter().all(|ty| matches!(ty, Type::Plain(Plain::File | Plain::Files))) {
+            return false;
+        }
+        let listed: Vec<&str> = plain.iter().map(|side| self.project.sources.slice(side.span)).collect();
+        let listed = format!("[{}]", listed.join(", "));
+        let whole = Span { end: plain.last().map_or(second.span.end, |last| last.span.end), ..first.span };
+        let wrong = Diagnostic::error(
+            codes::TYPE,
+            "`identical` compares the outputs of one list",
+            whole,
+            "not a list",
+        );
+        self.report(wrong.help(format!("write `identical({listed})`")).change(whole, Some(listed)));
+        true
     }
 
     /// The parameters of a form. Those whose types depend on each other have none.
@@ -409,6 +442,13 @@ impl<'p> Checker<'p> {
         };
         let help = match &named {
             Some((what, output)) => format!("name {what}: `{short}{output}`"),
+            None if matches!(ty.element().unwrap_or(ty), Type::Plain(Plain::Env)) => {
+                let list = if ty.element().is_some() { short.to_owned() } else { format!("[{short}, …]") };
+                format!(
+                    "outputs are compared, not environments: `build b for e in {list} = recipe(e)`, then \
+                     `identical(b.*.output)`"
+                )
+            }
             None => "only outputs of builds are compared".to_owned(),
         };
         let meant = named.map(|(_, output)| format!("{written}{output}"));

@@ -165,6 +165,12 @@ impl<'p> Checker<'p> {
             return Some(format!("its fields are `{}`", fields.join("`, `")));
         }
         let bare = written.trim_matches('"');
+        if let (Type::Plain(Plain::String), Type::Plain(Plain::Env | Plain::Archive) | Type::Build(_)) =
+            (found, want.required())
+            && self.is_known(bare)
+        {
+            return Some(format!("a name stands without quotes: `{bare}`"));
+        }
         Some(match (found, want.required()) {
             (Type::Build(Some(outputs)), Type::Plain(Plain::File | Plain::Files | Plain::Input)) => {
                 let first = outputs.outputs.first().map_or("output", |(name, _)| name);

@@ -347,6 +347,7 @@ fn habit(name: &str) -> Option<&'static str> {
         "null" | "nil" | "None" | "undefined" => "nothing is written `none`",
         "True" | "TRUE" => "it is written `true`",
         "False" | "FALSE" => "it is written `false`",
+        "x86" | "x86_64" => "an architecture of this kind is `amd64`, or `i386` on 32 bits",
         "len" | "size" | "count" | "lengthOf" => "the number of elements is `length(list)`",
         "str" | "toString" | "string" | "to_string" => {
             "the text of a value is `text(value)`, or `@{value}` in a text"

@@ -43,13 +43,20 @@ impl fmt::Display for Signature {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{param}")?;
         }
-        write!(f, ") -> {}", self.result)
+        match self.result {
+            // A comparison gives nothing, and what it takes depends on what else it is given.
+            Type::Unknown => f.write_str(")"),
+            _ => write!(f, ") -> {}", self.result),
+        }
     }
 }
 
 impl fmt::Display for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.ty)?;
+        match self.ty {
+            Type::Unknown => f.write_str(&self.name)?,
+            _ => write!(f, "{}: {}", self.name, self.ty)?,
+        }
         match self.shown.is_empty() {
             true => Ok(()),
             false => write!(f, " = {}", self.shown),
