@@ -47,6 +47,16 @@ module.exports = grammar({
     $._quotes_close,
     $._string_chars,
     $.doc_comment,
+    "use",
+    "type",
+    "let",
+    "fn",
+    "input",
+    "env",
+    "recipe",
+    "build",
+    "assert",
+    "test",
     $._error,
   ],
 
@@ -179,10 +189,9 @@ module.exports = grammar({
           [PREC.concat, ["++"]],
           [PREC.add, ["+", "-"]],
           [PREC.multiply, ["*"]],
-        ].map(([tightness, signs]) =>
-          prec.left(
-            tightness,
-            seq(field("left", $._expr), field("operator", choice(...signs)), field("right", $._expr)),
+        ].flatMap(([tightness, signs]) =>
+          signs.map((sign) =>
+            prec.left(tightness, seq(field("left", $._expr), field("operator", sign), field("right", $._expr))),
           ),
         ),
       ),
@@ -243,11 +252,7 @@ module.exports = grammar({
     // Three quotes or more, closed by as many: src/scanner.c counts them.
     raw_text: ($) => seq(alias($._raw_open, '"""'), optional($.raw_content), alias($._quotes_close, '"""')),
     raw_content: ($) => repeat1($._raw_chars),
-    text: ($) =>
-      seq(
-        alias($._text_open, '@"""'),
-        repeat(choice(alias($._text_chars, $.text_content), $.interpolation)),
-        alias($._quotes_close, '"""'),
-      ),
+    text: ($) => seq(alias($._text_open, '@"""'), optional($.text_content), alias($._quotes_close, '"""')),
+    text_content: ($) => repeat1(choice($._text_chars, $.interpolation)),
   },
 });

@@ -17,6 +17,17 @@ enum Token {
   QUOTES_CLOSE,
   STRING_CHARS,
   DOC_COMMENT,
+  // The ten words that begin an item, in column 0.
+  USE,
+  TYPE,
+  LET,
+  FN,
+  INPUT,
+  ENV,
+  RECIPE,
+  BUILD,
+  ASSERT,
+  TEST,
   // Never in the grammar: it may come only while the parser recovers from an error, when everything may.
   ERROR,
 };
@@ -32,6 +43,8 @@ static void skip(TSLexer *lexer) { lexer->advance(lexer, true); }
 
 static bool is_blank(int32_t c) { return c == ' ' || c == '\t' || c == '\r'; }
 
+static bool is_small(int32_t c) { return c >= 'a' && c <= 'z'; }
+
 static void to_line_end(TSLexer *lexer) {
   while (!lexer->eof(lexer) && lexer->lookahead != '\n') advance(lexer);
 }
@@ -45,22 +58,26 @@ static uint32_t count_quotes(TSLexer *lexer) {
   return count;
 }
 
-// Whether the line that begins here begins with the keyword of an item: a text that isn't closed ends before it.
-static bool keyword_at(TSLexer *lexer) {
+// Whether an item begins here, in column 0: one of the ten words, with a name, a text or a path behind it. Its token, or
+// ERROR; `take`: the token ends with the word.
+static enum Token scan_keyword(TSLexer *lexer, bool take) {
   static const char *const KEYWORDS[] = {"use",    "type",  "let",    "fn",  "input", "env",
                                          "recipe", "build", "assert", "test"};
-  char word[8];
-  unsigned length = 0;
-  while (lexer->lookahead >= 'a' && lexer->lookahead <= 'z' && length < sizeof word - 1) {
-    word[length++] = (char)lexer->lookahead;
+  char word[8] = {0};
+  for (unsigned length = 0; length < sizeof word - 1 && is_small(lexer->lookahead); length++) {
+    word[length] = (char)lexer->lookahead;
     advance(lexer);
   }
-  word[length] = 0;
-  if (!is_blank(lexer->lookahead)) return false;
-  for (unsigned i = 0; i < sizeof KEYWORDS / sizeof *KEYWORDS; i++) {
-    if (strcmp(word, KEYWORDS[i]) == 0) return true;
+  if (take) lexer->mark_end(lexer);
+  if (!is_blank(lexer->lookahead)) return ERROR;
+  while (is_blank(lexer->lookahead)) advance(lexer);
+  int32_t next = lexer->lookahead;
+  bool more = is_small(next) || (next >= 'A' && next <= 'Z') || (next >= '0' && next <= '9') || next == '_' ||
+              next == '"' || next == '.';
+  for (unsigned i = 0; more && i < sizeof KEYWORDS / sizeof *KEYWORDS; i++) {
+    if (strcmp(word, KEYWORDS[i]) == 0) return USE + i;
   }
-  return false;
+  return ERROR;
 }
 
 // At a newline that may end something. It doesn't when the next line that holds more than a comment goes on with the
@@ -101,10 +118,18 @@ static bool scan_open(Scanner *scanner, TSLexer *lexer, const bool *valid) {
 }
 
 // In a text of three quotes or more: up to its end or to `@{`, or the quotes that close it. When more stand there than
-// it opened with, the last ones close.
+// it opened with, the last ones close. A text that isn't closed ends before the next item.
 static bool scan_text(const Scanner *scanner, TSLexer *lexer, const bool *valid) {
   bool filled = valid[TEXT_CHARS];
   bool any = false;
+  if (lexer->get_column(lexer) == 0) {
+    enum Token keyword = scan_keyword(lexer, true);
+    if (keyword != ERROR) {
+      lexer->result_symbol = keyword;
+      return true;
+    }
+    any = lexer->get_column(lexer) > 0;
+  }
   lexer->result_symbol = filled ? TEXT_CHARS : RAW_CHARS;
   while (!lexer->eof(lexer)) {
     lexer->mark_end(lexer);
@@ -113,10 +138,7 @@ static bool scan_text(const Scanner *scanner, TSLexer *lexer, const bool *valid)
         advance(lexer);
         if (!any) lexer->mark_end(lexer);
         uint32_t count = 1 + count_quotes(lexer);
-        if (count < scanner->quotes) {
-          any = true;
-          continue;
-        }
+        if (count < scanner->quotes) break;
         // What stands before the quotes is a token of its own; then, quote by quote, those that are too many.
         if (any || count > scanner->quotes) return true;
         lexer->mark_end(lexer);
@@ -129,7 +151,8 @@ static bool scan_text(const Scanner *scanner, TSLexer *lexer, const bool *valid)
         break;
       case '\n':
         advance(lexer);
-        if (keyword_at(lexer)) return any;
+        lexer->mark_end(lexer);
+        if (scan_keyword(lexer, false) != ERROR) return true;
         break;
       default:
         advance(lexer);
@@ -182,6 +205,11 @@ bool tree_sitter_rbld_external_scanner_scan(void *payload, TSLexer *lexer, const
       break;
     }
     skip(lexer);
+  }
+  if (column0 && is_small(lexer->lookahead)) {
+    // Also where the parser expects none: whatever is open above it, an item begins, as rbld cuts files.
+    lexer->result_symbol = scan_keyword(lexer, true);
+    return lexer->result_symbol != ERROR;
   }
   if (lexer->lookahead == '#' && column0 && valid[DOC_COMMENT]) return scan_doc(lexer);
   if (lexer->lookahead == '"' || lexer->lookahead == '@') return scan_open(scanner, lexer, valid);
