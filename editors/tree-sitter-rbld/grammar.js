@@ -69,8 +69,10 @@ module.exports = grammar({
   inline: ($) => [$._value_name],
 
   rules: {
-    // The edition may be missing: the examples in documents leave it out.
-    source_file: ($) => seq(optional(seq($.edition, $._item_end)), repeat(seq($._item, $._item_end))),
+    // The edition may be missing: the examples in documents leave it out. The end of an item may be missing too, since the
+    // next one begins where it begins, whatever is open: a bracket that isn't closed costs the tree that bracket alone.
+    source_file: ($) =>
+      seq(optional(seq($.edition, optional($._item_end))), repeat(seq($._item, optional($._item_end)))),
 
     edition: ($) => seq("rbld", field("number", $.integer)),
 

@@ -190,12 +190,12 @@ bool tree_sitter_rbld_external_scanner_scan(void *payload, TSLexer *lexer, const
   Scanner *scanner = payload;
   if (!valid[ERROR]) {
     if (valid[TEXT_CHARS] || valid[RAW_CHARS] || valid[QUOTES_CLOSE]) return scan_text(scanner, lexer, valid);
-    if (valid[STRING_CHARS]) return scan_string(lexer);
+    if (valid[STRING_CHARS] && lexer->lookahead != '\n') return scan_string(lexer);
   }
   bool column0 = lexer->get_column(lexer) == 0;
   for (;;) {
     bool end = lexer->lookahead == '\n' || lexer->eof(lexer);
-    if (end && !valid[ERROR] && (valid[ITEM_END] || valid[ENTRY_END])) return scan_end(lexer, valid);
+    if (end && (valid[ITEM_END] || valid[ENTRY_END]) && !valid[ERROR]) return scan_end(lexer, valid);
     if (lexer->eof(lexer)) return false;
     if (lexer->lookahead == '\n') {
       column0 = true;
