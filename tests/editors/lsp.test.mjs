@@ -294,23 +294,65 @@ test("symbols are the items of a file", async (t) => {
   assert.equal(folds[0].startLine, editor.at(uri, "recipe archive").line);
 });
 
+/** What is shown inside of a text: the line, the words and whether they are a type. */
+async function hints(editor, uri) {
+  await editor.diagnostics(uri);
+  const range = { start: { line: 0, character: 0 }, end: { line: 99, character: 0 } };
+  return editor.connection.sendRequest(protocol.InlayHintRequest.type, { textDocument: { uri }, range });
+}
+
 test("hints say what is locked and what is in the store", async (t) => {
   const [editor, uri] = await archive(t);
-  const range = { start: { line: 0, character: 0 }, end: { line: 99, character: 0 } };
-  const hints = async () => {
-    await editor.diagnostics(uri);
-    const found = await editor.connection.sendRequest(protocol.InlayHintRequest.type, { textDocument: { uri }, range });
-    return found.map((hint) => [hint.position.line, hint.label]);
+  const states = async () => {
+    const found = await hints(editor, uri);
+    return found.filter((hint) => hint.kind === undefined).map((hint) => [hint.position.line, hint.label]);
   };
   const line = (piece) => editor.at(uri, piece).line;
-  assert.deepEqual(await hints(), [
+  assert.deepEqual(await states(), [
     [line("env old"), "locked, to build"],
     [line("env stable"), "locked, to build"],
     [line("env newest"), "locked, to build"],
     [line("build a"), "to build"],
   ]);
   await editor.replace(uri, '["git"]', '["git", "make"]');
-  assert.equal((await hints())[0][1], "lock is stale");
+  assert.equal((await states())[0][1], "lock is stale");
+});
+
+test("hints say the types of lets that don't write theirs, and can be taken into the text", async (t) => {
+  const [editor, uri] = await library(t);
+  const added = 'let all = [["a"], []]\nlet long = [{ name = "ucf", version = "1", size = 4kB }]\nlet nothing = []\nlet broken = nosuch\n';
+  await editor.replace(uri, "input src", `${added}\ninput src`);
+  const found = (await hints(editor, uri)).filter((hint) => hint.kind === protocol.InlayHintKind.Type);
+  const label = (piece) => found.find((hint) => hint.position.line === editor.at(uri, piece).line)?.label;
+  assert.equal(label("let shown"), ": String");
+  assert.equal(label("let all"), ": List[List[String]]");
+  assert.equal(label("let long"), ": List[{ name: String, version: String, …");
+  for (const none of ["let release", "let nothing", "let broken"]) assert.equal(label(none), undefined, none);
+  const shown = found.find((hint) => hint.label === ": String");
+  assert.deepEqual(shown.position, editor.at(uri, "let shown", "let shown".length));
+  await editor.edit(uri, shown.textEdits);
+  assert.match(editor.text(uri), /^let shown: String = release\.name$/m);
+  assert.equal((await hints(editor, uri)).filter((hint) => hint.label === ": String").length, 0);
+});
+
+test("a document is laid out by edits of the lines that change, as `rbld fmt` does it", async (t) => {
+  const loose = LIBRARY.replace("type Kind = stable | testing", "type Kind=stable|testing").replace('let release: Release = {', "let release: Release={");
+  const editor = await session(t, undefined, { "library.rbld": loose });
+  const uri = await editor.openFile("library.rbld");
+  const options = { tabSize: 8, insertSpaces: false };
+  const ask = (type, more = {}) => editor.connection.sendRequest(type, { textDocument: { uri }, options, ...more });
+  const line = (piece) => editor.at(uri, piece).line;
+  const edits = await ask(protocol.DocumentFormattingRequest.type);
+  assert.deepEqual(edits.map(({ range }) => range.start.line), [line("type Kind"), line("let release")]);
+  const range = { start: editor.at(uri, "testing"), end: editor.at(uri, "testing") };
+  assert.deepEqual(await ask(protocol.DocumentRangeFormattingRequest.type, { range }), edits.slice(0, 1));
+  await editor.edit(uri, edits);
+  assert.equal(editor.text(uri), LIBRARY);
+  assert.deepEqual(await ask(protocol.DocumentFormattingRequest.type), []);
+  await editor.save(uri);
+  assert.equal(editor.run("fmt", "--check", "library.rbld").status, 0);
+  await editor.replace(uri, "let release", "let release =");
+  assert.deepEqual(await ask(protocol.DocumentFormattingRequest.type), []);
 });
 
 test("a file that can't be read at all still gets answers", async (t) => {

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use super::complete::{self, Asked};
 use super::findings::{self, Finding, Found, Job};
 use super::hints::Hint;
+use super::inferred;
+use super::layout;
 use super::navigate::{self, Place};
 use super::place::{Shelf, path, uri};
 use super::text;
@@ -239,6 +241,10 @@ impl<'c> Server<'c> {
                 self.of_file(&request.params, |analysis, file| json!(navigate::folds(analysis, file)))
             }
             request::InlayHintRequest::METHOD => self.inlay(request.params),
+            request::Formatting::METHOD => self.layout(&request.params, None),
+            request::RangeFormatting::METHOD => read(request.params["range"].clone())
+                .ok_or_else(|| "the range isn't one".to_owned())
+                .and_then(|range| self.layout(&request.params, Some(range))),
             request::CodeActionRequest::METHOD => self.actions(request.params),
             request::ExecuteCommand::METHOD => self.execute(request.params),
             other => {
@@ -318,8 +324,14 @@ impl<'c> Server<'c> {
     fn inlay(&mut self, params: Value) -> Answer {
         let asked: lsp_types::InlayHintParams =
             serde_json::from_value(params).map_err(|error| error.to_string())?;
-        let hints = path(&asked.text_document.uri).and_then(|path| self.hints.get(&path));
-        let within = |hint: &&Hint| asked.range.start <= hint.at && hint.at <= asked.range.end;
+        let Some(path) = path(&asked.text_document.uri) else { return Ok(Value::Null) };
+        let shelf = self.shelf.clone();
+        let mut hints = Vec::new();
+        if let Some(analysis) = self.analysis(&path)
+            && let Some(file) = analysis.file(&path, &shelf)
+        {
+            hints = inferred::of(analysis, file);
+        }
         let shown = |hint: &Hint| InlayHint {
             position: hint.at,
             label: InlayHintLabel::String(hint.words.clone()),
@@ -330,7 +342,17 @@ impl<'c> Server<'c> {
             padding_right: Some(true),
             data: None,
         };
-        Ok(json!(hints.map_or(Vec::new(), |hints| hints.iter().filter(within).map(shown).collect())))
+        hints.extend(self.hints.get(&path).into_iter().flatten().map(shown));
+        hints.retain(|hint| asked.range.start <= hint.position && hint.position <= asked.range.end);
+        hints.sort_by_key(|hint| hint.position);
+        Ok(json!(hints))
+    }
+
+    /// The edits that lay an open document out, or those of its items that a range touches.
+    fn layout(&self, params: &Value, within: Option<lsp_types::Range>) -> Answer {
+        let path = document(params)?;
+        let Some(open) = self.documents.get(&path) else { return Ok(Value::Null) };
+        Ok(json!(layout::edits(&open.text, within)?))
     }
 }
 
