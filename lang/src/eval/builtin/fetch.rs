@@ -161,10 +161,10 @@ impl Evaluator<'_> {
                     Some((None, near)) => wrong.help(format!("did you mean `{near}`?")),
                     None => wrong.help("paths are relative to the file that holds them"),
                 };
-                match self.project.sources.get(place.file).name.starts_with('<') {
-                    // In a package somebody's call led there.
-                    true => self.report(wrong),
-                    false => self.report_here(wrong),
+                // What is missing in a package is told with the calls that led there.
+                match of.package {
+                    Some(_) => self.report(wrong),
+                    None => self.report_here(wrong),
                 }
                 Err(Stop)
             }
