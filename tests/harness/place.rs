@@ -89,6 +89,11 @@ impl Place {
         self
     }
 
+    /// Where the store is, or will be.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
     /// Where commands run.
     pub(crate) fn project(&self) -> PathBuf {
         self.folder.path().join("project")

@@ -8,15 +8,19 @@
 //! after a `let` of the example is what it comes to.
 //! ```` ```diagnostic ```` and ```` ```plan ```` hold what `rbld plan` prints of the example before to its error stream and its output,
 //! ```` ```key ```` the digests of its derivations; `RBLD_BLESS=1` rewrites these three. ```` ```rbld parse ```` isn't evaluated:
-//! the parser's own tests read it.
+//! the parser's own tests read it. A file whose name begins with `<NAME>/` is one of a package in the store: what `package.rbld`
+//! pins it by is the digest of its real tree, which a failing example names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
+use rbld::store::Store;
+use rbld::store::tree::{self, Folder, Node};
 use rbld_lang::derivation::Arch;
 use rbld_lang::diagnostic::Severity;
+use rbld_lang::digest::Digest;
 use rbld_lang::loader::MemoryLoader;
 use rbld_lang::{Host, lock};
 
@@ -180,7 +184,12 @@ fn run(chapter: &Path, example: &Example) -> Result<(), Failed> {
 
 /// Evaluates `build.rbld`, holds its findings against the announced ones, and lists its derivations.
 fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
-    let loader = MemoryLoader { files: files.clone(), ..MemoryLoader::default() };
+    let packages = packages(files)?;
+    let mut loader = MemoryLoader::default();
+    for (name, text) in files.iter().filter(|(name, _)| !name.starts_with('<')) {
+        loader.files.insert(name.clone(), text.clone());
+    }
+    loader.packages = packages.values().map(|package| (package.tree, package.files.clone())).collect();
     let host = Host { arch: Arch::Amd64 };
     let project = rbld_lang::load("build.rbld", &loader);
     let evaluated = rbld_lang::evaluate(&project, &loader, &host);
@@ -191,7 +200,7 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
     let mut open = announced(files);
     let mut wrong = Vec::new();
     let mut seen = Vec::new();
-    for diagnostic in project.diagnostics.iter().chain(&evaluated.diagnostics).chain(&instantiated) {
+    for diagnostic in evaluated.diagnostics.iter().chain(&instantiated) {
         if seen.contains(&diagnostic) {
             continue;
         }
@@ -225,6 +234,7 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
         }
     }
     if !wrong.is_empty() {
+        wrong.extend(packages.iter().map(|(name, package)| format!("the tree of <{name}> is sha256:{}", package.tree)));
         return Err(wrong.join("\n").into());
     }
     let mut keys = String::new();
@@ -281,11 +291,56 @@ fn announcement(line: &str) -> Option<(&str, &str, &str)> {
     Some((line[..at].trim(), code, text))
 }
 
+/// A package of an example.
+struct Package {
+    files: BTreeMap<String, String>,
+    folder: Folder,
+    tree: Digest,
+}
+
+impl Package {
+    /// Puts it into a store, as a fetched one is.
+    fn keep(&self, store: &Store) -> rbld::failure::Result<()> {
+        let batch = store.batch()?;
+        for text in self.files.values() {
+            batch.bytes(text.as_bytes())?;
+        }
+        let object = tree::write(&batch, &self.folder)?;
+        rbld::packages::keep(batch, &object, &[])
+    }
+}
+
+/// The packages among the files of an example, by name.
+fn packages(files: &BTreeMap<String, String>) -> Result<BTreeMap<String, Package>, Failed> {
+    let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+    for (name, text) in files {
+        let Some((name, path)) = name.strip_prefix('<').and_then(|name| name.split_once(">/")) else { continue };
+        let package = packages.entry(name.to_owned()).or_insert_with(|| Package {
+            files: BTreeMap::new(),
+            folder: Folder::default(),
+            tree: Folder::default().digest(),
+        });
+        let node =
+            Node::File { digest: Digest::of(text.as_bytes()), size: text.len() as u64, executable: false };
+        package.folder.insert(path, node).map_err(|failure| failure.to_string())?;
+        package.files.insert(path.to_owned(), text.clone());
+        package.tree = package.folder.digest();
+    }
+    Ok(packages)
+}
+
 /// What `rbld plan` prints of the files.
 fn print(files: &BTreeMap<String, String>, kind: &str) -> Result<String, Failed> {
     let place = Place::new()?;
-    for (name, text) in files {
+    for (name, text) in files.iter().filter(|(name, _)| !name.starts_with('<')) {
         place.write(name, text)?;
+    }
+    let packages = packages(files)?;
+    if !packages.is_empty() {
+        let store = Store::open(place.store()).map_err(|failure| failure.to_string())?;
+        for package in packages.values() {
+            package.keep(&store).map_err(|failure| failure.to_string())?;
+        }
     }
     let ran = place.run("rbld plan")?;
     Ok(if kind == "plan" { ran.stdout } else { ran.stderr })
