@@ -5,6 +5,8 @@
 
 #[path = "../../tests/harness/git.rs"]
 mod git;
+#[path = "../../tests/harness/snapshot.rs"]
+mod snapshot;
 #[path = "../../tests/harness/tools.rs"]
 mod tools;
 
@@ -38,7 +40,9 @@ impl Ran {
     #[track_caller]
     fn says(self, part: &str) -> Ran {
         let all = format!("{}{}", self.out, self.err);
-        assert!(all.contains(part), "no `{part}` in\n{all}");
+        // Lines are as long as the screen: what is said counts, not where it is broken.
+        let flat = |text: &str| text.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat(&all).contains(&flat(part)), "no `{part}` in\n{all}");
         self
     }
 }
@@ -122,6 +126,10 @@ impl Bench {
     }
 
     fn rbld(&self, arguments: &[&str]) -> Ran {
+        self.rbld_with(arguments, &[])
+    }
+
+    fn rbld_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_rbld"))
             .current_dir(self.at("project"))
             .args(arguments)
@@ -130,6 +138,7 @@ impl Bench {
             .env("RBLD_STORE", self.at("store"))
             .env("COLUMNS", "200")
             .env("LC_ALL", "C.UTF-8")
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         let settled = |bytes: &[u8]| {
@@ -254,4 +263,191 @@ fn an_update_keeps_everything_else() {
     bench.rbld(&["update", "gn"]).exits(2).says("did you mean `gnu`?");
     bench.rbld(&["update", "wanted"]).exits(2).says("has no pin");
     assert!(bench.read("project/package.rbld").contains(&format!("commit = commit:{second}   # moves")));
+}
+
+#[test]
+fn a_tree_that_is_another_is_said_with_both_digests() {
+    let bench = Bench::new();
+    let commit = bench.package("gnu", "let version = 1");
+    let wrong = "4".repeat(64);
+    let url = bench.url("gnu");
+    bench.requires(&format!(
+        "  gnu = git {{ url = \"{url}\", branch = \"main\", commit = commit:{commit}, tree = sha256:{wrong} }}\n"
+    ));
+    bench.build("use gnu.dist\nlet a = dist.version");
+    let ran = bench.rbld(&["lock"]).exits(4);
+    ran.says(&format!("expected sha256:{wrong}"))
+        .says("found    sha256:")
+        .says("`gnu` isn't the tree that it is pinned to");
+    bench.rbld(&["update", "gnu"]).exits(0);
+    assert_eq!(bench.eval("a"), "1");
+    // A commit that isn't there, a repository that is no package, a server that is down.
+    let url = bench.url("plain");
+    bench.commit("plain", &[("README", "no package")]);
+    bench.requires(&format!("  plain = git {{ url = \"{url}\" }}\n"));
+    bench.rbld(&["update"]).exits(2).says("`plain` is no package").says("nothing was written");
+    bench.requires(&format!("  plain = git {{ url = \"{url}\", tag = \"v9\" }}\n"));
+    bench.rbld(&["update"]).exits(2).says("has no tag `v9`");
+    bench.requires("  plain = git { url = \"http://127.0.0.1:1/x\", tag = \"v9\" }\n");
+    bench.rbld(&["update"]).exits(4).says("can't be reached").says("for the package `plain`");
+}
+
+#[test]
+fn a_mirror_is_asked_before_the_address() {
+    let bench = Bench::new();
+    bench.package("gnu", "let version = 1");
+    bench.requires("  gnu = git { url = \"https://git.nowhere.invalid/all/gnu\", branch = \"main\" }\n");
+    bench.build("use gnu.dist\nlet a = dist.version");
+    let mirror = |base: &str| {
+        bench.write(
+            "user/.config/rbld/config.toml",
+            &format!("[mirrors]\n\"https://git.nowhere.invalid/all\" = [\"{base}\"]\n"),
+        );
+    };
+    mirror(&bench.server.address);
+    bench.rbld(&["update"]).exits(0);
+    bench.rbld(&["lock"]).exits(0);
+    assert_eq!(bench.eval("a"), "1");
+    // A folder of this machine will do without network, once the user says so.
+    std::fs::remove_dir_all(bench.at("store")).unwrap();
+    mirror(&format!("file://{}", bench.at("repos").display()));
+    let asked = bench.server.requests();
+    bench.build("use gnu.dist\ninput a = dist.a");
+    bench.rbld(&["check", "--offline"]).exits(2).says("`dist` has no `a`");
+    assert_eq!(bench.server.requests(), asked);
+    mirror("http://127.0.0.1:1");
+    std::fs::remove_dir_all(bench.at("store")).unwrap();
+    bench.rbld(&["lock"]).exits(4).says("its mirror http://127.0.0.1:1/gnu");
+    std::fs::remove_file(bench.at("user/.config/rbld/config.toml")).unwrap();
+    bench
+        .write("project/.rbld/config.toml", "[mirrors]\n\"https://git.nowhere.invalid/\" = [\"file:///srv\"]\n");
+    bench.rbld(&["lock"]).exits(2).says("a project's own settings can't name `file:///srv`");
+}
+
+#[test]
+fn packages_of_packages_are_fetched_as_they_are_pinned() {
+    let bench = Bench::new();
+    bench.package("common", "let word = \"deep\"");
+    bench.package("gnu", "let word = \"shallow\"");
+    let (gnu, common) = (bench.url("gnu"), bench.url("common"));
+    bench.requires(&format!("  common = git {{ url = \"{common}\" }}\n"));
+    bench.build("use common.dist\nlet a = dist.word");
+    bench.rbld(&["update"]).exits(0);
+    let own = bench.read("project/package.rbld");
+    let requires = &own[own.find("let requires").unwrap()..];
+    let manifest = format!("rbld 1\nlet name = \"gnu\"\nlet exports = [\"dist\"]\n{requires}");
+    bench.commit(
+        "gnu",
+        &[
+            ("package.rbld", &manifest),
+            ("dist.rbld", "rbld 1\nuse common.dist as common\nlet word = common.word\n"),
+        ],
+    );
+    bench.requires(&format!("  gnu = git {{ url = \"{gnu}\" }}\n"));
+    bench.build("use gnu.dist\nlet a = dist.word");
+    bench.rbld(&["update"]).exits(0);
+    std::fs::remove_dir_all(bench.at("store")).unwrap();
+    bench.rbld(&["lock"]).exits(0);
+    assert_eq!(bench.eval("a"), "\"deep\"");
+    bench.build("use common.dist\nlet a = dist.word");
+    bench.rbld(&["plan"]).exits(2).says("there is no package `common`");
+}
+
+#[test]
+fn an_error_inside_of_a_package_is_shown_with_where_it_is_used() {
+    let bench = Bench::new();
+    bench.package("gnu", "let count: Int = \"one\"");
+    bench.requires(&format!("  gnu = git {{ url = \"{}\" }}\n", bench.url("gnu")));
+    bench.build("use gnu.dist\nlet a = dist.count");
+    bench.rbld(&["update"]).exits(0);
+    let ran = bench.rbld(&["plan"]).exits(2);
+    ran.says("<gnu>/dist.rbld:2:18").says("build.rbld:2:5").says("`gnu` is used here");
+    bench.build("use gnu.dits");
+    bench.rbld(&["plan"]).exits(2).says("E0211").says("did you mean `use gnu.dist`?");
+}
+
+#[test]
+fn hostile_trees_are_refused_in_words() {
+    let bench = Bench::new();
+    let manifest = "rbld 1\nlet name = \"bad\"\nlet exports = [\"dist\", \"link\"]\n";
+    bench.commit("bad", &[("package.rbld", manifest), ("dist.rbld", "rbld 1\nlet passwd = ./out/passwd\n")]);
+    std::os::unix::fs::symlink("/etc", bench.at("repos/bad/out")).unwrap();
+    std::os::unix::fs::symlink("dist.rbld", bench.at("repos/bad/link.rbld")).unwrap();
+    bench.commit("bad", &[]);
+    bench.requires(&format!("  bad = git {{ url = \"{}\", branch = \"main\" }}\n", bench.url("bad")));
+    bench.build("use bad.dist\ninput a = dist.passwd");
+    bench.rbld(&["update"]).exits(0);
+    bench.rbld(&["plan"]).exits(2).says("`out` is a symbolic link, and those of a package aren't followed");
+    bench.build("use bad.link");
+    bench.rbld(&["plan"]).exits(2).says("`link.rbld` is a symbolic link");
+    bench.commit("bad", &[("two\nlines", "x")]);
+    bench.rbld(&["update"]).exits(2).says("a file with a control character in its name").says("two\\nlines");
+    // Bytes that are no sparse file to git: more than a package may have.
+    std::fs::remove_file(bench.at("repos/bad/two\nlines")).unwrap();
+    let huge = std::fs::File::create(bench.at("repos/bad/huge")).unwrap();
+    huge.set_len(300 << 20).unwrap();
+    bench.commit("bad", &[]);
+    bench.rbld(&["update"]).exits(2).says("more than 268435456 bytes");
+}
+
+#[test]
+fn literals_are_followed_to_where_they_stand() {
+    let bench = Bench::new();
+    let zero = "0".repeat(40);
+    let commit = bench.package("gnu", "let version = 1");
+    let url = bench.url("gnu");
+    bench.write("project/pins.rbld", &format!("rbld 1\n# Kept apart.\nlet shared = commit:{zero}\n"));
+    let build = format!(
+        "use std.fetch\nuse ./pins.rbld\n\nlet url = \"{url}\"\nlet direct = commit:{zero}\nfn get(c: Commit, b: String = \"main\") -> Input = \
+         fetch.git(url, c, branch = b)\ninput one = get(direct)\ninput two = get(pins.shared)\ninput three = get(commit:{zero})\n\
+         input four = get(if 1 == 1 then commit:{commit} else commit:{commit})\ninput five = fetch.git(url, commit:{commit})"
+    );
+    bench.build(&build);
+    let ran = bench.rbld(&["update"]).exits(0);
+    ran.says("note: the pin of `four` is computed, at build.rbld:11").says("wrote build.rbld, pins.rbld");
+    assert_eq!(
+        bench.read("project/pins.rbld"),
+        format!("rbld 1\n# Kept apart.\nlet shared = commit:{commit}\n")
+    );
+    assert_eq!(bench.read("project/build.rbld"), format!("rbld 1\n{}\n", build.replace(&zero, &commit)));
+    let second = bench.package("gnu", "let version = 2");
+    bench.rbld(&["update", "four"]).exits(2).says("the pin of `four` is computed");
+    bench.rbld(&["update", "direct"]).exits(0).says("direct");
+    assert_eq!(bench.read("project/build.rbld").matches(&second).count(), 1);
+    bench.rbld(&["update", "five"]).exits(0).says("HEAD");
+    assert_eq!(bench.read("project/build.rbld").matches(&second).count(), 2);
+    bench.write("project/build.rbld", "rbld 1\nlet x = [\n");
+    bench.rbld(&["update"]).exits(2).says("E0101");
+}
+
+#[test]
+fn digests_and_instants_are_moved() {
+    let bench = Bench::new();
+    let server = snapshot::Snapshot::start_shared();
+    server.put("debian/release.tar", b"bytes".to_vec());
+    let url = format!("{}/archive/debian/20200101T000000Z/release.tar", server.url);
+    let zero = "0".repeat(64);
+    bench.build(&format!(
+        "use std.fetch\nuse std.debian\nlet at = 2020-01-01T00:00:00Z   # a Wednesday\nlet archives = {{ a = debian.snapshot(bookworm, at), b = \
+         debian.snapshot(trixie, at) }}\ninput one = fetch.url {{ url = \"{url}\" }}\ninput two = fetch.url(\"{url}\", digest = sha256:{zero})"
+    ));
+    let mirror = server.base("debian");
+    let update = |arguments: &[&str]| bench.rbld_with(arguments, &[("RBLD_MIRROR_DEBIAN", &mirror)]);
+    update(&["update", "one", "two"]).exits(0).says("5 bytes of");
+    let digest = rbld_lang::digest::Digest::of(b"bytes");
+    let built = bench.read("project/build.rbld");
+    assert!(built.contains(&format!("{{ url = \"{url}\", digest = sha256:{digest} }}")), "{built}");
+    assert!(built.contains(&format!("(\"{url}\", digest = sha256:{digest})")), "{built}");
+    assert!(built.contains("let at = 2020-01-01T00:00:00Z   # a Wednesday"));
+    server.put("debian/release.tar", b"other bytes".to_vec());
+    update(&["update"]).exits(0).says("debian bookworm, debian trixie").says("rbld lock");
+    let built = bench.read("project/build.rbld");
+    // What is pinned at an address stays until it is named; the instant is that of the newest index.
+    assert_eq!(built.matches(&digest.to_hex()).count(), 2);
+    assert!(!built.contains("2020-01-01T00:00:00Z") && built.contains("Z   # a Wednesday\n"), "{built}");
+    update(&["update"]).exits(0).says("nothing moved");
+    update(&["update", "at", "--to", "2019-01-01"]).exits(4).says("nothing was written");
+    update(&["update", "at", "--to", "tomorrow"]).exits(2).says("is no instant");
+    update(&["update", "at", "--to", "2999-01-01"]).exits(2).says("in the future");
+    assert_eq!(bench.read("project/build.rbld"), built);
 }

@@ -234,7 +234,9 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
         }
     }
     if !wrong.is_empty() {
-        wrong.extend(packages.iter().map(|(name, package)| format!("the tree of <{name}> is sha256:{}", package.tree)));
+        wrong.extend(
+            packages.iter().map(|(name, package)| format!("the tree of <{name}> is sha256:{}", package.tree)),
+        );
         return Err(wrong.join("\n").into());
     }
     let mut keys = String::new();
@@ -314,7 +316,9 @@ impl Package {
 fn packages(files: &BTreeMap<String, String>) -> Result<BTreeMap<String, Package>, Failed> {
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
     for (name, text) in files {
-        let Some((name, path)) = name.strip_prefix('<').and_then(|name| name.split_once(">/")) else { continue };
+        let Some((name, path)) = name.strip_prefix('<').and_then(|name| name.split_once(">/")) else {
+            continue;
+        };
         let package = packages.entry(name.to_owned()).or_insert_with(|| Package {
             files: BTreeMap::new(),
             folder: Folder::default(),

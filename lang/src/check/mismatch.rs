@@ -79,7 +79,7 @@ impl<'p> Checker<'p> {
         };
         let mut wrong = Diagnostic::error(codes::TYPE, message, span, found_shown);
         if let Some((found, want)) = twins {
-            wrong = wrong.label(want, "the first").label(found, "this one");
+            wrong = wrong.label(want, "the first is declared here").label(found, "this one is declared here");
         }
         match role {
             Role::Declared { at, .. } | Role::Result { at, .. } => wrong = wrong.label(*at, "declared here"),

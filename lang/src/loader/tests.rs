@@ -256,3 +256,23 @@ fn files_of_a_package_are_its_own() {
     assert!(locals.contains(&(Some(tree("2")), Digest::of(b"the package's"))), "{locals:?}");
     assert!(locals.contains(&(None, Digest::of(b"the project's"))), "{locals:?}");
 }
+
+#[test]
+fn the_standard_library_is_a_package() {
+    let text = include_str!("../../../stdlib/package.rbld");
+    let (file, wrong) = crate::syntax::parse(FileId(0), text);
+    let (manifest, more) = crate::package::read(&file);
+    assert_eq!((wrong, more), (Vec::new(), Vec::new()));
+    assert_eq!(manifest.name.map(|name| name.node), Some("std".to_owned()));
+    let exports: Vec<String> = manifest
+        .exports
+        .into_iter()
+        .flat_map(|all| all.node)
+        .map(|module| format!("std.{}", module.node))
+        .collect();
+    assert_eq!(
+        exports,
+        library().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(),
+        "as in `STD` of loader.rs"
+    );
+}

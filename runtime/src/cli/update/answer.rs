@@ -20,6 +20,9 @@ use crate::store::{Batch, BlobWriter, Store};
 /// The most that is read from an address whose digest isn't known, in bytes.
 const LARGEST: u64 = 64 << 30;
 
+/// In seconds.
+const HOUR: i64 = 3600;
+
 /// Who is asked.
 pub(super) struct World {
     pub store: Store,
@@ -174,7 +177,8 @@ impl World {
         let new = match self.to {
             Some(to) => to,
             None if old.is_some_and(|old| old >= latest) => return Ok(None),
-            None => latest,
+            // An index is signed some minutes after its date: by the next full hour it was out.
+            None => ((latest / HOUR + 1) * HOUR).min(self.now),
         };
         if old == Some(new) {
             return Ok(None);
