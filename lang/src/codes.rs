@@ -72,6 +72,8 @@ pub const FIELD: Code = Code("E0402");
 pub const TEST: Code = Code("E0701");
 /// E0702: a value that isn't the one kept.
 pub const CHANGED: Code = Code("E0702");
+/// E0703: an example that isn't as it says.
+pub const EXAMPLE: Code = Code("E0703");
 /// W0501: an item that nothing uses.
 pub const UNUSED: Code = Code("W0501");
 /// W0502: a recipe that is never built.
@@ -403,6 +405,16 @@ nothing is kept yet, or another value, `rbld test` shows the lines that differ.
 
 wrong:  a changed script and an `rbld.expected` of before
 right:  both in one commit, so that a reader sees which builds the change reaches"#,
+    },
+    Row {
+        code: EXAMPLE,
+        title: "an example that isn't as it says",
+        explanation: r##"A block marked `rbld` in the `##` lines of an item is an example: a file of its own, which uses the
+file that documents by its name. `# => value` says what a `let` comes to, `# error: [E0201] "words"` what is wrong
+with its line. `rbld test` holds all of that against what is so.
+
+wrong:  let _six = common.twice(3)    # => 5
+right:  let _six = common.twice(3)    # => 6"##,
     },
     Row {
         code: UNUSED,

@@ -133,6 +133,13 @@ pub struct Module {
     pub uses: BTreeMap<usize, Used>,
 }
 
+impl Module {
+    /// Whether it is one of the project's own files.
+    pub fn is_own(&self) -> bool {
+        !self.std && self.package.is_none()
+    }
+}
+
 /// A package, by its order of loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageId(pub u32);

@@ -20,7 +20,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["unchanged"],
             &["resolve", "check"],
             &["eval"],
-            &["session"],
+            &["docs", "examples", "session"],
         ],
     ),
     (

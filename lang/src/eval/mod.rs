@@ -189,7 +189,7 @@ impl<'a> Evaluator<'a> {
         let is_test = |id: &ItemId| {
             let item = &self.program.items[id.index()];
             let module = &self.project.modules[item.module.index()];
-            let other = item.module != ModuleId::ROOT && !module.std && module.package.is_none();
+            let other = item.module != ModuleId::ROOT && module.is_own();
             other && matches!(item.body, Body::Test(_) | Body::Unchanged(_))
         };
         let tests: Vec<ItemId> = (0..self.program.items.len() as u32).map(ItemId).filter(is_test).collect();

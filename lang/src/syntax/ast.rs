@@ -112,6 +112,24 @@ pub enum ItemKind {
     },
 }
 
+impl ItemKind {
+    /// The keyword that it begins with.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            ItemKind::Use { .. } => "use",
+            ItemKind::Type { .. } => "type",
+            ItemKind::Let { .. } => "let",
+            ItemKind::Fn { .. } => "fn",
+            ItemKind::Input { .. } => "input",
+            ItemKind::Env { .. } => "env",
+            ItemKind::Recipe { .. } => "recipe",
+            ItemKind::Build { .. } => "build",
+            ItemKind::Assert { .. } => "assert",
+            ItemKind::Test { .. } => "test",
+        }
+    }
+}
+
 /// What a `use` names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UseTarget {

@@ -48,6 +48,8 @@ pub(super) enum Command {
     Init(Init),
     /// Run the tests of a file and of the project's files that it uses
     Test(Test),
+    /// Show the documentation of the project's items, or of the standard library
+    Doc(Doc),
     /// Explain a diagnostic's code, such as E0203
     Explain {
         /// The code.
@@ -241,6 +243,35 @@ pub(super) struct Test {
     /// How to print what the tests came to
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `rbld doc`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Doc {
+    /// A `.rbld` file, or a folder that holds `build.rbld` (found upwards from here when left out); or a name: of an item,
+    /// `std` for the standard library, `std.debian` for a module of it, `debian.snapshot` for an item of that
+    #[arg(value_name = "FILE|NAME")]
+    pub what: Option<String>,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: DocFormat,
+    /// Write it into a folder instead
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// How documentation is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum DocFormat {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// For other documentation; a file for each module.
+    Markdown,
+    /// One page for a browser, with a search.
+    Html,
+    /// For a program.
+    Json,
 }
 
 /// `rbld store …`.

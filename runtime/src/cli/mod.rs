@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod check;
 mod context;
+mod doc;
 mod doctor;
 mod eval;
 mod fmt;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Test(args) => test::run(store, &args),
+        Command::Doc(args) => doc::run(store, &args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Lsp => crate::lsp::run(store),

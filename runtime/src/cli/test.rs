@@ -6,7 +6,9 @@ use std::path::Path;
 
 use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::eval::{Outcome, Test};
+use rbld_lang::examples::{self, Example};
 use rbld_lang::nearest::nearest;
+use rbld_lang::span::{FileId, Sources};
 use rbld_lang::{Evaluated, Host, codes};
 use similar::TextDiff;
 
@@ -25,16 +27,27 @@ pub(super) fn run(store: Option<&Path>, args: &args::Test) -> Result<i32> {
     let (root, name) = project::parts(&file)?;
     let loader = Files { root: root.to_owned(), packages: project::packages(store) };
     let lang = project::with_packages(name, root, &loader, store, project::Fetching::Yes)?;
-    let evaluated = rbld_lang::evaluate(&lang, &loader, &Host { arch: project::host_arch()? });
+    let host = Host { arch: project::host_arch()? };
+    let evaluated = rbld_lang::evaluate(&lang, &loader, &host);
     let wrong = |found: &Diagnostic| found.severity == Severity::Error && found.code != codes::TEST;
     if evaluated.diagnostics.iter().any(wrong) {
-        say(args.format, 2, &evaluated.diagnostics, &lang, &[]);
+        say(args.format, 2, &evaluated.diagnostics, &lang.sources, &[]);
         return Ok(2);
     }
-    let mut run = Run { lang: &lang, root, kept: BTreeMap::new(), tested: Vec::new(), wrong: Vec::new() };
-    let tests = run.select(&evaluated, &chosen.names, name)?;
-    for test in &tests {
-        run.test(test, args.bless)?;
+    let asked = asked(&lang, &evaluated);
+    let mut run = Run {
+        lang: &lang,
+        root,
+        kept: BTreeMap::new(),
+        tested: Vec::new(),
+        wrong: Vec::new(),
+        sources: lang.sources.clone(),
+    };
+    for asked in select(&asked, &chosen.names, name)? {
+        match asked {
+            Asked::Test(test) => run.test(test, args.bless)?,
+            Asked::Example(example) => run.example(example, &loader, &host),
+        }
     }
     if chosen.names.is_empty() {
         run.left_over(&evaluated, args.bless)?;
@@ -49,23 +62,74 @@ pub(super) fn run(store: Option<&Path>, args: &args::Test) -> Result<i32> {
         }
     }
     let code = i32::from(run.tested.iter().any(|test| test.outcome == TestOutcome::Fails));
-    say(args.format, code, &run.wrong, &lang, &run.tested);
+    say(args.format, code, &run.wrong, &run.sources, &run.tested);
     Ok(code)
 }
 
 /// Prints what the tests came to.
-fn say(format: Format, code: i32, found: &[Diagnostic], lang: &rbld_lang::Project, tested: &[Tested]) {
+fn say(format: Format, code: i32, found: &[Diagnostic], sources: &Sources, tested: &[Tested]) {
     match format {
         Format::Json => {
-            output::line(&format!("{:#}", report::tested_json(code, found, &lang.sources, tested)));
+            output::line(&format!("{:#}", report::tested_json(code, found, sources, tested)));
         }
         Format::Text => {
             if !tested.is_empty() {
                 output::text(&report::tested(tested, &output::style()));
             }
-            output::diagnostics(&lang.sources, found);
+            output::diagnostics(sources, found);
         }
     }
+}
+
+/// What can be asked for.
+enum Asked<'a> {
+    Test(&'a Test),
+    Example(Example),
+}
+
+impl Asked<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Asked::Test(test) => &test.name,
+            Asked::Example(example) => &example.name,
+        }
+    }
+}
+
+/// The tests and the documentation's examples, by file.
+fn asked<'a>(lang: &rbld_lang::Project, evaluated: &'a Evaluated) -> Vec<Asked<'a>> {
+    let mut asked = Vec::new();
+    for module in lang.modules.iter().filter(|module| module.is_own()) {
+        let tests = evaluated.tests.iter().filter(|test| test.span.file == module.file);
+        asked.extend(tests.map(Asked::Test));
+        asked.extend(examples::examples(lang, module).into_iter().map(Asked::Example));
+    }
+    asked
+}
+
+/// Those that names mean: one of exactly this text, else all whose text holds it.
+fn select<'t, 'a>(asked: &'t [Asked<'a>], names: &[String], file: &str) -> Result<Vec<&'t Asked<'a>>> {
+    if names.is_empty() {
+        return Ok(asked.iter().collect());
+    }
+    let mut chosen = vec![false; asked.len()];
+    for name in names {
+        let exact = asked.iter().any(|asked| asked.name() == name);
+        let meant =
+            |asked: &Asked<'_>| if exact { asked.name() == name } else { asked.name().contains(&**name) };
+        let hits: Vec<usize> = (0..asked.len()).filter(|at| meant(&asked[*at])).collect();
+        for at in &hits {
+            chosen[*at] = true;
+        }
+        if hits.is_empty() {
+            let failure = Failure::input(format!("`{file}` has no test `{name}`"));
+            return Err(match nearest(name, asked.iter().map(Asked::name)) {
+                Some(near) => failure.help(format!("did you mean \"{near}\"?")),
+                None => failure.help("`rbld test` lists them; a part of a test's text is enough"),
+            });
+        }
+    }
+    Ok(asked.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(asked, _)| asked).collect())
 }
 
 /// A run of tests.
@@ -76,32 +140,38 @@ struct Run<'a> {
     kept: BTreeMap<String, Kept>,
     tested: Vec<Tested>,
     wrong: Vec<Diagnostic>,
+    /// The project's texts, and those of examples in which something is wrong.
+    sources: Sources,
 }
 
 impl Run<'_> {
-    /// The tests that names mean: one of exactly this text, else all whose text holds it.
-    fn select<'t>(&self, evaluated: &'t Evaluated, names: &[String], file: &str) -> Result<Vec<&'t Test>> {
-        let tests = &evaluated.tests;
-        if names.is_empty() {
-            return Ok(tests.iter().collect());
-        }
-        let mut chosen = vec![false; tests.len()];
-        for name in names {
-            let exact = tests.iter().any(|test| *test.name == **name);
-            let meant = |test: &Test| if exact { *test.name == **name } else { test.name.contains(&**name) };
-            let hits: Vec<usize> = (0..tests.len()).filter(|at| meant(&tests[*at])).collect();
-            for at in &hits {
-                chosen[*at] = true;
-            }
-            if hits.is_empty() {
-                let failure = Failure::input(format!("`{file}` has no test `{name}`"));
-                return Err(match nearest(name, tests.iter().map(|test| &*test.name)) {
-                    Some(near) => failure.help(format!("did you mean \"{near}\"?")),
-                    None => failure.help("`rbld test` lists them; a part of a test's text is enough"),
+    fn example(&mut self, example: &Example, loader: &Files, host: &Host) {
+        let ran = examples::run(example, loader, host);
+        let outcome = if ran.wrong.is_empty() { TestOutcome::Holds } else { TestOutcome::Fails };
+        self.tested.push(Tested {
+            file: self.lang.sources.get(example.file).name.clone(),
+            line: example.line,
+            name: example.name.clone(),
+            kind: TestKind::Example,
+            outcome,
+            difference: String::new(),
+        });
+        let mut known: BTreeMap<FileId, FileId> = BTreeMap::new();
+        for mut wrong in ran.wrong {
+            for span in wrong
+                .labels
+                .iter_mut()
+                .map(|label| &mut label.span)
+                .chain(wrong.fixes.iter_mut().map(|fix| &mut fix.span))
+            {
+                let (sources, file) = (&mut self.sources, span.file);
+                span.file = *known.entry(file).or_insert_with(|| {
+                    let text = ran.sources.get(file);
+                    sources.add(text.name.clone(), text.text.clone())
                 });
             }
+            self.wrong.push(wrong);
         }
-        Ok(tests.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(test, _)| test).collect())
     }
 
     fn test(&mut self, test: &Test, bless: bool) -> Result<()> {
@@ -153,7 +223,7 @@ impl Run<'_> {
     /// What is kept for tests that aren't there any more: a renamed test would pass over what it was asked before.
     fn left_over(&mut self, evaluated: &Evaluated, bless: bool) -> Result<()> {
         let lang = self.lang;
-        for module in lang.modules.iter().filter(|module| !module.std) {
+        for module in lang.modules.iter().filter(|module| module.is_own()) {
             let asks =
                 |test: &&Test| test.span.file == module.file && matches!(test.outcome, Outcome::Unchanged(_));
             let tests: Vec<&str> = evaluated.tests.iter().filter(asks).map(|test| &*test.name).collect();

@@ -1,9 +1,10 @@
 //! What a name refers to, for a reader: its declaration, its type, its documentation.
 
 use rbld_lang::check::index::{Definition, Inner, Use};
+use rbld_lang::docs;
 use rbld_lang::ir::ItemId;
 use rbld_lang::span::{FileId, Span};
-use rbld_lang::syntax::ast::{Item, ItemKind};
+use rbld_lang::syntax::ast::Item;
 use rbld_lang::types::Type;
 
 use super::workspace::Analysis;
@@ -64,27 +65,9 @@ impl Analysis {
     }
 
     fn item_signature(&self, id: ItemId, name: &str) -> String {
-        let (Some(item), Some(meaning)) = (self.item(id), self.index.meanings.get(id.index())) else {
-            return name.to_owned();
-        };
-        let keyword = keyword(&item.kind);
-        match (&item.kind, &meaning.signature) {
-            (ItemKind::Recipe { .. }, Some(signature)) => {
-                let shown = signature.to_string();
-                let outputs = match &signature.result {
-                    Type::Build(Some(outputs)) => {
-                        outputs.outputs.keys().cloned().collect::<Vec<_>>().join(", ")
-                    }
-                    _ => String::new(),
-                };
-                format!(
-                    "recipe {} leaves {{ {outputs} }}",
-                    shown.rsplit_once(" -> ").map_or("", |(head, _)| head)
-                )
-            }
-            (_, Some(signature)) => format!("{keyword} {signature}"),
-            (ItemKind::Type { .. }, _) => self.slice(item.span).to_owned(),
-            _ => format!("{keyword} {name}: {}", meaning.ty),
+        match (self.item(id), self.index.meanings.get(id.index())) {
+            (Some(item), Some(meaning)) => docs::signature(item, meaning, &self.project.sources),
+            _ => name.to_owned(),
         }
     }
 
@@ -92,24 +75,9 @@ impl Analysis {
     pub(super) fn docs(&self, definition: Definition) -> String {
         match definition {
             Definition::Item(id) => self.item(id).map_or(String::new(), |item| item.docs.join("\n")),
+            Definition::Inner(_, span) => docs::above(&self.project.sources, span).join("\n"),
             _ => String::new(),
         }
-    }
-}
-
-/// The keyword of an item.
-pub(super) fn keyword(kind: &ItemKind) -> &'static str {
-    match kind {
-        ItemKind::Use { .. } => "use",
-        ItemKind::Type { .. } => "type",
-        ItemKind::Let { .. } => "let",
-        ItemKind::Fn { .. } => "fn",
-        ItemKind::Input { .. } => "input",
-        ItemKind::Env { .. } => "env",
-        ItemKind::Recipe { .. } => "recipe",
-        ItemKind::Build { .. } => "build",
-        ItemKind::Assert { .. } => "assert",
-        ItemKind::Test { .. } => "test",
     }
 }
 

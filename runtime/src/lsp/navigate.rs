@@ -12,7 +12,6 @@ use rbld_lang::span::{FileId, Span};
 use rbld_lang::syntax::ast::{self, ItemKind};
 use rbld_lang::types::Type;
 
-use super::names::keyword;
 use super::place::{Shelf, uri};
 use super::text::{Lines, word};
 use super::workspace::{Analysis, Document, Documents, Reader, Root};
@@ -297,9 +296,9 @@ pub(super) fn symbols(analysis: &Analysis, file: FileId) -> Vec<DocumentSymbol> 
         });
         let detail = match ty {
             Some(shown) if !matches!(shown.ty, Type::Error | Type::Unknown) && shown.signature.is_none() => {
-                format!("{}: {}", keyword(&item.kind), shown.ty)
+                format!("{}: {}", item.kind.keyword(), shown.ty)
             }
-            _ => keyword(&item.kind).to_owned(),
+            _ => item.kind.keyword().to_owned(),
         };
         symbols.push(symbol(
             name,

@@ -84,3 +84,17 @@ fn equal_plans_are_equal_texts_and_others_are_not() {
     };
     assert_ne!(on(""), on("vars = { X = 1 }, "));
 }
+
+#[test]
+fn the_standard_librarys_examples_are_as_they_say() {
+    let loader = MemoryLoader::default();
+    for (name, _) in library() {
+        let project = load_library(name, &loader).unwrap_or_else(|| panic!("{name}"));
+        for example in crate::examples::examples(&project, &project.modules[0]) {
+            let ran = crate::examples::run(&example, &loader, &HOST);
+            let wrong: Vec<_> =
+                ran.wrong.iter().map(|wrong| format!("{}: {}", wrong.code.0, wrong.message)).collect();
+            assert_eq!(wrong, [""; 0], "{name}:{} {}", example.line, example.name);
+        }
+    }
+}

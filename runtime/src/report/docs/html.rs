@@ -1,0 +1,234 @@
+//! Documentation as one HTML page that loads nothing: a list of names beside what they mean, and a search that hides what
+//! wasn't meant. Without scripts the search isn't there, and everything else is.
+
+use std::fmt::Write as _;
+
+use pulldown_cmark::{CodeBlockKind, Event, LinkType, Parser, Tag, TagEnd};
+use rbld_lang::docs::{ItemDocs, ModuleDocs};
+
+use super::{Docs, declared, documented, page, plural};
+
+/// The page.
+pub fn html(docs: &Docs) -> String {
+    let (mut names, mut main) = (String::new(), String::new());
+    for module in &docs.modules {
+        self::module(module, &mut names, &mut main);
+    }
+    if !docs.builtins.is_empty() {
+        heading("builtin", "built in", &mut names);
+        let _ = write!(
+            main,
+            "<section id=\"builtin\"><h2>Built in</h2>\n<p>Known without a <code>use</code>.</p>\n"
+        );
+        for builtin in &docs.builtins {
+            let id = format!("builtin.{}", builtin.name);
+            entry(&id, builtin.name, "fn", &mut names);
+            open(&id, builtin.name, &mut main);
+            let _ =
+                write!(main, "<pre>{}</pre>\n{}</article>\n", code(builtin.signature), comment(builtin.docs));
+        }
+        names += "</ul>\n";
+        main += "</section>\n";
+    }
+    page::page(&escaped(&docs.title), &names, &main)
+}
+
+fn module(module: &ModuleDocs, names: &mut String, main: &mut String) {
+    let id = identifier(&module.name);
+    heading(&id, &module.name, names);
+    let _ = write!(
+        main,
+        "<section id=\"{id}\"><h2>{}</h2>\n<pre>{}</pre>\n{}",
+        escaped(&module.name),
+        code(&module.usage),
+        comment(&module.docs.join("\n"))
+    );
+    for item in &module.items {
+        let id = identifier(&format!("{}.{}", module.name, item.name));
+        entry(&id, &item.name, item.kind, names);
+        open(&id, &item.name, main);
+        self::item(item, main);
+        *main += "</article>\n";
+    }
+    *names += "</ul>\n";
+    *main += "</section>\n";
+}
+
+fn heading(id: &str, name: &str, names: &mut String) {
+    let _ = write!(names, "<h2><a href=\"#{id}\">{}</a></h2>\n<ul>\n", escaped(name));
+}
+
+fn entry(id: &str, name: &str, kind: &str, names: &mut String) {
+    let _ = writeln!(
+        names,
+        "<li data-of=\"{id}\"><a href=\"#{id}\">{}</a> <span class=\"kind\">{}</span></li>",
+        escaped(name),
+        escaped(kind)
+    );
+}
+
+fn open(id: &str, name: &str, main: &mut String) {
+    let _ = write!(main, "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3>\n", escaped(name));
+}
+
+fn item(item: &ItemDocs, main: &mut String) {
+    let _ = write!(main, "<pre>{}</pre>\n{}", code(&item.signature), comment(&item.docs.join("\n")));
+    for (kind, parts) in documented(item) {
+        let _ = write!(main, "<h4>{}</h4>\n<dl>\n", plural(kind));
+        for part in parts {
+            let _ = write!(
+                main,
+                "<dt><code>{}</code></dt>\n<dd>{}</dd>\n",
+                code(&declared(part)),
+                comment(&part.docs.join("\n"))
+            );
+        }
+        *main += "</dl>\n";
+    }
+    let _ = writeln!(main, "<p class=\"place\">{}:{}</p>", escaped(&item.file), item.line);
+}
+
+/// A name as it can stand in an attribute and behind `#`: what else it holds is written by its number.
+fn identifier(name: &str) -> String {
+    let mut id = String::new();
+    for letter in name.chars() {
+        match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' => id.push(letter),
+            other => {
+                let _ = write!(id, "-{:x}-", other as u32);
+            }
+        }
+    }
+    id
+}
+
+/// A text as it can stand between tags and in attributes; what steers a terminal is left out.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(letter),
+            other if other.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A comment, which is Markdown. Tags in it are text, and nothing that it names is loaded.
+fn comment(text: &str) -> String {
+    // The code of a block, and whether it is of this language.
+    let mut block: Option<(bool, String)> = None;
+    let mut shown = Vec::new();
+    for event in Parser::new(text) {
+        match event {
+            Event::Start(Tag::CodeBlock(kind)) => {
+                let of_rbld = matches!(&kind, CodeBlockKind::Fenced(word) if &**word == "rbld");
+                block = Some((of_rbld, String::new()));
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                let (of_rbld, text) = block.take().unwrap_or_default();
+                let text = if of_rbld { code(text.trim_end()) } else { escaped(text.trim_end()) };
+                shown.push(Event::InlineHtml(format!("<pre>{text}</pre>\n").into()));
+            }
+            Event::Text(part) if block.is_some() => {
+                block.iter_mut().for_each(|(_, text)| text.push_str(&part));
+            }
+            Event::Html(tag) | Event::InlineHtml(tag) => shown.push(Event::Text(clean(&tag).into())),
+            Event::Text(text) => shown.push(Event::Text(clean(&text).into())),
+            Event::Code(text) => shown.push(Event::Code(clean(&text).into())),
+            // The page's own headings are the ones above.
+            Event::Start(Tag::Heading { .. }) => shown.push(Event::Start(Tag::Paragraph)),
+            Event::End(TagEnd::Heading(_)) => shown.push(Event::End(TagEnd::Paragraph)),
+            Event::Start(Tag::Link { dest_url, title, id, .. }) => {
+                let safe = ["https://", "http://", "#"].iter().any(|start| dest_url.starts_with(start));
+                let dest_url = if safe { dest_url } else { "#".into() };
+                shown.push(Event::Start(Tag::Link { link_type: LinkType::Inline, dest_url, title, id }));
+            }
+            // A picture would be loaded from elsewhere: its words stand for it.
+            Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => {}
+            other => shown.push(other),
+        }
+    }
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, shown.into_iter());
+    html
+}
+
+fn clean(text: &str) -> String {
+    let clean = |letter: char| match letter {
+        '\n' | '\t' => letter,
+        other if other.is_control() => char::REPLACEMENT_CHARACTER,
+        other => other,
+    };
+    text.chars().map(clean).collect()
+}
+
+/// The words of the language that are marked in code.
+const WORDS: [&str; 22] = [
+    "use", "type", "let", "fn", "input", "env", "recipe", "build", "assert", "test", "as", "and", "else",
+    "for", "if", "in", "not", "or", "then", "with", "leaves", "rbld",
+];
+
+/// Code of the language with its words, types, texts and comments marked.
+fn code(text: &str) -> String {
+    let mut html = String::new();
+    let mut rest = text;
+    let mut begins = true;
+    while let Some(first) = rest.chars().next() {
+        let (length, class) = match first {
+            '#' => (rest.find('\n').unwrap_or(rest.len()), "c"),
+            '"' => (text_length(rest), "s"),
+            'a'..='z' | 'A'..='Z' | '_' => {
+                let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+                let length = rest.find(|letter| !word(letter)).unwrap_or(rest.len());
+                let name = &rest[..length];
+                let keyword = WORDS.iter().position(|known| *known == name);
+                let class = match keyword {
+                    // The kinds of item are words only where an item begins.
+                    Some(at) if at >= 10 || begins => "k",
+                    _ if first.is_ascii_uppercase() => "t",
+                    _ => "",
+                };
+                (length, class)
+            }
+            other => (other.len_utf8(), ""),
+        };
+        let (part, after) = rest.split_at(length);
+        match class {
+            "" => html += &escaped(part),
+            class => {
+                let _ = write!(html, "<span class=\"{class}\">{}</span>", escaped(part));
+            }
+        }
+        begins = part.ends_with('\n');
+        rest = after;
+    }
+    html
+}
+
+/// How long the text is that a text begins with.
+fn text_length(text: &str) -> usize {
+    let quotes = text.len() - text.trim_start_matches('"').len();
+    if quotes == 2 {
+        return 2;
+    }
+    if quotes > 2 {
+        let close = text[quotes..].find(&text[..quotes]);
+        return close.map_or(text.len(), |at| at + 2 * quotes);
+    }
+    let mut escape = false;
+    for (at, letter) in text.char_indices().skip(1) {
+        match letter {
+            '\n' => return at,
+            '"' if !escape => return at + 1,
+            _ => escape = letter == '\\' && !escape,
+        }
+    }
+    text.len()
+}
