@@ -383,3 +383,66 @@ pub const BUILTINS: &[Builtin] = &[
         docs: "A source package: a folder of its `.dsc` and the files that names.",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loader::{MemoryLoader, library, load, load_library};
+
+    fn of(text: &str) -> Vec<ModuleDocs> {
+        let project = load("a-file.rbld", &MemoryLoader::new([("a-file.rbld", text)]));
+        let (program, index) = check::index(&project, None);
+        assert!(
+            program.diagnostics.is_empty() && project.diagnostics.is_empty(),
+            "{:?}",
+            program.diagnostics
+        );
+        docs(&project, &program, &index, |module| !module.std)
+    }
+
+    #[test]
+    fn what_is_said_of_a_part_stands_right_above_it() {
+        let modules = of("# Of the file,\n## twice.\nrbld 1\n\n# not this\n## Of the item.\ntype T = {\n  \
+                          ## Of a.\n  ##\n  ## More.\n  a: Int = 1\n## Of the next item.\n  b: Int, c: Int\n}\n\
+                          fn f(\n  # not this\n  x: Int,\n  ## Of y.\n  y: T?, z: Int = 2,\n) -> Int = x\n");
+        let [module] = &modules[..] else { panic!("{modules:?}") };
+        assert_eq!(module.docs, ["Of the file,", "twice."]);
+        assert_eq!(module.usage, "use ./a-file.rbld as a_file");
+        let [ty, function] = &module.items[..] else { panic!("{module:?}") };
+        assert_eq!(ty.docs, ["Of the item."]);
+        assert_eq!(function.docs, ["Of the next item."]);
+        assert_eq!((ty.line, function.line), (7, 15));
+        let said = |item: &ItemDocs| -> Vec<(String, String)> {
+            item.parts.iter().map(|part| (part.name.clone(), part.docs.join("/"))).collect()
+        };
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, docs)| ((*name).to_owned(), (*docs).to_owned())).collect()
+        };
+        assert_eq!(said(ty), pairs(&[("a", "Of a.//More."), ("b", ""), ("c", "")]));
+        assert_eq!(said(function), pairs(&[("x", ""), ("y", "Of y."), ("z", "")]));
+        assert_eq!(ty.parts[0].default.as_deref(), Some("1"));
+        assert_eq!(function.signature, "fn f(x: Int, y: T?, z: Int = 2) -> Int");
+    }
+
+    #[test]
+    fn the_standard_library_is_documented() {
+        for (name, _) in library() {
+            let project = load_library(name, &MemoryLoader::default()).unwrap_or_else(|| panic!("{name}"));
+            let (program, index) = check::index(&project, None);
+            let modules = docs(&project, &program, &index, |module| module.path == name);
+            let [module] = &modules[..] else { panic!("{name}") };
+            assert!(!module.docs.is_empty(), "{name} says nothing above its first line");
+            for item in &module.items {
+                assert!(!item.docs.is_empty(), "{name}.{} is not documented", item.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_built_in_is_documented() {
+        let known: Vec<&str> = BUILTINS.iter().map(|builtin| builtin.name).collect();
+        for name in check::builtin_names() {
+            assert!(known.contains(&name), "{name}");
+        }
+    }
+}

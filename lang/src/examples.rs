@@ -162,6 +162,8 @@ pub fn run(example: &Example, loader: &dyn Loader, host: &Host) -> Ran {
         let message = match evaluated.values.get(name).map(Value::show) {
             Some(value) if value == expected => continue,
             Some(value) => format!("`{name}` in the example is {value}, not {expected}"),
+            // Why it has none was said.
+            None if wrong.iter().any(|wrong| wrong.severity == Severity::Error) => continue,
             None => format!("`{name}` in the example has no value"),
         };
         wrong.push(

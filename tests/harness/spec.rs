@@ -233,6 +233,14 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
             None => wrong.push(format!("`{name}` has no value")),
         }
     }
+    for example in
+        project.modules.first().into_iter().flat_map(|root| rbld_lang::examples::examples(&project, root))
+    {
+        let ran = rbld_lang::examples::run(&example, &loader, &host);
+        wrong.extend(
+            ran.wrong.iter().map(|found| format!("{}: [{}] {}", example.name, found.code.0, found.message)),
+        );
+    }
     if !wrong.is_empty() {
         wrong.extend(
             packages.iter().map(|(name, package)| format!("the tree of <{name}> is sha256:{}", package.tree)),
@@ -269,6 +277,10 @@ fn announced(files: &BTreeMap<String, String>) -> Vec<Announced> {
     for (file, text) in files.iter().filter(|(name, _)| name.ends_with(".rbld")) {
         let lines: Vec<&str> = text.lines().collect();
         for (index, line) in lines.iter().enumerate() {
+            // What an example in documentation announces is its own.
+            if line.starts_with("##") {
+                continue;
+            }
             let Some((before, code, text)) = announcement(line) else { continue };
             let below = (index + 1..lines.len())
                 .find(|i| announcement(lines[*i]).is_none_or(|(before, ..)| !before.is_empty()));

@@ -60,13 +60,14 @@ fn rendered(docs: &Docs, format: DocFormat, into_files: bool) -> Vec<(PathBuf, S
 /// What is documented; nothing when the file is wrong, which was said.
 fn meant(what: Option<&str>, store: Option<&Path>) -> Result<Option<Docs>> {
     let Some(what) = what else { return of_file(&choose(&[])?.file, store) };
-    if what.ends_with(".rbld") || what.contains('/') || Path::new(what).is_dir() {
-        return of_file(&choose(&[what.to_owned()])?.file, store);
-    }
     if what == "std" {
         let modules = loader::library().filter_map(|(name, _)| library(name)).collect();
         let title = "The standard library of rbld".to_owned();
         return Ok(Some(Docs { title, modules, builtins: BUILTINS.to_vec() }));
+    }
+    // A folder that holds no project may well be called as an item is.
+    if what.ends_with(".rbld") || what.contains('/') || Path::new(what).join("build.rbld").is_file() {
+        return of_file(&choose(&[what.to_owned()])?.file, store);
     }
     let mut known: Vec<String> = BUILTINS.iter().map(|builtin| builtin.name.to_owned()).collect();
     if !what.starts_with("std.")
@@ -88,7 +89,7 @@ fn meant(what: Option<&str>, store: Option<&Path>) -> Result<Option<Docs>> {
         return Ok(Some(Docs { title: what.to_owned(), modules: Vec::new(), builtins }));
     }
     let failure = Failure::input(format!("nothing is named `{what}` here or in the standard library"));
-    Err(match nearest(what, known.iter().map(String::as_str)) {
+    Err(match nearest(what.strip_prefix("std.").unwrap_or(what), known.iter().map(String::as_str)) {
         Some(near) => failure.help(format!("did you mean `{near}`?")),
         None => failure.help("`rbld doc` shows the project's items, `rbld doc std` the standard library"),
     })

@@ -53,8 +53,10 @@ pub(super) fn run(store: Option<&Path>, args: &args::Test) -> Result<i32> {
         run.left_over(&evaluated, args.bless)?;
     }
     if run.tested.is_empty() {
-        return Err(Failure::input(format!("`{name}` has no test, so there is nothing to run"))
-            .help("add one: `test \"what holds\" version == \"1.0\"`, or `rbld check` for its assertions"));
+        return Err(Failure::input(format!(
+            "`{name}` has no test and no example, so there is nothing to run"
+        ))
+        .help("add one: `test \"what holds\" version == \"1.0\"`, or `rbld check` for its assertions"));
     }
     if args.bless {
         for (path, kept) in &run.kept {

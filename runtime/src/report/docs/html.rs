@@ -1,6 +1,7 @@
 //! Documentation as one HTML page that loads nothing: a list of names beside what they mean, and a search that hides what
 //! wasn't meant. Without scripts the search isn't there, and everything else is.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Parser, Tag, TagEnd};
@@ -24,8 +25,12 @@ pub fn html(docs: &Docs) -> String {
             let id = format!("builtin.{}", builtin.name);
             entry(&id, builtin.name, "fn", &mut names);
             open(&id, builtin.name, &mut main);
-            let _ =
-                write!(main, "<pre>{}</pre>\n{}</article>\n", code(builtin.signature), comment(builtin.docs));
+            let _ = write!(
+                main,
+                "<pre>{}</pre>\n{}</article>\n",
+                code(builtin.signature, &Types::new()),
+                comment(builtin.docs)
+            );
         }
         names += "</ul>\n";
         main += "</section>\n";
@@ -35,19 +40,21 @@ pub fn html(docs: &Docs) -> String {
 
 fn module(module: &ModuleDocs, names: &mut String, main: &mut String) {
     let id = identifier(&module.name);
+    let declared = module.items.iter().filter(|item| item.kind == "type");
+    let types: Types = declared.map(|item| (item.name.clone(), item_id(module, item))).collect();
     heading(&id, &module.name, names);
     let _ = write!(
         main,
         "<section id=\"{id}\"><h2>{}</h2>\n<pre>{}</pre>\n{}",
         escaped(&module.name),
-        code(&module.usage),
+        code(&module.usage, &types),
         comment(&module.docs.join("\n"))
     );
     for item in &module.items {
-        let id = identifier(&format!("{}.{}", module.name, item.name));
+        let id = item_id(module, item);
         entry(&id, &item.name, item.kind, names);
         open(&id, &item.name, main);
-        self::item(item, main);
+        self::item(item, &types, main);
         *main += "</article>\n";
     }
     *names += "</ul>\n";
@@ -71,15 +78,21 @@ fn open(id: &str, name: &str, main: &mut String) {
     let _ = write!(main, "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3>\n", escaped(name));
 }
 
-fn item(item: &ItemDocs, main: &mut String) {
-    let _ = write!(main, "<pre>{}</pre>\n{}", code(&item.signature), comment(&item.docs.join("\n")));
+/// Where an item is on the page; an assertion may be called as another item is.
+fn item_id(module: &ModuleDocs, item: &ItemDocs) -> String {
+    let kind = if item.kind == "assert" { "assert " } else { "" };
+    identifier(&format!("{}.{kind}{}", module.name, item.name))
+}
+
+fn item(item: &ItemDocs, types: &Types, main: &mut String) {
+    let _ = write!(main, "<pre>{}</pre>\n{}", code(&item.signature, types), comment(&item.docs.join("\n")));
     for (kind, parts) in documented(item) {
         let _ = write!(main, "<h4>{}</h4>\n<dl>\n", plural(kind));
         for part in parts {
             let _ = write!(
                 main,
                 "<dt><code>{}</code></dt>\n<dd>{}</dd>\n",
-                code(&declared(part)),
+                code(&declared(part), types),
                 comment(&part.docs.join("\n"))
             );
         }
@@ -133,7 +146,8 @@ fn comment(text: &str) -> String {
             }
             Event::End(TagEnd::CodeBlock) => {
                 let (of_rbld, text) = block.take().unwrap_or_default();
-                let text = if of_rbld { code(text.trim_end()) } else { escaped(text.trim_end()) };
+                let text =
+                    if of_rbld { code(text.trim_end(), &Types::new()) } else { escaped(text.trim_end()) };
                 shown.push(Event::InlineHtml(format!("<pre>{text}</pre>\n").into()));
             }
             Event::Text(part) if block.is_some() => {
@@ -169,47 +183,51 @@ fn clean(text: &str) -> String {
     text.chars().map(clean).collect()
 }
 
-/// The words of the language that are marked in code.
-const WORDS: [&str; 22] = [
-    "use", "type", "let", "fn", "input", "env", "recipe", "build", "assert", "test", "as", "and", "else",
-    "for", "if", "in", "not", "or", "then", "with", "leaves", "rbld",
-];
+/// The words that begin an item, and so are words only there.
+const KINDS: [&str; 11] =
+    ["use", "type", "let", "fn", "input", "env", "recipe", "build", "assert", "test", "rbld"];
 
-/// Code of the language with its words, types, texts and comments marked.
-fn code(text: &str) -> String {
+/// The words of the language that are words everywhere, and the one that stands in the declaration of a recipe.
+const WORDS: [&str; 11] = ["as", "and", "else", "for", "if", "in", "not", "or", "then", "with", "leaves"];
+
+/// The types that a module declares, and where they are on the page.
+type Types = BTreeMap<String, String>;
+
+/// Code of the language with its words, types, literals and comments marked, and types led to where they are declared.
+fn code(text: &str, types: &Types) -> String {
     let mut html = String::new();
     let mut rest = text;
     let mut begins = true;
     while let Some(first) = rest.chars().next() {
+        let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let run = rest.find(|letter| !word(letter)).unwrap_or(rest.len());
         let (length, class) = match first {
             '#' => (rest.find('\n').unwrap_or(rest.len()), "c"),
             '"' => (text_length(rest), "s"),
-            'a'..='z' | 'A'..='Z' | '_' => {
-                let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-                let length = rest.find(|letter| !word(letter)).unwrap_or(rest.len());
-                let name = &rest[..length];
-                let keyword = WORDS.iter().position(|known| *known == name);
-                let class = match keyword {
-                    // The kinds of item are words only where an item begins.
-                    Some(at) if at >= 10 || begins => "k",
-                    _ if first.is_ascii_uppercase() => "t",
-                    _ => "",
-                };
-                (length, class)
+            '0'..='9' => (literal_length(rest), "s"),
+            _ if first.is_ascii_uppercase() => (run, "t"),
+            _ if run > 0 && (WORDS.contains(&&rest[..run]) || begins && KINDS.contains(&&rest[..run])) => {
+                (run, "k")
             }
-            other => (other.len_utf8(), ""),
+            _ => (run.max(first.len_utf8()), ""),
         };
         let (part, after) = rest.split_at(length);
-        match class {
-            "" => html += &escaped(part),
-            class => {
-                let _ = write!(html, "<span class=\"{class}\">{}</span>", escaped(part));
-            }
-        }
+        let _ = match (class, types.get(part)) {
+            ("", _) => write!(html, "{}", escaped(part)),
+            ("t", Some(id)) => write!(html, "<a class=\"t\" href=\"#{id}\">{}</a>", escaped(part)),
+            _ => write!(html, "<span class=\"{class}\">{}</span>", escaped(part)),
+        };
         begins = part.ends_with('\n');
         rest = after;
     }
     html
+}
+
+/// How long the number, size, date or instant is that a text begins with.
+fn literal_length(text: &str) -> usize {
+    let inside = |letter: char| letter.is_ascii_alphanumeric() || "-:._".contains(letter);
+    let run = &text[..text.find(|letter| !inside(letter)).unwrap_or(text.len())];
+    run.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).len()
 }
 
 /// How long the text is that a text begins with.

@@ -40,7 +40,7 @@ dl { margin: .2rem 0 .8rem; } dt { margin-top: .4rem; } dd { margin: .1rem 0 .3r
 table { border-collapse: collapse; } td, th { border: 1px solid var(--line); padding: .2rem .5rem; text-align: left; }
 .k { color: var(--word); } .t { color: var(--type); } .s { color: var(--text); } .c { color: var(--soft); }
 [hidden] { display: none !important; }
-@media (max-width: 52rem) { body { display: block; } nav { position: static; height: auto; border-right: 0;
+@media (max-width: 52rem) { body { display: block; } nav { position: static; height: auto; max-height: 45vh; border-right: 0;
   border-bottom: 1px solid var(--line); } main { padding: 1.2rem 1.2rem 4rem; } }
 @media print { nav { display: none; } body { display: block; } }
 "#;
