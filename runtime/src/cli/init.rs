@@ -21,7 +21,7 @@ const NAME: &str = "build.rbld";
 
 /// Drafts a file for a folder and writes it.
 pub(super) fn run(args: &args::Init) -> Result<i32> {
-    let file = args.folder.join(NAME);
+    let file = if args.folder == Path::new(".") { PathBuf::from(NAME) } else { args.folder.join(NAME) };
     if file.symlink_metadata().is_ok() {
         return Err(taken(&file));
     }
@@ -119,8 +119,7 @@ pub(super) fn write_new(file: &Path, text: &str) -> Result<()> {
 }
 
 fn say(draft: &Draft, file: &Path, folder: &Path) {
-    let shown = file.strip_prefix(".").unwrap_or(file).display();
-    output::line(&format!("wrote {shown}, for {}", draft.title));
+    output::line(&format!("wrote {}, for {}", file.display(), draft.title));
     for todo in &draft.todo {
         output::line(&format!("  first: {todo}"));
     }

@@ -57,19 +57,13 @@ pub(super) fn read(folder: &Folder) -> Result<Facts> {
 fn called(folder: &Folder, text: &str) -> Result<(Option<String>, Option<String>)> {
     let Some(inside) = calls(text, "AC_INIT").into_iter().next() else { return Ok((None, None)) };
     let given: Vec<&str> = arguments(inside).into_iter().map(unbracketed).collect();
-    let defined = |name: &str| {
-        let found = calls(text, "m4_define").into_iter().map(|inside| {
-            let given: Vec<&str> = arguments(inside).into_iter().map(unbracketed).collect();
-            (given.first().copied().unwrap_or_default(), given.get(1).copied().unwrap_or_default())
-        });
-        found.filter(|(known, _)| *known == name).map(|(_, value)| value.to_owned()).next()
-    };
+    let definitions = definitions(text);
     let plain = |text: &str| {
-        let text = defined(text).unwrap_or_else(|| literal(text).unwrap_or(text).to_owned());
+        let text = expanded(literal(text).unwrap_or(text), &definitions);
         names::is_plain(&text).then_some(text)
     };
     let short = given.get(3).filter(|name| !name.is_empty()).and_then(|name| plain(name));
-    let long = given.first().map(|name| defined(name).unwrap_or_else(|| (*name).to_owned()));
+    let long = given.first().map(|name| expanded(name, &definitions));
     // Autoconf makes the tarball's name of the long one so.
     let name = short.or_else(|| {
         let lower = long?.to_ascii_lowercase();
@@ -89,6 +83,47 @@ fn called(folder: &Folder, text: &str) -> Result<(Option<String>, Option<String>
         }
     }
     Ok((name, version))
+}
+
+/// What `m4_define` gives names to.
+fn definitions(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for inside in calls(text, "m4_define") {
+        let given: Vec<&str> = arguments(inside).into_iter().map(unbracketed).collect();
+        if let [name, value, ..] = given[..]
+            && names::is_plain(name)
+        {
+            found.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    found
+}
+
+/// A text with the defined names in it replaced, as m4 does; the few rounds are enough for versions made of parts.
+fn expanded(text: &str, definitions: &[(String, String)]) -> String {
+    const ROUNDS: usize = 4;
+    let mut text = text.to_owned();
+    for _ in 0..ROUNDS {
+        let mut made = String::new();
+        let mut word = String::new();
+        for letter in text.chars().chain(['\0']) {
+            if letter.is_ascii_alphanumeric() || letter == '_' {
+                word.push(letter);
+                continue;
+            }
+            let value =
+                definitions.iter().find(|(name, _)| *name == word).map(|(_, value)| unbracketed(value));
+            made.push_str(value.unwrap_or(&word));
+            word.clear();
+            made.push(letter);
+        }
+        made.pop();
+        text = made.replace("()", "").replace(['[', ']'], "");
+        if text.len() > 200 {
+            break;
+        }
+    }
+    text
 }
 
 fn needs(facts: &mut Facts, text: &str, makefiles: &str) {
@@ -170,5 +205,25 @@ fn compressed(text: &str) -> &'static str {
         ".tar.bz2"
     } else {
         ".tar.xz"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_put_together_as_m4_does() {
+        let text = "m4_define(v_major, 1)\nm4_define([v_minor],[12])\nm4_define(v_all, v_major.v_minor)\n";
+        assert_eq!(expanded("v_all()", &definitions(text)), "1.12");
+        assert_eq!(expanded("2.0", &definitions(text)), "2.0");
+        assert!(!names::is_plain(&expanded("m4_esyscmd([git describe])", &definitions(text))));
+        // A ring ends.
+        assert!(expanded("a", &definitions("m4_define(a, [a a a a a a a a a])")).len() < 10_000);
+    }
+
+    #[test]
+    fn modules_are_told_from_versions() {
+        assert_eq!(modules_of("zlib >= 1.2 glib-2.0>=2.4, $MORE gnutls"), ["zlib", "glib-2.0", "gnutls"]);
     }
 }

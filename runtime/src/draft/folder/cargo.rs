@@ -40,18 +40,40 @@ pub(super) fn read(folder: &Folder) -> Result<Facts> {
             facts.need(package, format!("crate {name}"));
         }
     }
-    let mut given = Vec::new();
-    if workspace.is_some() {
-        given.push(("options", quoted("--workspace")));
+    facts.builds.push(built(&facts, workspace.is_some(), is_program(folder, &manifest)));
+    Ok(facts)
+}
+
+/// Whether a package has a program or a library that other languages link with.
+fn is_program(folder: &Folder, manifest: &toml::Table) -> bool {
+    let kinds =
+        manifest.get("lib").and_then(|lib| lib.get("crate-type")?.as_array()).cloned().unwrap_or_default();
+    manifest.contains_key("bin")
+        || folder.has("src/main.rs")
+        || folder.has("src/bin")
+        || kinds.iter().any(|kind| matches!(kind.as_str(), Some("cdylib" | "staticlib")))
+}
+
+/// A library for Rust alone has nothing to install: its package is compared.
+fn built(facts: &Facts, workspace: bool, program: bool) -> Built {
+    if !workspace && !program {
+        let name = facts.name.clone().unwrap_or_else(|| "project".to_owned());
+        return Built {
+            item: "crate",
+            recipe: "cargo.package",
+            given: vec![("crate", facts.file_name(&name, ".crate"))],
+            output: "package",
+            says: "the package, made twice",
+        };
     }
-    facts.builds.push(Built {
+    let given = if workspace { vec![("options", quoted("--workspace"))] } else { Vec::new() };
+    Built {
         item: "program",
         recipe: "cargo.build",
         given,
         output: "built",
         says: "what is built, built twice",
-    });
-    Ok(facts)
+    }
 }
 
 /// The crates of the lock that come from elsewhere; says what is to be done when they aren't in the folder.
@@ -59,6 +81,11 @@ fn crates(folder: &Folder, facts: &mut Facts) -> Result<Vec<String>> {
     if !folder.has("Cargo.lock") {
         facts.todo.push("run `cargo generate-lockfile`: without a Cargo.lock nothing is fixed".to_owned());
         return Ok(Vec::new());
+    }
+    if !folder.keeps("Cargo.lock") {
+        facts
+            .todo
+            .push("take Cargo.lock out of .gitignore: what git ignores is no part of the source".to_owned());
     }
     let lock = table(folder, "Cargo.lock")?;
     let packages = lock.get("package").and_then(toml::Value::as_array).cloned().unwrap_or_default();
@@ -70,7 +97,7 @@ fn crates(folder: &Folder, facts: &mut Facts) -> Result<Vec<String>> {
     let git = packages.iter().any(|package| {
         package.get("source").and_then(toml::Value::as_str).is_some_and(|source| source.starts_with("git+"))
     });
-    if !foreign.is_empty() && !folder.has("vendor") {
+    if !foreign.is_empty() && !folder.keeps("vendor") {
         facts.todo.push(format!(
             "run `cargo vendor`, and keep its folder `vendor` where git doesn't ignore it: Cargo.lock names {} from \
              elsewhere, and a build has no network",

@@ -44,10 +44,14 @@ pub(super) fn read(folder: &Folder) -> Result<Facts> {
     }
     for text in &texts {
         for inside in calls(text, "find_package") {
-            let Some(name) = inside.split_whitespace().next().filter(|name| names::is_plain(name)) else {
-                continue;
-            };
-            facts.ask(name, names::cmake(name), format!("find_package({name})"));
+            let words: Vec<&str> = inside.split_whitespace().collect();
+            let Some(name) = words.first().filter(|name| names::is_plain(name)) else { continue };
+            let own = facts.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name));
+            let package = names::cmake(name);
+            // What isn't required and isn't known may as well be missing.
+            if !own && (package.is_some() || words.contains(&"REQUIRED")) {
+                facts.ask(name, package, format!("find_package({name})"));
+            }
         }
         for call in ["pkg_check_modules", "pkg_search_module"] {
             for inside in calls(text, call) {

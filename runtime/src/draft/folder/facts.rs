@@ -121,11 +121,7 @@ impl Facts {
             let _ = writeln!(text, "assert {} identical({item}.*.{output})", quoted(says));
         }
         for (name, asks) in &self.unknown {
-            self.todo.push(format!(
-                "find the package that has `{}` ({}) and name it in `packages`",
-                remark(name),
-                remark(asks)
-            ));
+            self.todo.push(format!("find the package for {} and name it in `packages`", wanted(name, asks)));
         }
         Draft::new(title, &text, self.todo)
     }
@@ -159,9 +155,14 @@ impl Facts {
             let _ = writeln!(text, "    {},  # {}", quoted(package), remark(asks));
         }
         for (name, asks) in &self.unknown {
-            let _ = writeln!(text, "    # {}, {}: which package has it?", remark(name), remark(asks));
+            let _ = writeln!(text, "    # {}: which package has it?", wanted(name, asks));
         }
         text.push_str("  ])\n");
         text
     }
+}
+
+/// What is asked for and by what, without saying a name twice.
+fn wanted(name: &str, asks: &str) -> String {
+    if asks.contains(name) { remark(asks) } else { format!("{}, by {}", remark(name), remark(asks)) }
 }

@@ -40,6 +40,19 @@ impl Folder {
         self.root.join(name).exists()
     }
 
+    /// Whether there is an entry of this name in the folder, and git doesn't ignore it.
+    pub(super) fn keeps(&self, name: &str) -> bool {
+        let walk = ignore::WalkBuilder::new(&self.root)
+            .max_depth(Some(1))
+            .hidden(false)
+            .require_git(false)
+            .git_global(false)
+            .parents(false)
+            .ignore(false)
+            .build();
+        walk.filter_map(std::result::Result::ok).any(|entry| entry.depth() == 1 && entry.file_name() == name)
+    }
+
     /// The name of the folder itself.
     pub(super) fn name(&self) -> Option<String> {
         let root = self.root.canonicalize().ok()?;
@@ -58,6 +71,9 @@ impl Folder {
         let walk = ignore::WalkBuilder::new(&self.root)
             .max_depth(Some(DEEPEST))
             .require_git(false)
+            .git_global(false)
+            .parents(false)
+            .ignore(false)
             .sort_by_file_name(std::ffi::OsStr::cmp)
             .build();
         for entry in walk.filter_map(std::result::Result::ok) {

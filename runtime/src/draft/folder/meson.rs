@@ -27,9 +27,13 @@ pub(super) fn read(folder: &Folder) -> Result<Facts> {
     }
     for text in &texts {
         for inside in calls(text, "dependency") {
-            let Some(name) = arguments(inside).first().and_then(|name| literal(name)) else { continue };
-            if names::is_plain(name) {
-                facts.ask(name, names::meson(name), format!("dependency('{name}')"));
+            let given = arguments(inside);
+            let Some(name) = given.first().and_then(|name| literal(name)) else { continue };
+            let optional = given.iter().any(|argument| argument.starts_with("required"));
+            let package = names::meson(name);
+            // What isn't required and isn't known may as well be missing.
+            if names::is_plain(name) && (package.is_some() || !optional) {
+                facts.ask(name, package, format!("dependency('{name}')"));
             }
         }
         for inside in calls(text, "find_program") {

@@ -35,7 +35,8 @@ pub(super) fn read(folder: &Folder) -> Result<Facts> {
     let config = folder.text("setup.cfg")?.unwrap_or_default();
     let plain = |text: Option<String>| text.filter(|text| names::is_plain(text));
     facts.name = plain(text("name").or_else(|| of_setup(&setup, &config, "name")));
-    facts.version = plain(text("version").or_else(|| of_setup(&setup, &config, "version")));
+    let version = plain(text("version").or_else(|| of_setup(&setup, &config, "version")));
+    facts.version = version.map(|version| normalised(&version));
 
     let system = table.get("build-system");
     let backend =
@@ -50,6 +51,30 @@ pub(super) fn read(folder: &Folder) -> Result<Facts> {
     }
     builds(&mut facts, backend.starts_with("setuptools"), by_git, compiled(&setup, &table, backend));
     Ok(facts)
+}
+
+/// A version as the names of distributions have it (PEP 440).
+fn normalised(version: &str) -> String {
+    let lower = version.to_ascii_lowercase();
+    let mut version = lower.trim_start_matches('v').to_owned();
+    for (written, normal) in [
+        ("alpha", "a"),
+        ("beta", "b"),
+        ("preview", "rc"),
+        ("-rc", "rc"),
+        (".rc", "rc"),
+        ("-dev", ".dev"),
+        ("-post", ".post"),
+    ] {
+        version = version.replace(written, normal);
+    }
+    for (written, normal) in [("-a", "a"), (".a", "a"), ("-b", "b"), (".b", "b")] {
+        version = version.replace(written, normal);
+    }
+    if ["a", "b", "rc", ".dev", ".post"].iter().any(|end| version.ends_with(end)) {
+        version.push('0');
+    }
+    version
 }
 
 /// Whether a wheel holds compiled parts.
@@ -117,4 +142,36 @@ fn of_setup(setup: &str, config: &str, key: &str) -> Option<String> {
             (!value.is_empty()).then(|| value.to_owned())
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_written_as_distributions_have_them() {
+        for (written, normal) in [
+            ("1.0", "1.0"),
+            ("v1.0", "1.0"),
+            ("2.3.0.dev", "2.3.0.dev0"),
+            ("1.0-rc1", "1.0rc1"),
+            ("1.0-beta.2", "1.0b.2"),
+            ("1.0.alpha1", "1.0a1"),
+            ("1.0-dev3", "1.0.dev3"),
+        ] {
+            assert_eq!(normalised(written), normal, "{written}");
+        }
+    }
+
+    #[test]
+    fn setup_is_read_where_it_is_plain() {
+        let setup = "from setuptools import setup\nsetup(\n  name='a-b',\n  version = \"1.2\",\n  packages=find(),\n)\n";
+        assert_eq!(of_setup(setup, "", "name").as_deref(), Some("a-b"));
+        assert_eq!(of_setup(setup, "", "version").as_deref(), Some("1.2"));
+        assert_eq!(
+            of_setup("setup()", "[metadata]\nname = c\n[options]\nversion = 9\n", "name").as_deref(),
+            Some("c")
+        );
+        assert_eq!(of_setup("setup()", "[metadata]\nname = c\n[options]\nversion = 9\n", "version"), None);
+    }
 }
