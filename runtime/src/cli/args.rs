@@ -50,6 +50,8 @@ pub(super) enum Command {
     Test(Test),
     /// Show the documentation of the project's items, or of the standard library
     Doc(Doc),
+    /// Write a first .rbld file for the compare pipeline of a .gitlab-ci.yml
+    Import(Import),
     /// Explain a diagnostic's code, such as E0203
     Explain {
         /// The code.
@@ -272,6 +274,20 @@ pub(super) enum DocFormat {
     Html,
     /// For a program.
     Json,
+}
+
+/// `rbld import`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Import {
+    /// The pipeline
+    #[arg(value_name = "FILE", default_value = ".gitlab-ci.yml")]
+    pub file: PathBuf,
+    /// The file to write; `-` for standard output [default: build.rbld beside the pipeline]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The instant to pin, as 2026-11-01T00:00:00Z [default: yesterday's beginning]
+    #[arg(long, value_name = "INSTANT")]
+    pub at: Option<String>,
 }
 
 /// `rbld store …`.

@@ -1,5 +1,5 @@
-//! `rbld init`: writes a first `build.rbld`. The one command that asks the clock for a pin; a file that is there already
-//! stays as it is.
+//! `rbld init`: writes a first `build.rbld`. Like `rbld import` it asks the clock for a pin, as no other command does, and
+//! a file that is there already stays as it is.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,14 +25,7 @@ pub(super) fn run(args: &args::Init) -> Result<i32> {
     if file.symlink_metadata().is_ok() {
         return Err(taken(&file));
     }
-    let at = match &args.at {
-        Some(at) if rbld_lang::syntax::read_instant(at).is_some() => at.clone(),
-        Some(at) => {
-            return Err(Failure::input(format!("`{at}` is no instant"))
-                .help("write one in UTC, to the second: `--at 2026-11-01T00:00:00Z`"));
-        }
-        None => yesterday()?,
-    };
+    let at = instant(args.at.as_deref())?;
     let kind = args.kind.as_deref().and_then(Kind::of);
     let wishes = Wishes { kind, at: &at, arch: host_arch()? };
     let draft = draft(&args.folder, &wishes)?;
@@ -44,9 +37,19 @@ pub(super) fn run(args: &args::Init) -> Result<i32> {
     Ok(0)
 }
 
-fn taken(file: &Path) -> Failure {
+/// The instant that is asked for, else yesterday's beginning.
+pub(super) fn instant(asked: Option<&str>) -> Result<String> {
+    match asked {
+        Some(at) if rbld_lang::syntax::read_instant(at).is_some() => Ok(at.to_owned()),
+        Some(at) => Err(Failure::input(format!("`{at}` is no instant"))
+            .help("write one in UTC, to the second: `--at 2026-11-01T00:00:00Z`")),
+        None => yesterday(),
+    }
+}
+
+pub(super) fn taken(file: &Path) -> Failure {
     Failure::input(format!("there is a `{}` already", file.display()))
-        .help("nothing was changed: look at it, or move it away and run `rbld init` again")
+        .help("nothing was changed: look at it, or move it away and run this again")
 }
 
 /// The beginning of yesterday: a day that every archive has published.

@@ -8,6 +8,7 @@ mod doc;
 mod doctor;
 mod eval;
 mod fmt;
+mod import;
 mod init;
 mod lock;
 mod log;
@@ -63,6 +64,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Init(args) => init::run(&args),
         Command::Test(args) => test::run(store, &args),
         Command::Doc(args) => doc::run(store, &args),
+        Command::Import(args) => import::run(&args),
         Command::Explain { code } => explain(&code),
         Command::Store { command } => store::run(store, &command),
         Command::Lsp => crate::lsp::run(store),

@@ -2,6 +2,7 @@
 //! beside it. Nothing here writes a file, asks the clock or prints.
 
 pub mod folder;
+pub mod gitlab;
 
 use rbld_lang::span::Sources;
 
