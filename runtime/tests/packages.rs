@@ -319,8 +319,10 @@ fn a_mirror_is_asked_before_the_address() {
     std::fs::remove_dir_all(bench.at("store")).unwrap();
     bench.rbld(&["lock"]).exits(4).says("its mirror http://127.0.0.1:1/gnu");
     std::fs::remove_file(bench.at("user/.config/rbld/config.toml")).unwrap();
-    bench
-        .write("project/.rbld/config.toml", "[mirrors]\n\"https://git.nowhere.invalid/\" = [\"file:///srv\"]\n");
+    bench.write(
+        "project/.rbld/config.toml",
+        "[mirrors]\n\"https://git.nowhere.invalid/\" = [\"file:///srv\"]\n",
+    );
     bench.rbld(&["lock"]).exits(2).says("a project's own settings can't name `file:///srv`");
 }
 
