@@ -325,21 +325,7 @@ impl Reading {
                     tree = Some(Spanned { node: *digest, span: value.span });
                 }
                 ("tree", _) => self.odd("`tree` is written out: `sha256:…`", value.span, "not a digest"),
-                (other, _) => {
-                    let known = ["url", "tag", "branch", "commit", "tree"];
-                    let near = nearest(other, known);
-                    let wrong = Diagnostic::error(
-                        codes::MANIFEST,
-                        format!("a required package has no `{other}`"),
-                        field.span,
-                        "not known here",
-                    );
-                    let help = match near {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("it has {}", listed(known)),
-                    };
-                    self.wrong.push(wrong.help(help).change(field.span, near));
-                }
+                _ => self.unknown(field),
             }
         }
         if let [_, (second, _)] = references.as_slice() {
@@ -358,6 +344,19 @@ impl Reading {
         self.address(&url)?;
         let reference = references.into_iter().next().map(|(_, reference)| reference);
         Some(Requirement { name: name.clone(), url, reference, commit, tree })
+    }
+
+    /// That a required package has no such field.
+    fn unknown(&mut self, field: &ast::Ident) {
+        let known = ["url", "tag", "branch", "commit", "tree"];
+        let near = nearest(&field.node, known);
+        let message = format!("a required package has no `{}`", field.node);
+        let wrong = Diagnostic::error(codes::MANIFEST, message, field.span, "not known here");
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", listed(known)),
+        };
+        self.wrong.push(wrong.help(help).change(field.span, near));
     }
 
     /// Whether a package can be had from there.

@@ -140,11 +140,7 @@ impl<'p> Checker<'p> {
 
     fn mismatch_help(&self, found: &Type, want: &Type, written: &str) -> Option<String> {
         if twins(found, want).is_some() {
-            return Some(
-                "each version of a package has types of its own: take both values from one, or write a function that \
-                 makes one of the other"
-                    .to_owned(),
-            );
+            return Some(TWINS.to_owned());
         }
         let short = if written.len() < 40 && !written.contains('\n') { written } else { "…" };
         if let Type::Option(inner) = found
@@ -223,6 +219,10 @@ impl<'p> Checker<'p> {
         })
     }
 }
+
+/// What to do when a type of one version of a package stands where that of another is wanted.
+const TWINS: &str = "each version of a package has types of its own: take both values from one, or write a function that \
+                     makes one of the other";
 
 /// The variant that a text or number stands for.
 fn meant<'t>(of: &'t EnumType, written: &str) -> Option<&'t str> {

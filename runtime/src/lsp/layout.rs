@@ -39,8 +39,7 @@ pub(super) fn edits(
     let mut changes: Vec<Change> = changed.map(|step| (step.old_range(), step.new_range())).collect();
     if let Some(range) = within {
         let touched = touched(text, range);
-        changes
-            .retain(|(old, _)| old.start <= touched.end && touched.start <= old.end.max(old.start + 1) - 1);
+        changes.retain(|(old, _)| old.start <= touched.end && touched.start < old.end.max(old.start + 1));
         // Lines that are alike in two items may be taken for each other: then a part of the changes means nothing.
         if !fmt::same(text, &made(&before, &after, &changes)) {
             return Ok(Vec::new());

@@ -173,7 +173,7 @@ impl Work<'_> {
             let name = &requirement.name.node;
             let named = self.names.contains(name);
             let moves = requirement.reference.is_some() || requirement.pinned().is_none();
-            if !named && !(self.names.is_empty() && moves) {
+            if !(named || self.names.is_empty() && moves) {
                 continue;
             }
             self.open.push(name.clone());

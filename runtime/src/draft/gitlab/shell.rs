@@ -202,7 +202,7 @@ pub(super) fn compares(text: &str) -> bool {
 fn of_loop(line: &str) -> Option<Claim> {
     let list = line.split_once(" in ")?.1.split([';', '\n']).next()?;
     let paths: Vec<String> = words(list).into_iter().filter(|word| is_path(word)).collect();
-    (!paths.is_empty()).then(|| Claim::Same(paths))
+    (!paths.is_empty()).then_some(Claim::Same(paths))
 }
 
 fn of_line(line: &str) -> Vec<Claim> {

@@ -75,7 +75,7 @@ fn entry(id: &str, name: &str, kind: &str, names: &mut String) {
 }
 
 fn open(id: &str, name: &str, main: &mut String) {
-    let _ = write!(main, "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3>\n", escaped(name));
+    let _ = writeln!(main, "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3>", escaped(name));
 }
 
 /// Where an item is on the page; an assertion may be called as another item is.
