@@ -7,7 +7,8 @@
 //! aren't announced are passed over, and that an example has no lock is an error only where it says so. `# => value`
 //! after a `let` of the example is what it comes to.
 //! ```` ```diagnostic ```` and ```` ```plan ```` hold what `rbld plan` prints of the example before to its error stream and its output,
-//! ```` ```key ```` the digests of its derivations; `RBLD_BLESS=1` rewrites these three. ```` ```rbld parse ```` isn't evaluated:
+//! ```` ```key ```` the digests of its derivations, ```` ```json ```` the values of its
+//! `let` items; `RBLD_BLESS=1` rewrites these four. ```` ```rbld parse ```` isn't evaluated:
 //! the parser's own tests read it. A file whose name begins with `<NAME>/` is one of a package in the store: what `package.rbld`
 //! pins it by is the digest of its real tree, which a failing example names.
 
@@ -115,7 +116,7 @@ impl Section {
     fn take(&mut self, fence: Fence) -> Result<(), String> {
         let last = self.examples.last_mut();
         match (fence.kind.as_str(), &fence.name) {
-            ("diagnostic" | "plan" | "key", _) => {
+            ("diagnostic" | "plan" | "key" | "json", _) => {
                 last.ok_or(format!("line {}: no example stands before", fence.line))?.expected.push(fence);
             }
             (_, Some(name)) => {
@@ -165,11 +166,12 @@ impl Example {
 
 fn run(chapter: &Path, example: &Example) -> Result<(), Failed> {
     let files = example.complete();
-    let keys = check(&files)?;
+    let (keys, values) = check(&files)?;
     let mut printed = Vec::new();
     for fence in &example.expected {
         let text = match fence.kind.as_str() {
             "key" => keys.clone(),
+            "json" => values.clone(),
             kind => print(&files, kind)?,
         };
         if let Err(error) = bless::require(&fence.kind, &fence.text, &text) {
@@ -182,8 +184,9 @@ fn run(chapter: &Path, example: &Example) -> Result<(), Failed> {
     if printed.is_empty() { Ok(()) } else { rewrite(chapter, printed) }
 }
 
-/// Evaluates `build.rbld`, holds its findings against the announced ones, and lists its derivations.
-fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
+/// Evaluates `build.rbld`, holds its findings against the announced ones, and lists its derivations and, as JSON,
+/// the values of its `let` items.
+fn check(files: &BTreeMap<String, String>) -> Result<(String, String), Failed> {
     let packages = packages(files)?;
     let mut loader = MemoryLoader::default();
     for (name, text) in files.iter().filter(|(name, _)| !name.starts_with('<')) {
@@ -251,7 +254,13 @@ fn check(files: &BTreeMap<String, String>) -> Result<String, Failed> {
     for named in &plan.names {
         writeln!(keys, "{} {}", named.name, named.id.0)?;
     }
-    Ok(keys)
+    let mut values = String::new();
+    let lets = files.get("build.rbld").into_iter().flat_map(|text| text.lines());
+    let names = lets.filter_map(|line| line.strip_prefix("let ")?.split([' ', ':', '=']).next());
+    for (name, value) in names.filter_map(|name| Some((name, evaluated.values.get(name)?))) {
+        writeln!(values, "{name} {}", rbld_lang::layout::json(value))?;
+    }
+    Ok((keys, values))
 }
 
 /// The names of `let` items and the values that the example says they have.

@@ -195,12 +195,8 @@ impl<'p> Checker<'p> {
                     format!("it is one of {}, without quotes", listed(of.variants.iter().map(String::as_str)))
                 }
             },
-            (Type::Plain(Plain::Int), Type::Plain(Plain::Duration)) => {
-                format!("say the unit: `{short}s`, `{short}m`, `{short}h`")
-            }
-            (Type::Plain(Plain::Int), Type::Plain(Plain::Percent)) => format!("write `{short}%`"),
-            (Type::Plain(Plain::Int), Type::Plain(Plain::Size)) => {
-                format!("say the unit: `{short}MiB`, `{short}GiB`")
+            (Type::Plain(Plain::Int), Type::Plain(Plain::Duration | Plain::Percent | Plain::Size)) => {
+                with_unit(want.required(), short)
             }
             (
                 Type::Plain(Plain::Int | Plain::Bool | Plain::Instant | Plain::Date),
@@ -230,6 +226,15 @@ fn meant<'t>(of: &'t EnumType, written: &str) -> Option<&'t str> {
     exact
         .or_else(|| other_name(of, written))
         .or_else(|| nearest(written, of.variants.iter().map(String::as_str)))
+}
+
+/// How a number is written where one with a unit is wanted.
+fn with_unit(want: &Type, number: &str) -> String {
+    match want {
+        Type::Plain(Plain::Percent) => format!("write `{number}%`"),
+        Type::Plain(Plain::Size) => format!("say the unit: `{number}MiB`, `{number}GiB`"),
+        _ => format!("say the unit: `{number}s`, `{number}m`, `{number}h`"),
+    }
 }
 
 /// How a value that stands in quotes is written without them.

@@ -150,6 +150,16 @@ fn ids_never_change() {
 }
 
 #[test]
+fn the_bytes_of_the_specifications_example_are_those_that_are_hashed() {
+    let chapter = include_str!("../../../spec/06-derivations-and-keys.md");
+    let dump =
+        chapter.split("```bytes\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the bytes");
+    let digits = dump.lines().flat_map(|line| line.split_whitespace().skip(1));
+    let bytes: Vec<u8> = digits.map(|digits| u8::from_str_radix(digits, 16).expect("two digits")).collect();
+    assert_eq!(Digest::of(&bytes), url().id().0);
+}
+
+#[test]
 fn what_decides_no_bytes_is_in_no_id() {
     let moved = Derivation::Fetch(Fetch::Url {
         urls: vec!["https://mirror.example.org/b".to_owned()],

@@ -439,6 +439,9 @@ impl Evaluator<'_> {
     }
 }
 
+/// The instants that can be written, of the years 0 to 9999.
+const WRITABLE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
 fn arithmetic(op: BinaryOp, a: &Value, b: &Value) -> Option<Value> {
     use Value::{Duration, Instant, Int, Size};
     let signed = |a: i64, b: i64| match op {
@@ -455,7 +458,9 @@ fn arithmetic(op: BinaryOp, a: &Value, b: &Value) -> Option<Value> {
         (Int(a), Int(b)) => signed(*a, *b).map(Int),
         (Duration(a), Duration(b)) => unsigned(*a, *b).map(Duration),
         (Size(a), Size(b)) => unsigned(*a, *b).map(Size),
-        (Instant(a), Duration(b)) => signed(*a, i64::try_from(*b).ok()?).map(Instant),
+        (Instant(a), Duration(b)) => {
+            signed(*a, i64::try_from(*b).ok()?).filter(|seconds| WRITABLE.contains(seconds)).map(Instant)
+        }
         (Duration(a), Int(b)) | (Int(b), Duration(a)) => unsigned(*a, u64::try_from(*b).ok()?).map(Duration),
         (Size(a), Int(b)) | (Int(b), Size(a)) => unsigned(*a, u64::try_from(*b).ok()?).map(Size),
         _ => None,
