@@ -500,6 +500,7 @@ mod tests {
             for block in text.split("```").skip(1).step_by(2) {
                 let (kind, inside) = block.split_once('\n').unwrap_or((block, ""));
                 if kind.starts_with("rbld") || ["diagnostic", "text"].contains(&kind) {
+                    shown.push('\n');
                     shown.push_str(inside);
                 }
             }
