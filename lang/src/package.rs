@@ -172,6 +172,10 @@ struct Reading {
 const REQUIRES_FORM: &str = "`let requires = { gnu = git { url = \"https://…\", tag = \"v1\" } }`";
 
 impl Reading {
+    fn wrong(&mut self, message: &str, span: Span, label: &str, help: &str) {
+        self.wrong.push(Diagnostic::error(codes::MANIFEST, message, span, label).help(help));
+    }
+
     fn odd(&mut self, message: &str, span: Span, label: &str) {
         let help = "a package's file is read as it stands, without evaluating: write texts, commits and digests themselves";
         self.wrong.push(Diagnostic::error(codes::MANIFEST, message, span, label).help(help));
@@ -259,7 +263,7 @@ impl Reading {
             }
             if !is_name(&name.node) || ["std", "core"].contains(&name.node.as_str()) {
                 let why = "a package is known by a name of the language that isn't `std`";
-                self.odd(why, name.span, "can't be its name");
+                self.wrong(why, name.span, "can't be its name", "call it otherwise: the name is known in this directory only");
                 continue;
             }
             if self.manifest.requires.len() == REQUIRES {
@@ -329,7 +333,8 @@ impl Reading {
             }
         }
         if let [_, (second, _)] = references.as_slice() {
-            self.odd("a package is at a tag or on a branch, not both", *second, "one of the two");
+            let help = "leave one of them out: it is what an update follows";
+            self.wrong("a package is at a tag or on a branch, not both", *second, "one of the two", help);
         }
         let Some(url) = url else {
             if !seen.contains(&"url") {

@@ -14,10 +14,53 @@ use crate::failure::{Failure, Result};
 pub struct Config {
     /// Base URLs by archive, best first; `{instant}` stands for the snapshot's.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Who the user is to servers whose addresses begin so.
+    pub credentials: BTreeMap<String, Credential>,
     /// Derivations realised at once.
     pub jobs: Option<usize>,
     /// Each setting and the file that set it, for `rbld doctor`.
     pub origins: Vec<(String, String)>,
+}
+
+/// Who the user is to a server: a name, and where the password is. The password itself is in no settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The user's name there.
+    pub user: String,
+    /// Where the password, or token, is read when it is needed.
+    pub secret: Secret,
+}
+
+/// Where a password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// In an environment variable.
+    Variable(String),
+    /// In a file, the first line of it.
+    File(PathBuf),
+}
+
+impl Credential {
+    /// The password.
+    pub fn password(&self) -> Result<String> {
+        match &self.secret {
+            Secret::Variable(name) => std::env::var(name).map_err(|_| {
+                Failure::input(format!(
+                    "the settings take a password from the variable `{name}`, which isn't set"
+                ))
+                .help(format!("set `{name}`, or write `file = \"…\"` in your config.toml"))
+            }),
+            Secret::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::input(format!(
+                        "the settings take a password from `{}`, which can't be read: {error}",
+                        path.display()
+                    ))
+                })?;
+                Ok(text.lines().next().unwrap_or_default().to_owned())
+            }
+        }
+    }
 }
 
 /// Settings that only a user's own file may hold, and why.
@@ -131,11 +174,47 @@ impl Config {
                     self.mirrors.insert(archive.clone(), urls);
                 }
             }
+            "credentials" => self.set_credentials(path, value)?,
             _ => {
                 return Err(Failure::input(format!("there is no setting `{key}`"))
                     .fact(format!("in {}", path.display()))
-                    .help("the settings are `jobs` and `[mirrors]`"));
+                    .help("the settings are `jobs`, `[mirrors]` and `[credentials]`"));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    fn set_credentials(&mut self, path: &Path, value: toml::Value) -> Result<()> {
+        let wrong = |what: String| {
+            Failure::input(what).fact(format!("in {}", path.display())).help(
+                "a table such as `[credentials]` and `\"https://git.example.org/\" = { user = \"me\", env = \"TOKEN\" }`, or \
+                 `file = \"/run/secrets/token\"` in place of `env`",
+            )
+        };
+        let toml::Value::Table(table) = value else {
+            return Err(wrong("`credentials` is a table".to_owned()));
+        };
+        for (address, value) in table {
+            let plain = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+            if !address.starts_with("https://") && !plain.iter().any(|begin| address.starts_with(begin)) {
+                return Err(wrong(format!("`{address}` would have a password sent for everybody to read")));
+            }
+            let text = |name: &str| value.get(name).and_then(toml::Value::as_str).map(str::to_owned);
+            let known = ["user", "env", "file"];
+            let odd =
+                value.as_table().is_none_or(|table| table.keys().any(|key| !known.contains(&key.as_str())));
+            let (user, secret) = match (text("user"), text("env"), text("file")) {
+                (Some(user), Some(name), None) if !odd => (user, Secret::Variable(name)),
+                (Some(user), None, Some(file)) if !odd => (user, Secret::File(PathBuf::from(file))),
+                _ => {
+                    return Err(wrong(format!(
+                        "the credentials for `{address}` are a `user` and one of `env` and `file`"
+                    )));
+                }
+            };
+            self.credentials.insert(address, Credential { user, secret });
         }
         Ok(())
     }
@@ -165,5 +244,16 @@ mod tests {
         );
         assert!(Config::from_text("=").unwrap_err().message.contains("TOML"));
         assert_eq!(Config::from_text("jobs = 3").unwrap().jobs, Some(3));
+        for wrong in [
+            "[credentials]\n\"http://git.example/\" = { user = \"me\", env = \"T\" }",
+            "[credentials]\n\"https://git.example/\" = { user = \"me\", password = \"T\" }",
+            "[credentials]\n\"https://git.example/\" = { user = \"me\", env = \"T\", file = \"f\" }",
+            "credentials = 1",
+        ] {
+            assert_eq!(Config::from_text(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        let right = "[credentials]\n\"https://git.example/\" = { user = \"me\", file = \"/nowhere\" }";
+        let credential = Config::from_text(right).unwrap().credentials["https://git.example/"].clone();
+        assert!(credential.password().unwrap_err().message.contains("can't be read"));
     }
 }

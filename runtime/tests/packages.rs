@@ -453,3 +453,34 @@ fn digests_and_instants_are_moved() {
     update(&["update", "at", "--to", "2999-01-01"]).exits(2).says("in the future");
     assert_eq!(bench.read("project/build.rbld"), built);
 }
+
+#[test]
+fn a_private_server_is_told_who_asks() {
+    let bench = Bench::new();
+    bench.package("gnu", "let version = 1");
+    // `me:sesame`, as http writes it.
+    let private = Server::start_private(bench.at("repos"), "Basic bWU6c2VzYW1l");
+    bench.requires(&format!("  gnu = git {{ url = \"{}/gnu\", branch = \"main\" }}\n", private.address));
+    bench.build("use gnu.dist\nlet a = dist.version");
+    bench.rbld(&["update"]).exits(4).says("it asks who you are").says("[credentials]");
+    let settings = |secret: &str| {
+        let text = format!("[credentials]\n\"{}\" = {{ user = \"me\", {secret} }}\n", private.address);
+        bench.write("user/.config/rbld/config.toml", &text);
+    };
+    settings("env = \"WORD\"");
+    bench.rbld(&["update"]).exits(2).says("from the variable `WORD`, which isn't set");
+    bench.rbld_with(&["update"], &[("WORD", "open")]).exits(4).says("it asks who you are");
+    bench.rbld_with(&["update"], &[("WORD", "sesame")]).exits(0);
+    std::fs::remove_dir_all(bench.at("store")).unwrap();
+    bench.write("user/word", "sesame\n");
+    settings(&format!("file = \"{}\"", bench.at("user/word").display()));
+    bench.rbld(&["lock"]).exits(0);
+    assert_eq!(bench.eval("a"), "1");
+    // A stranger's project doesn't say who the user is.
+    bench.write(
+        "project/.rbld/config.toml",
+        "[credentials]\n\"https://a.example/\" = { user = \"x\", env = \"HOME\" }\n",
+    );
+    std::fs::remove_dir_all(bench.at("store")).unwrap();
+    bench.rbld(&["lock"]).exits(2).says("a project's own settings can't set `credentials`");
+}

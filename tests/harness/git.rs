@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::tools::Tool;
 
+/// Each test uses another part of this; to the compiler all of it is used here.
+const _: fn(PathBuf, &'static str) -> Server = Server::start_private;
+
 /// `git http-backend` on a loopback port; an old one doesn't pass on which protocol the client speaks, so that it
 /// gives no commit by id.
 pub(crate) struct Server {
@@ -21,6 +24,15 @@ pub(crate) struct Server {
 impl Server {
     /// Serves the repositories below a folder.
     pub(crate) fn start(root: PathBuf, old: bool) -> Server {
+        Server::start_for(root, old, None)
+    }
+
+    /// Serves the repositories below a folder to those who send this `Authorization`.
+    pub(crate) fn start_private(root: PathBuf, authorization: &'static str) -> Server {
+        Server::start_for(root, false, Some(authorization))
+    }
+
+    fn start_for(root: PathBuf, old: bool, wants: Option<&'static str>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
@@ -30,7 +42,7 @@ impl Server {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let root = root.clone();
                 // A client that goes away is its own matter.
-                std::thread::spawn(move || answer(&connection, &root, old).ok());
+                std::thread::spawn(move || answer(&connection, &root, old, wants).ok());
             }
         });
         Server { address, requests }
@@ -42,7 +54,7 @@ impl Server {
     }
 }
 
-fn answer(connection: &TcpStream, root: &Path, old: bool) -> std::io::Result<()> {
+fn answer(connection: &TcpStream, root: &Path, old: bool, wants: Option<&str>) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -72,6 +84,11 @@ fn answer(connection: &TcpStream, root: &Path, old: bool) -> std::io::Result<()>
     }
     let (path, query) = words[1].split_once('?').unwrap_or((&words[1], ""));
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    if wants.is_some_and(|wants| header("authorization") != wants) {
+        let mut connection = connection;
+        let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n";
+        return write!(connection, "{head}Connection: close\r\nContent-Length: 0\r\n\r\n");
+    }
     let git = Tool::find("usr/bin/git", "git");
     let mut backend = Command::new(&git.program);
     backend

@@ -10,7 +10,7 @@ use rbld_lang::derivation::ArchiveId;
 
 use super::date;
 use super::debian::stanza;
-use crate::config::Config;
+use crate::config::{Config, Credential};
 
 /// Why a place is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,8 @@ pub struct Base {
 pub struct Mirrors {
     configured: BTreeMap<String, Vec<String>>,
     host: Vec<String>,
+    /// Who the user is, by how addresses begin.
+    credentials: BTreeMap<String, Credential>,
     /// Archives whose places were all given by the environment.
     only: BTreeMap<String, Vec<String>>,
 }
@@ -67,7 +69,12 @@ impl Mirrors {
 
     /// The places by settings and a list of what apt uses.
     pub fn new(config: &Config, host: &[String]) -> Mirrors {
-        Mirrors { configured: config.mirrors.clone(), host: host.to_vec(), only: BTreeMap::new() }
+        Mirrors {
+            configured: config.mirrors.clone(),
+            host: host.to_vec(),
+            credentials: config.credentials.clone(),
+            only: BTreeMap::new(),
+        }
     }
 
     /// Asks nothing but these places for an archive.
@@ -126,15 +133,9 @@ impl Mirrors {
     /// then itself.
     pub fn rewritten(&self, url: &str) -> Vec<String> {
         let mut urls: Vec<String> = Vec::new();
-        let rest = |begin: &str| {
-            let rest = url.strip_prefix(begin)?;
-            // A beginning ends where a part of the address does: not in the middle of a host's name.
-            (rest.is_empty() || begin.ends_with('/') || rest.starts_with('/'))
-                .then(|| rest.trim_start_matches('/'))
-        };
         let mut begins: Vec<(&str, &Vec<String>, &str)> = Vec::new();
         for (begin, bases) in self.configured.iter().filter(|(begin, _)| begin.contains("://")) {
-            begins.extend(rest(begin).map(|rest| (begin.as_str(), bases, rest)));
+            begins.extend(after(begin, url).map(|rest| (begin.as_str(), bases, rest)));
         }
         // The longest beginning says it most exactly.
         begins.sort_by_key(|(begin, ..)| std::cmp::Reverse(begin.len()));
@@ -148,10 +149,23 @@ impl Mirrors {
         urls
     }
 
+    /// Who the user is to the server of an address, by the longest beginning that is named.
+    pub fn credential(&self, url: &str) -> Option<&Credential> {
+        let fitting = self.credentials.iter().filter(|(begin, _)| after(begin, url).is_some());
+        fitting.max_by_key(|(begin, _)| begin.len()).map(|(_, credential)| credential)
+    }
+
     /// The URLs of a file of an archive (`pool/main/…`), best first.
     pub fn urls(&self, archive: &ArchiveId, path: &str) -> Vec<String> {
         self.bases(archive).into_iter().map(|base| format!("{}/{path}", base.url)).collect()
     }
+}
+
+/// What follows in an address that begins so. A beginning ends where a part of the address does: not in the middle of a
+/// host's name.
+fn after<'u>(begin: &str, url: &'u str) -> Option<&'u str> {
+    let rest = url.strip_prefix(begin)?;
+    (rest.is_empty() || begin.ends_with('/') || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
 }
 
 /// Whether a text can be a base.

@@ -98,6 +98,13 @@ impl Edits {
                 ))
                 .help("please report it, with the file"));
             }
+            // A file that was laid out stays so: what was put in may be longer than its neighbours.
+            let laid_out = |text: &str| rbld_lang::fmt::format(file, text).ok();
+            if laid_out(&source.text).as_deref() == Some(&source.text)
+                && let Some(neat) = laid_out(&text).filter(|neat| rbld_lang::fmt::same(&text, neat))
+            {
+                text = neat;
+            }
             texts.push((source.name.clone(), text));
         }
         Ok(texts)
@@ -182,5 +189,69 @@ impl Loader for Edited {
 
     fn package_local(&self, tree: Digest, path: &str) -> Result<Local, LoadError> {
         self.files.package_local(tree, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rbld_lang::syntax::ast::ItemKind;
+
+    fn edited(root: &std::path::Path) -> Edited {
+        Edited::over(Files {
+            root: root.canonicalize().unwrap(),
+            packages: crate::packages::Packages::default(),
+        })
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a.rbld"), "one").unwrap();
+        std::fs::write(at("b.rbld"), "one").unwrap();
+        let mut edits = edited(folder.path());
+        edits.put(vec![("a.rbld".to_owned(), "two".to_owned()), ("b.rbld".to_owned(), "two".to_owned())]);
+        assert_eq!(edits.source("a.rbld").as_deref(), Ok("two"));
+        std::fs::write(at("b.rbld"), "another's").unwrap();
+        let failure = edits.write().unwrap_err();
+        assert_eq!(failure.message, "`b.rbld` changed while rbld was running");
+        assert_eq!(std::fs::read_to_string(at("a.rbld")).unwrap(), "one");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        std::fs::write(at("b.rbld"), "one").unwrap();
+        assert_eq!(edits.write().unwrap(), ["a.rbld", "b.rbld"]);
+        assert_eq!(std::fs::read_to_string(at("b.rbld")).unwrap(), "two");
+    }
+
+    #[test]
+    fn what_is_put_in_is_laid_out_as_its_neighbours() {
+        let put = |text: &str| {
+            let (file, wrong) = syntax::parse(FileId(0), &format!("rbld 1\nlet x = {text}\n"));
+            assert_eq!(wrong, [], "{text}");
+            let ItemKind::Let { value, .. } = &file.items[0].kind else { panic!("{text}") };
+            let ExprKind::Call { callee, args } = &value.kind else { panic!("{text}") };
+            let whole = format!("rbld 1\nlet x = {text}\n");
+            let (at, before) = pins::addition(&whole, value.span, callee, args, "tree");
+            let at = at as usize;
+            let after = format!("{}{before}V{}", &whole[..at], &whole[at..]);
+            let new = format!("{}{before}1{}", &whole[..at], &whole[at..]);
+            assert_eq!(syntax::parse(FileId(0), &new).1, [], "{new}");
+            after["rbld 1\nlet x = ".len()..].trim_end().to_owned()
+        };
+        for (text, expected) in [
+            ("git {}", "git { tree = V}"),
+            ("git()", "git(tree = V)"),
+            ("git { url = 1 }", "git { url = 1, tree = V }"),
+            ("git(1, 2)", "git(1, 2, tree = V)"),
+            ("git {\n  url = 1\n}", "git {\n  url = 1\n  tree = V\n}"),
+            ("git {\n  url    = 1   # here\n}", "git {\n  url    = 1   # here\n  tree   = V\n}"),
+            ("git {\n  url = 1,\n}", "git {\n  url = 1,\n  tree = V\n}"),
+            ("git {\n  a = 1, url = 1\n}", "git {\n  a = 1, url = 1, tree = V\n}"),
+            ("git(\n  1,\n  url = 1,\n)", "git(\n  1,\n  url = 1,\n  tree = V\n)"),
+            ("git(\n  url = 1\n)", "git(\n  url = 1,\n  tree = V\n)"),
+            ("git(\n  url = 1)", "git(\n  url = 1, tree = V)"),
+        ] {
+            assert_eq!(put(text), expected, "{text}");
+        }
     }
 }

@@ -183,7 +183,8 @@ impl Fetch<'_> {
                 _ if self.access.offline => continue,
                 Ok(Origin::Network(place)) => {
                     let scratch = self.batch.store().scratch("git")?;
-                    let wanted = transport::Wanted { url: &place, id, reference: at.reference };
+                    let account = transport::account(self.access.mirrors, &place)?;
+                    let wanted = transport::Wanted { url: &place, id, reference: at.reference, account };
                     transport::fetch(&wanted, scratch.path(), self.access.stopped, self.task)
                         .map(|repository| (repository, Some(scratch)))
                 }

@@ -46,7 +46,8 @@ pub fn tip(
             ))),
             Ok(Origin::Network(place)) => {
                 let scratch = store.scratch("git")?;
-                transport::references(&place, &scratch.path().join("refs"), &wanted)
+                let account = transport::account(access.mirrors, &place)?;
+                transport::references(&place, account, &scratch.path().join("refs"), &wanted)
             }
             Err(failure) => Err(failure),
         };

@@ -1,7 +1,8 @@
 //! Fetching a commit over http into a bare repository in a scratch folder.
 //!
 //! First the commit alone by its id, then the tip of its tag or branch, then everything: what a server allows
-//! differs. Bytes are bounded, a silent server is given up, and no credentials are asked for.
+//! differs. Bytes are bounded, a silent server is given up, and nobody is asked for a password: the settings name one,
+//! or there is none.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -17,6 +18,7 @@ use gix::remote::fetch::{Shallow, Tags};
 use super::objects::{Repository, causes, isolated};
 use super::origin::Origin;
 use crate::failure::{Doing, Failure, Kind, Result};
+use crate::fetch::mirrors::Mirrors;
 use crate::progress::Task;
 
 /// The most that is fetched of one repository, in bytes.
@@ -33,6 +35,42 @@ pub(super) struct Wanted<'a> {
     pub(super) url: &'a str,
     pub(super) id: ObjectId,
     pub(super) reference: Option<&'a str>,
+    pub(super) account: Option<Account>,
+}
+
+/// Who the user is to a server.
+pub(super) type Account = gix::sec::identity::Account;
+
+/// Who the user is to the server of an address, if the settings say.
+pub(super) fn account(mirrors: &Mirrors, url: &str) -> Result<Option<Account>> {
+    let Some(credential) = mirrors.credential(url) else { return Ok(None) };
+    let (username, password) = (credential.user.clone(), credential.password()?);
+    Ok(Some(Account { username, password, oauth_refresh_token: None }))
+}
+
+/// Answers a server that asks who the user is: by what the settings say, else as if nobody were there.
+fn introduce(
+    account: Option<Account>,
+) -> impl FnMut(
+    gix::credentials::helper::Action,
+) -> std::result::Result<Option<gix::credentials::protocol::Outcome>, gix::Error> {
+    move |action| match (action, &account) {
+        (gix::credentials::helper::Action::Get(context), Some(account)) => {
+            Ok(Some(gix::credentials::protocol::Outcome { identity: account.clone(), next: context.into() }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What to type when a server can't be had, by why.
+fn reach_help(why: &str) -> &'static str {
+    let words = ["credential", "401", "403", "authenticat", "Unauthorized"];
+    match words.iter().any(|word| why.contains(word)) {
+        true => {
+            "it asks who you are: `[credentials]` in your own config.toml, `\"https://…/\" = { user = \"…\", env = \"TOKEN\" }`"
+        }
+        false => "see whether the address is right and the server up; what is fetched once is kept",
+    }
 }
 
 /// One way to ask a server.
@@ -54,14 +92,12 @@ pub(super) fn fetch(
     let mut tried = Vec::new();
     for (number, way) in ways(wanted).into_iter().enumerate() {
         let folder = scratch.join(number.to_string());
-        match watched(wanted.url, &folder, &way, stopped, task) {
+        match watched(wanted, &folder, &way, stopped, task) {
             Ok(()) => {}
             Err(Trouble::Server(why)) => {
                 return Err(Failure::world(format!("`{}` can't be reached as a git repository", wanted.url))
-                    .fact(why)
-                    .help(
-                        "see whether the address is right and the server up; what is fetched once is kept",
-                    ));
+                    .help(reach_help(&why))
+                    .fact(why));
             }
             Err(Trouble::Way(why)) => {
                 tried.push(format!("{}: {why}", way.name));
@@ -118,7 +154,7 @@ enum Trouble {
 /// Fetches in a thread of its own, and watches from here how much comes. A thread that a silent server holds up
 /// when the run is to end is left behind.
 fn watched(
-    url: &str,
+    wanted: &Wanted<'_>,
     folder: &Path,
     way: &Way,
     stopped: &dyn Fn() -> bool,
@@ -126,10 +162,12 @@ fn watched(
 ) -> Result<(), Trouble> {
     let stop = Arc::new(AtomicBool::new(false));
     let (done, result) = mpsc::channel();
-    let (address, place, way, interrupt) = (url.to_owned(), folder.to_owned(), way.clone(), stop.clone());
+    let url = wanted.url;
+    let (address, account) = (url.to_owned(), wanted.account.clone());
+    let (place, way, interrupt) = (folder.to_owned(), way.clone(), stop.clone());
     let fetch = move || {
         // Nobody waits any more if this can't be sent.
-        let _ = done.send(attempt(&address, &place, &way, &interrupt));
+        let _ = done.send(attempt(&address, account, &place, &way, &interrupt));
     };
     let spawned = std::thread::Builder::new().name("git".to_owned()).spawn(fetch);
     spawned.doing(|| "start a thread").map_err(Trouble::Failed)?;
@@ -166,7 +204,13 @@ fn size(folder: &Path) -> u64 {
     files.filter_map(|file| file.metadata().ok()).map(|facts| facts.len()).sum()
 }
 
-fn attempt(url: &str, folder: &Path, way: &Way, stop: &AtomicBool) -> Result<(), Trouble> {
+fn attempt(
+    url: &str,
+    account: Option<Account>,
+    folder: &Path,
+    way: &Way,
+    stop: &AtomicBool,
+) -> Result<(), Trouble> {
     let failed = |error: gix::Error| {
         Trouble::Failed(Failure::world("could not make a git repository").fact(causes(&error)))
     };
@@ -185,9 +229,8 @@ fn attempt(url: &str, folder: &Path, way: &Way, stop: &AtomicBool) -> Result<(),
         remote.with_refspecs(specs, Direction::Fetch).map_err(|error| Trouble::Way(causes(&error)))?;
     let server = |error: gix::Error| Trouble::Server(causes(&error));
     let connection = remote.connect(Direction::Fetch).map_err(server)?;
-    // A repository that wants a password is answered as one that isn't there.
     let connection =
-        connection.with_credentials(|_| Ok(None)).with_transport_options(Box::new(http_options()));
+        connection.with_credentials(introduce(account)).with_transport_options(Box::new(http_options()));
     let prepared = connection.prepare_fetch(gix::progress::Discard, Default::default()).map_err(server)?;
     let shallow = if way.shallow { Shallow::DepthAtRemote(NonZeroU32::MIN) } else { Shallow::NoChange };
     let received = prepared.with_shallow(shallow).receive(gix::progress::Discard, stop);
@@ -196,11 +239,17 @@ fn attempt(url: &str, folder: &Path, way: &Way, stop: &AtomicBool) -> Result<(),
 
 /// The commits that references of a server are at, tags peeled, by their whole names: only of those asked for, if the
 /// server can tell them apart.
-pub(super) fn references(url: &str, folder: &Path, wanted: &[String]) -> Result<Vec<(String, ObjectId)>> {
+pub(super) fn references(
+    url: &str,
+    account: Option<Account>,
+    folder: &Path,
+    wanted: &[String],
+) -> Result<Vec<(String, ObjectId)>> {
     let reach = |error: gix::Error| {
+        let why = causes(&error);
         Failure::world(format!("`{url}` can't be reached as a git repository"))
-            .fact(causes(&error))
-            .help("see whether the address is right and the server up")
+            .help(reach_help(&why))
+            .fact(why)
     };
     let options = gix::create::Options { destination_must_be_empty: Some(true), ..Default::default() };
     std::fs::create_dir_all(folder).doing(|| "make a folder for a git repository")?;
@@ -216,7 +265,7 @@ pub(super) fn references(url: &str, folder: &Path, wanted: &[String]) -> Result<
     })?;
     let connection = remote.connect(Direction::Fetch).map_err(reach)?;
     let connection =
-        connection.with_credentials(|_| Ok(None)).with_transport_options(Box::new(http_options()));
+        connection.with_credentials(introduce(account)).with_transport_options(Box::new(http_options()));
     let (map, _) = connection.ref_map(gix::progress::Discard, Default::default()).map_err(reach)?;
     let found = map.remote_refs.into_iter().filter_map(|found| {
         use gix::protocol::handshake::Ref;
