@@ -8,9 +8,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use crate::by_name::ByName;
 use crate::digest::{Digest, Explainer, Hasher, Manifest};
 
 /// The digest of a derivation's canonical form.
@@ -239,7 +240,7 @@ pub struct InputRef {
     /// Whose.
     pub derivation: DerivationId,
     /// Which: `out` of a fetch or an environment, a declared name of a build.
-    pub output: String,
+    pub output: Arc<str>,
 }
 
 /// A recipe applied to an environment and inputs.
@@ -250,17 +251,17 @@ pub struct Build {
     /// Its root filesystem.
     pub env: InputRef,
     /// What it reads, by the name it has at `/inputs/NAME` (in `workdir`'s case `/build/NAME`).
-    pub inputs: BTreeMap<String, InputRef>,
+    pub inputs: ByName<InputRef>,
     /// The input that is copied, writable, to `/build/NAME`, where the script starts; else it starts in `/build`.
-    pub workdir: Option<String>,
+    pub workdir: Option<Arc<str>>,
     /// The script, byte-exact.
-    pub script: String,
+    pub script: Arc<str>,
     /// What runs the script.
     pub shell: Shell,
     /// Environment variables.
-    pub vars: BTreeMap<String, String>,
+    pub vars: ByName<Arc<str>>,
     /// What it must leave behind, by name.
-    pub outputs: BTreeMap<String, OutputSpec>,
+    pub outputs: ByName<Arc<OutputSpec>>,
     /// Seconds after which it is stopped and counts as failed. Not in the key.
     pub timeout: u64,
     /// What runs its programs on a machine of another architecture.
@@ -384,7 +385,7 @@ impl Build {
         text(to, "arch", self.arch.name());
         input(to, "env", &self.env);
         to.open("inputs", self.inputs.len());
-        for (name, from) in &self.inputs {
+        for (name, from) in self.inputs.iter() {
             input(to, name, from);
         }
         to.close();
@@ -399,13 +400,13 @@ impl Build {
         );
         text(to, "script", &self.script);
         to.open("vars", self.vars.len());
-        for (name, value) in &self.vars {
+        for (name, value) in self.vars.iter() {
             text(to, name, value);
         }
         to.close();
         to.open("outputs", self.outputs.len());
-        for (name, spec) in &self.outputs {
-            match spec {
+        for (name, spec) in self.outputs.iter() {
+            match &**spec {
                 OutputSpec::File(path) => text(to, name, &format!("file {path}")),
                 OutputSpec::Files(pattern) => text(to, name, &format!("files {pattern}")),
             }
@@ -420,7 +421,11 @@ fn text(to: &mut impl Manifest, name: &str, value: &str) {
 }
 
 fn input(to: &mut impl Manifest, name: &str, from: &InputRef) {
-    text(to, name, &format!("{} {}", from.derivation, from.output));
+    let mut value = String::with_capacity(65 + from.output.len());
+    from.derivation.0.write_hex(&mut value);
+    value.push(' ');
+    value.push_str(&from.output);
+    text(to, name, &value);
 }
 
 fn emulator(to: &mut impl Manifest, emulator: Option<&Emulator>) {

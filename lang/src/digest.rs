@@ -37,13 +37,16 @@ impl Digest {
 
     /// The sixty-four lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = String::with_capacity(64);
-        for byte in self.0 {
-            hex.push(DIGITS[usize::from(byte >> 4)] as char);
-            hex.push(DIGITS[usize::from(byte & 15)] as char);
-        }
+        self.write_hex(&mut hex);
         hex
+    }
+
+    /// Adds them to a text.
+    pub(crate) fn write_hex(&self, to: &mut String) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        to.extend(digits.map(|digit| DIGITS[usize::from(digit)] as char));
     }
 
     /// The first twelve digits, for tables.

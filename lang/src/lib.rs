@@ -5,6 +5,7 @@
 //! [`load`] (parses and follows `use`) → [`evaluate`] (resolves, checks, evaluates) →
 //! [`instantiate`] (joins the values with the lock).
 
+pub mod by_name;
 pub mod check;
 pub mod codes;
 pub mod derivation;

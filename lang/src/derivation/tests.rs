@@ -45,18 +45,15 @@ fn url() -> Derivation {
 fn build() -> Build {
     Build {
         arch: Arch::Amd64,
-        env: InputRef { derivation: Derivation::Environment(environment()).id(), output: "out".to_owned() },
-        inputs: BTreeMap::from([(
-            "src".to_owned(),
-            InputRef { derivation: url().id(), output: "out".to_owned() },
-        )]),
-        workdir: Some("src".to_owned()),
-        script: "make dist\n".to_owned(),
+        env: InputRef { derivation: Derivation::Environment(environment()).id(), output: "out".into() },
+        inputs: ByName::from([("src", InputRef { derivation: url().id(), output: "out".into() })]),
+        workdir: Some("src".into()),
+        script: "make dist\n".into(),
         shell: Shell::Sh,
-        vars: BTreeMap::from([("VERSION".to_owned(), "1.0".to_owned())]),
-        outputs: BTreeMap::from([
-            ("debs".to_owned(), OutputSpec::Files("*.deb".to_owned())),
-            ("dist".to_owned(), OutputSpec::File("a-1.0.tar.gz".to_owned())),
+        vars: ByName::from([("VERSION", "1.0".into())]),
+        outputs: ByName::from([
+            ("debs", OutputSpec::Files("*.deb".to_owned()).into()),
+            ("dist", OutputSpec::File("a-1.0.tar.gz".to_owned()).into()),
         ]),
         timeout: 3600,
         emulator: None,
@@ -94,7 +91,7 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
         path: "pool/main/u/ucf/ucf_3.0043.dsc".to_owned(),
     };
     let pool = Fetch::Pool { archive: archive(), name: "ucf 3.0043".to_owned(), files: vec![file] };
-    let from = InputRef { derivation: url().id(), output: "out".to_owned() };
+    let from = InputRef { derivation: url().id(), output: "out".into() };
     vec![
         ("url", url(), "a998ca38f7cb266b75ba08c041cef24cdda2645ffdade63f643f0c0071e8ec81"),
         ("git", git(false), "1bdad45ec237e93d73f64396306cad3655a50c28b54bdd178971e4bd4a2e0ea7"),

@@ -101,6 +101,8 @@ struct Instantiation<'a> {
     host: Host,
     evaluated: &'a Evaluated,
     plan: Plan,
+    /// The name of the one output of what is no build.
+    out: Arc<str>,
     environments: BTreeMap<&'a Request, Option<DerivationId>>,
     /// The derivations of inputs and builds, by the address of the value.
     known: BTreeMap<usize, Option<DerivationId>>,
@@ -119,6 +121,7 @@ impl<'a> Instantiation<'a> {
             host: *host,
             evaluated,
             plan: Plan::default(),
+            out: Arc::from("out"),
             environments: BTreeMap::new(),
             known: BTreeMap::new(),
             published: BTreeMap::new(),
@@ -247,7 +250,7 @@ impl<'a> Instantiation<'a> {
     fn read(&mut self, value: &'a Value) -> Option<InputRef> {
         match value {
             Value::Input(input) => {
-                Some(InputRef { derivation: self.input(input)?, output: "out".to_owned() })
+                Some(InputRef { derivation: self.input(input)?, output: self.out.clone() })
             }
             Value::Output(output) => self.output(output),
             _ => None,
@@ -255,7 +258,7 @@ impl<'a> Instantiation<'a> {
     }
 
     fn output(&mut self, output: &'a Output) -> Option<InputRef> {
-        Some(InputRef { derivation: self.build(&output.build)?, output: output.output.to_string() })
+        Some(InputRef { derivation: self.build(&output.build)?, output: output.output.clone() })
     }
 
     fn input(&mut self, input: &'a Arc<Input>) -> Option<DerivationId> {
@@ -328,12 +331,12 @@ impl<'a> Instantiation<'a> {
 
     fn build_derivation(&mut self, build: &'a Build) -> Option<Derivation> {
         let env = self.environment(&build.env)?;
-        let mut inputs = BTreeMap::new();
+        let mut inputs = Vec::with_capacity(build.inputs.values.len());
         let mut whole = true;
         for (name, value) in build.inputs.iter() {
             // Every input is looked at, so that all that is missing from a lock is known at once.
             match self.read(value) {
-                Some(input) => drop(inputs.insert(name.to_string(), input)),
+                Some(input) => inputs.push((name.clone(), input)),
                 None => whole = false,
             }
         }
@@ -345,17 +348,23 @@ impl<'a> Instantiation<'a> {
             true => None,
             false => Some(self.emulator(suite)?),
         };
-        let vars = build.vars.iter().map(|(name, value)| Some((name.to_string(), value.to_text()?)));
+        let vars = build.vars.iter().map(|(name, value)| {
+            let text = match value {
+                Value::Text(text) => text.clone(),
+                other => Arc::from(other.to_text()?),
+            };
+            Some((name.clone(), text))
+        });
         let outputs = build.outputs.iter().map(|(name, value)| match value {
-            Value::Spec(spec) => Some((name.to_string(), (**spec).clone())),
+            Value::Spec(spec) => Some((name.clone(), spec.clone())),
             _ => None,
         });
         Some(Derivation::Build(derivation::Build {
             arch: *arch,
-            env: InputRef { derivation: env, output: "out".to_owned() },
-            inputs,
-            workdir: build.workdir.as_deref().map(str::to_owned),
-            script: build.script.to_string(),
+            env: InputRef { derivation: env, output: self.out.clone() },
+            inputs: inputs.into_iter().collect(),
+            workdir: build.workdir.clone(),
+            script: build.script.clone(),
             shell: build.shell,
             vars: vars.collect::<Option<_>>()?,
             outputs: outputs.collect::<Option<_>>()?,

@@ -107,7 +107,7 @@ fn paths(
 ) -> Result<Vec<Placed>> {
     let top = PathBuf::from(folder_name(name));
     let declared = |output: &str| match derivation {
-        Derivation::Build(build) => build.outputs.get(output),
+        Derivation::Build(build) => build.outputs.get(output).map(|spec| &**spec),
         _ => None,
     };
     let mut placed: Vec<Placed> = Vec::new();

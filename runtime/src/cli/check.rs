@@ -231,7 +231,7 @@ impl Ran {
     fn state(&self, input: &InputRef) -> OutputState {
         let name = self.world.name(input.derivation);
         match self.outcomes.get(&input.derivation) {
-            Some(Outcome::Ready { realisation, .. }) => match realisation.outputs.get(&input.output) {
+            Some(Outcome::Ready { realisation, .. }) => match realisation.outputs.get(&*input.output) {
                 Some(object) => OutputState::Ready { object: *object, key: realisation.key },
                 None => OutputState::Missing(format!("`{name}` has no output `{}`", input.output)),
             },

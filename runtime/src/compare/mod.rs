@@ -143,13 +143,13 @@ fn files_of(
 /// The name of an output that is one file: as declared, or as its URL has it.
 fn file_name(plan: &Plan, output: &InputRef) -> String {
     let path = match plan.derivations.get(&output.derivation) {
-        Some(Derivation::Build(build)) => match build.outputs.get(&output.output) {
+        Some(Derivation::Build(build)) => match build.outputs.get(&output.output).map(|spec| &**spec) {
             Some(OutputSpec::File(path) | OutputSpec::Files(path)) => path.as_str(),
-            None => output.output.as_str(),
+            None => &output.output,
         },
         Some(Derivation::Fetch(rbld_lang::derivation::Fetch::Url { name, .. })) => name.as_str(),
         Some(Derivation::Fetch(rbld_lang::derivation::Fetch::Local { path, .. })) => path.as_str(),
-        _ => output.output.as_str(),
+        _ => &output.output,
     };
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }

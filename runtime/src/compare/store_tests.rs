@@ -20,7 +20,7 @@ struct Bench {
 }
 
 fn output(key: &str) -> InputRef {
-    InputRef { derivation: DerivationId(Digest::of(key.as_bytes())), output: "out".to_owned() }
+    InputRef { derivation: DerivationId(Digest::of(key.as_bytes())), output: "out".into() }
 }
 
 impl Bench {

@@ -16,7 +16,7 @@ fn digest(text: &str) -> Digest {
 }
 
 fn output(name: &str) -> InputRef {
-    InputRef { derivation: DerivationId(digest(name)), output: "out".to_owned() }
+    InputRef { derivation: DerivationId(digest(name)), output: "out".into() }
 }
 
 /// `a k1 d1`: member `a`, built by key `k1`, gave `d1` (`x:d1` executable, `dir:d1` a folder); `a failed`: it didn't.

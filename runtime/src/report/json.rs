@@ -104,7 +104,7 @@ pub fn comparison_json(outcome: &Outcome, report: &Report<'_>) -> Value {
 }
 
 fn output_json(output: &InputRef) -> Value {
-    json!({ "derivation": output.derivation, "output": output.output })
+    json!({ "derivation": output.derivation, "output": &*output.output })
 }
 
 fn state(state: &OutputState) -> Value {

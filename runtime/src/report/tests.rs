@@ -20,7 +20,7 @@ fn subject(key: &str, gave: &str) -> Subject {
         "" => OutputState::Failed("its script failed with exit code 2".to_owned()),
         _ => OutputState::Ready { object, key: digest(key) },
     };
-    let output = InputRef { derivation: DerivationId(digest(key)), output: "dist".to_owned() };
+    let output = InputRef { derivation: DerivationId(digest(key)), output: "dist".into() };
     Subject { key: key.to_owned(), output, state, against: None }
 }
 

@@ -172,13 +172,13 @@ fn collect(
     let mut taken = BTreeMap::new();
     let mut wrong: Vec<Failure> = Vec::new();
     let start = working_directory(build);
-    for (output, spec) in &build.outputs {
-        let object = match spec {
+    for (output, spec) in build.outputs.iter() {
+        let object = match &**spec {
             OutputSpec::File(path) => take_file(&batch, &finished.upper, &format!("{start}/{path}")),
             OutputSpec::Files(pattern) => take_files(&batch, &finished.upper, &start, pattern),
         };
         match object {
-            Ok(object) => drop(taken.insert(output.clone(), object)),
+            Ok(object) => drop(taken.insert(output.to_string(), object)),
             Err(failure) if failure.kind == Kind::Build => wrong.push(failure),
             Err(failure) => return Err(failure),
         }

@@ -82,7 +82,7 @@ pub fn arguments(build: &Build) -> Vec<String> {
         Shell::Sh => &["/bin/sh", "-eu", "-c"],
         Shell::Bash => &["/bin/bash", "-eu", "-o", "pipefail", "-c"],
     };
-    shell.iter().map(|word| (*word).to_owned()).chain([build.script.clone()]).collect()
+    shell.iter().map(|word| (*word).to_owned()).chain([build.script.to_string()]).collect()
 }
 
 /// The environment variables of a build, as its key holds them.
@@ -91,20 +91,20 @@ pub fn variables(build: &Build) -> BTreeMap<String, String> {
         FIXED_VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let start = working_directory(build);
     let mut declared = Vec::new();
-    for (name, spec) in &build.outputs {
-        let (kind, path) = match spec {
+    for (name, spec) in build.outputs.iter() {
+        let (kind, path) = match &**spec {
             OutputSpec::File(path) => ("file", path),
             OutputSpec::Files(pattern) => ("files", pattern),
         };
-        variables.insert(name.clone(), format!("{start}/{path}"));
+        variables.insert(name.to_string(), format!("{start}/{path}"));
         declared.push(format!("{name}={kind}:{path}"));
     }
     // The kinds of the outputs decide what is taken, so they must be in the key: this variable holds them.
     variables.insert("RBLD_OUTPUTS".to_owned(), declared.join("\n"));
     for name in build.inputs.keys() {
-        variables.insert(name.clone(), input_path(build, name));
+        variables.insert(name.to_string(), input_path(build, name));
     }
-    variables.extend(build.vars.clone());
+    variables.extend(build.vars.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     variables
 }
 
@@ -140,8 +140,8 @@ impl Resolved<'_> {
         }
         to.close();
         to.open("outputs", build.outputs.len());
-        for (name, spec) in &build.outputs {
-            let (OutputSpec::File(path) | OutputSpec::Files(path)) = spec;
+        for (name, spec) in build.outputs.iter() {
+            let (OutputSpec::File(path) | OutputSpec::Files(path)) = &**spec;
             to.field(name, path.as_bytes());
         }
         to.close();

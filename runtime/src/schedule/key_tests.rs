@@ -1,19 +1,20 @@
 //! Golden keys: a changed digest here is a change of the edition, never a detail.
 
 use super::*;
+use rbld_lang::by_name::ByName;
 use rbld_lang::derivation::{Arch, DerivationId, InputRef};
 
 fn build() -> Build {
     let derivation = DerivationId(Digest::of(b"env"));
     Build {
         arch: Arch::Amd64,
-        env: InputRef { derivation, output: "out".to_owned() },
-        inputs: BTreeMap::from([("src".to_owned(), InputRef { derivation, output: "out".to_owned() })]),
-        workdir: Some("src".to_owned()),
-        script: "make\n".to_owned(),
+        env: InputRef { derivation, output: "out".into() },
+        inputs: ByName::from([("src", InputRef { derivation, output: "out".into() })]),
+        workdir: Some("src".into()),
+        script: "make\n".into(),
         shell: Shell::Sh,
-        vars: BTreeMap::from([("VERSION".to_owned(), "1.0".to_owned())]),
-        outputs: BTreeMap::from([("dist".to_owned(), OutputSpec::File("a-1.0.tar.gz".to_owned()))]),
+        vars: ByName::from([("VERSION", "1.0".into())]),
+        outputs: ByName::from([("dist", OutputSpec::File("a-1.0.tar.gz".to_owned()).into())]),
         timeout: 3600,
         emulator: None,
     }
@@ -45,14 +46,14 @@ fn what_decides_bytes_is_in_the_key_and_nothing_else() {
         key(&build)
     };
     assert_eq!(base, changed(|b| b.timeout = 1));
-    assert_ne!(base, changed(|b| b.script.push('\n')));
+    assert_ne!(base, changed(|b| b.script = "make\n\n".into()));
     assert_ne!(base, changed(|b| b.shell = Shell::Bash));
     assert_ne!(base, changed(|b| b.workdir = None));
     assert_ne!(base, changed(|b| b.arch = Arch::Arm64));
-    assert_ne!(base, changed(|b| drop(b.vars.insert("A".to_owned(), String::new()))));
+    assert_ne!(base, changed(|b| b.vars = ByName::from([("VERSION", "1.0".into()), ("A", "".into())])));
     assert_ne!(
         base,
-        changed(|b| drop(b.outputs.insert("dist".to_owned(), OutputSpec::Files("a-1.0.tar.gz".to_owned()))))
+        changed(|b| b.outputs = ByName::from([("dist", OutputSpec::Files("a-1.0.tar.gz".to_owned()).into())]))
     );
 }
 

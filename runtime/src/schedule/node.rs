@@ -85,7 +85,7 @@ impl Inputs {
     pub fn object(&self, input: &InputRef) -> Result<Object> {
         self.0
             .get(&input.derivation)
-            .and_then(|realisation| realisation.outputs.get(&input.output))
+            .and_then(|realisation| realisation.outputs.get(&*input.output))
             .cloned()
             .ok_or_else(|| {
                 Failure::bug(format!("output `{}` of {:?} isn't realised", input.output, input.derivation))
@@ -112,8 +112,8 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
 /// A build with its inputs' objects in place of their references.
 pub fn resolve<'a>(build: &'a Build, inputs: &Inputs) -> Result<Resolved<'a>> {
     let mut objects = BTreeMap::new();
-    for (name, input) in &build.inputs {
-        objects.insert(name.clone(), inputs.object(input)?);
+    for (name, input) in build.inputs.iter() {
+        objects.insert(name.to_string(), inputs.object(input)?);
     }
     Ok(Resolved { build, env: inputs.object(&build.env)?, inputs: objects })
 }
@@ -124,7 +124,7 @@ pub const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
 /// A build with those of its inputs' objects that are known, [`UNKNOWN`] in place of the others.
 pub fn resolve_known<'a>(build: &'a Build, inputs: &Inputs) -> Resolved<'a> {
     let object = |input: &InputRef| inputs.object(input).unwrap_or(Object::Tree { digest: UNKNOWN, size: 0 });
-    let objects = build.inputs.iter().map(|(name, input)| (name.clone(), object(input))).collect();
+    let objects = build.inputs.iter().map(|(name, input)| (name.to_string(), object(input))).collect();
     Resolved { build, env: object(&build.env), inputs: objects }
 }
 

@@ -239,10 +239,10 @@ fn a_build_says_all_that_decides_it() {
         one.vars.iter().map(|(a, b)| format!("{a}={b}")).collect::<Vec<_>>(),
         ["D=3600", "N=2", "VERSION=1"]
     );
-    assert_eq!(one.outputs["out"], crate::derivation::OutputSpec::File("a/b".to_owned()));
-    assert_eq!(one.outputs["docs"], crate::derivation::OutputSpec::Files("doc/".to_owned()));
+    assert_eq!(*one.outputs["out"], crate::derivation::OutputSpec::File("a/b".to_owned()));
+    assert_eq!(*one.outputs["docs"], crate::derivation::OutputSpec::Files("doc/".to_owned()));
     assert_eq!(two.inputs["before"].derivation, plan.names[2].id);
-    assert_eq!(two.inputs["before"].output, "out");
+    assert_eq!(&*two.inputs["before"].output, "out");
     let kinds: Vec<&str> = plan
         .derivations
         .values()
