@@ -143,21 +143,7 @@ pub fn read(file: &ast::File) -> (Manifest, Vec<Diagnostic>) {
             "name" => reading.manifest.name = reading.package_name(value),
             "exports" => reading.manifest.exports = reading.exports(value),
             "requires" => reading.requires(value),
-            other => {
-                let known = ["name", "exports", "requires"];
-                let near = nearest(other, known);
-                let wrong = Diagnostic::error(
-                    codes::MANIFEST,
-                    format!("a package has no `{other}`"),
-                    name.span,
-                    "not known here",
-                );
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "it has `name`, `exports` and `requires`".to_owned(),
-                };
-                reading.wrong.push(wrong.help(help).change(name.span, near));
-            }
+            _ => reading.unknown("a package", name, &["name", "exports", "requires"]),
         }
     }
     (reading.manifest, reading.wrong)
@@ -174,6 +160,18 @@ const REQUIRES_FORM: &str = "`let requires = { gnu = git { url = \"https://…\"
 impl Reading {
     fn wrong(&mut self, message: &str, span: Span, label: &str, help: &str) {
         self.wrong.push(Diagnostic::error(codes::MANIFEST, message, span, label).help(help));
+    }
+
+    /// Reports a name that nothing has.
+    fn unknown(&mut self, what: &str, name: &ast::Ident, known: &[&str]) {
+        let near = nearest(&name.node, known.iter().copied());
+        let message = format!("{what} has no `{}`", name.node);
+        let wrong = Diagnostic::error(codes::MANIFEST, message, name.span, "not known here");
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", listed(known.iter().copied())),
+        };
+        self.wrong.push(wrong.help(help).change(name.span, near));
     }
 
     fn odd(&mut self, message: &str, span: Span, label: &str) {
@@ -263,7 +261,12 @@ impl Reading {
             }
             if !is_name(&name.node) || ["std", "core"].contains(&name.node.as_str()) {
                 let why = "a package is known by a name of the language that isn't `std`";
-                self.wrong(why, name.span, "can't be its name", "call it otherwise: the name is known in this directory only");
+                self.wrong(
+                    why,
+                    name.span,
+                    "can't be its name",
+                    "call it otherwise: the name is known in this directory only",
+                );
                 continue;
             }
             if self.manifest.requires.len() == REQUIRES {
@@ -277,24 +280,16 @@ impl Reading {
     }
 
     fn requirement(&mut self, name: &ast::Ident, value: &Expr) -> Option<Requirement> {
-        let ExprKind::Call { callee, args } = &value.kind else {
-            if !matches!(value.kind, ExprKind::Error) {
-                self.odd(
-                    &format!("a package is required as a git repository: {REQUIRES_FORM}"),
-                    value.span,
-                    "isn't",
-                );
+        let git = |callee: &Expr| matches!(&callee.kind, ExprKind::Name(name) if name == "git");
+        let args = match &value.kind {
+            ExprKind::Call { callee, args } if git(callee) => args,
+            ExprKind::Error => return None,
+            _ => {
+                let message = format!("a package is required as a git repository: {REQUIRES_FORM}");
+                self.odd(&message, value.span, "not a call of `git`");
+                return None;
             }
-            return None;
         };
-        if !matches!(&callee.kind, ExprKind::Name(name) if name == "git") {
-            self.odd(
-                &format!("a package is required as a git repository: {REQUIRES_FORM}"),
-                callee.span,
-                "not `git`",
-            );
-            return None;
-        }
         let mut url = None;
         let mut references: Vec<(Span, Reference)> = Vec::new();
         let (mut commit, mut tree) = (None, None);
@@ -329,7 +324,9 @@ impl Reading {
                     tree = Some(Spanned { node: *digest, span: value.span });
                 }
                 ("tree", _) => self.odd("`tree` is written out: `sha256:…`", value.span, "not a digest"),
-                _ => self.unknown(field),
+                _ => {
+                    self.unknown("a required package", field, &["url", "tag", "branch", "commit", "tree"]);
+                }
             }
         }
         if let [_, (second, _)] = references.as_slice() {
@@ -349,19 +346,6 @@ impl Reading {
         self.address(&url)?;
         let reference = references.into_iter().next().map(|(_, reference)| reference);
         Some(Requirement { name: name.clone(), url, reference, commit, tree })
-    }
-
-    /// That a required package has no such field.
-    fn unknown(&mut self, field: &ast::Ident) {
-        let known = ["url", "tag", "branch", "commit", "tree"];
-        let near = nearest(&field.node, known);
-        let message = format!("a required package has no `{}`", field.node);
-        let wrong = Diagnostic::error(codes::MANIFEST, message, field.span, "not known here");
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it has {}", listed(known)),
-        };
-        self.wrong.push(wrong.help(help).change(field.span, near));
     }
 
     /// Whether a package can be had from there.

@@ -12,7 +12,8 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
         &[
             &["span"],
             &["diagnostic", "codes", "nearest", "graph", "digest"],
-            &["syntax", "derivation"],
+            &["syntax", "by_name"],
+            &["derivation"],
             &["fmt"],
             &["lock", "plan", "package"],
             &["loader", "types", "value", "ir"],

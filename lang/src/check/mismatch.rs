@@ -99,6 +99,7 @@ impl<'p> Checker<'p> {
                 let date = self.project.sources.slice(value);
                 Some(format!("write the time too: `{date}T00:00:00Z`"))
             }
+            _ if twins.is_some() => Some(TWINS.to_owned()),
             _ => self.mismatch_help(found, want, written),
         };
         let help = help.or_else(|| match role {
@@ -139,9 +140,6 @@ impl<'p> Checker<'p> {
     }
 
     fn mismatch_help(&self, found: &Type, want: &Type, written: &str) -> Option<String> {
-        if twins(found, want).is_some() {
-            return Some(TWINS.to_owned());
-        }
         let short = if written.len() < 40 && !written.contains('\n') { written } else { "…" };
         if let Type::Option(inner) = found
             && inner.convert(want).is_some()

@@ -173,7 +173,8 @@ impl Work<'_> {
             let name = &requirement.name.node;
             let named = self.names.contains(name);
             let moves = requirement.reference.is_some() || requirement.pinned().is_none();
-            if !(named || self.names.is_empty() && moves) {
+            let wanted = named || self.names.is_empty() && moves;
+            if !wanted {
                 continue;
             }
             self.open.push(name.clone());
