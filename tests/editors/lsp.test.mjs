@@ -1,6 +1,8 @@
 // `rbld lsp` as an editor sees it: one test a feature, each driving the built binary.
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import protocol from "vscode-languageserver-protocol/node.js";
@@ -71,7 +73,7 @@ test("a broken line gets a diagnostic, its action mends it, and the file checks"
 });
 
 test("findings follow the text, also in the files it uses, and go when they are mended", async (t) => {
-  const main = "rbld 1\nuse ./library.rbld\n\ntest \"same\" library.shown == \"x\"\n";
+  const main = "rbld 1\nuse ./library.rbld\n\ntest \"same\" library.shown == \"é🎈\"\n";
   const editor = await session(t, undefined, { "library.rbld": LIBRARY, "build.rbld": main });
   const uri = await editor.openFile("build.rbld");
   assert.deepEqual(await editor.diagnostics(uri), []);
@@ -99,8 +101,8 @@ test("a second place is related information", async (t) => {
 });
 
 test("an unused item can be removed or kept", async (t) => {
-  const [editor, uri] = await library(t);
-  await editor.replace(uri, "type Kind", "let spare = 1\n\ntype Kind");
+  const [editor, uri] = await archive(t);
+  await editor.replace(uri, "env old", "let spare = 1\n\nenv old");
   const found = (await editor.diagnostics(uri)).find((one) => one.code === "W0501" && one.message.includes("spare"));
   assert.deepEqual(found.tags, [protocol.DiagnosticTag.Unnecessary]);
   const actions = await editor.actions(uri, found);
@@ -132,6 +134,32 @@ test("the command that an action offers is run, and what came of it is said", as
   const wrong = await editor.until(() => editor.messages[1], "second message");
   assert.equal(wrong.type, protocol.MessageType.Error);
   assert.match(wrong.message, /there is no file `nowhere\.rbld`/);
+});
+
+test("an input that isn't pinned offers `rbld update`, which edits the saved file", async (t) => {
+  const file = 'rbld 1\nuse std.fetch\n\ninput src = fetch.git { url = "./repository", tag = "v1" }\n';
+  const editor = await session(t, undefined, { "small.rbld": file });
+  const git = (...args) => spawnSync("git", ["-C", join(editor.root, "repository"), ...args], { encoding: "utf8" });
+  mkdirSync(join(editor.root, "repository"));
+  git("init", "-q");
+  git("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "--allow-empty", "-m", "one");
+  git("tag", "v1");
+  const commit = git("rev-parse", "v1").stdout.trim();
+  const uri = await editor.openFile("small.rbld");
+  const found = (await editor.diagnostics(uri)).find((one) => one.code === "E0203");
+  const [action] = await editor.actions(uri, found);
+  assert.equal(action.title, "Run `rbld update src`");
+  const { command, arguments: given } = action.command;
+  assert.ok(editor.capabilities.executeCommandProvider.commands.includes(command));
+  const run = () => editor.connection.sendRequest(protocol.ExecuteCommandRequest.type, { command, arguments: given });
+  await editor.replace(uri, "input src", "\ninput src");
+  await assert.rejects(run, /small\.rbld` isn't saved/);
+  await editor.save(uri);
+  await run();
+  const said = await editor.until(() => editor.messages[0], "message");
+  assert.equal(said.type, protocol.MessageType.Info, said.message);
+  assert.match(said.message, /wrote small\.rbld/);
+  assert.ok(readFileSync(fileURLToPath(uri), "utf8").includes(`commit = commit:${commit}`));
 });
 
 test("completion: kinds of items in column 0", async (t) => {

@@ -13,6 +13,7 @@ use lsp_types::{
 use rbld_lang::codes;
 use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::span::{FileId, Span};
+use rbld_lang::syntax::ast::Item;
 
 use super::hints::{self, Hint, States};
 use super::place::{Shelf, uri};
@@ -48,6 +49,8 @@ pub(super) struct Finding {
     pub fixes: Vec<Edit>,
     /// Whether `rbld lock` mends it, and for which file.
     pub lock: Option<PathBuf>,
+    /// Whether `rbld update` mends it, for which file and by which name.
+    pub update: Option<(PathBuf, String)>,
 }
 
 /// An edit of one file.
@@ -245,6 +248,16 @@ impl Shown<'_> {
         });
         let locks = diagnostic.help.as_ref().is_some_and(|help| help.contains("run `rbld lock`"));
         let lock = (diagnostic.code == codes::LOCK && locks).then(|| self.main.clone());
-        Some((self.path(first.span.file)?, Finding { shown, fixes: fixes.collect(), lock }))
+        let update = (diagnostic.code == codes::UNPINNED).then(|| self.pinned(first.span)).flatten();
+        let update = update.map(|name| (self.main.clone(), name));
+        Some((self.path(first.span.file)?, Finding { shown, fixes: fixes.collect(), lock, update }))
+    }
+
+    /// The name by which `rbld update` knows what isn't pinned at a place: that of the item there.
+    fn pinned(&self, place: Span) -> Option<String> {
+        let module = self.project.modules.iter().find(|module| module.file == place.file)?;
+        let within = |item: &&Item| item.span.start <= place.start && place.end <= item.span.end;
+        let name = rbld_lang::check::name_of(module.ast.items.iter().find(within)?);
+        (!name.is_empty()).then(|| name.to_owned())
     }
 }

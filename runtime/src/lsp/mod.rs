@@ -32,6 +32,9 @@ use crate::failure::{Failure, Result};
 /// The command that locks a file: `rbld lock FILE`.
 const LOCK: &str = "rbld.lock";
 
+/// The command that pins what isn't pinned yet: `rbld update FILE NAME`.
+const UPDATE: &str = "rbld.update";
+
 /// Serves one editor until it hangs up.
 pub fn run(store: Option<&Path>) -> Result<i32> {
     let broken = |error: &dyn std::fmt::Display| {
@@ -82,7 +85,7 @@ fn capabilities() -> ServerCapabilities {
             ..CodeActionOptions::default()
         })),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![LOCK.to_owned()],
+            commands: vec![LOCK.to_owned(), UPDATE.to_owned()],
             ..ExecuteCommandOptions::default()
         }),
         ..ServerCapabilities::default()

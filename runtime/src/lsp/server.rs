@@ -32,7 +32,7 @@ const STACK: usize = 64 << 20;
 /// One editor's session.
 pub(super) struct Server<'c> {
     connection: &'c Connection,
-    documents: Documents,
+    pub(super) documents: Documents,
     reader: Reader,
     shelf: Shelf,
     /// The project of the last question, unless something changed since.
