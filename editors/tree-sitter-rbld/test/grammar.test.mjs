@@ -1,4 +1,5 @@
-// What is generated is what the grammar says; its trees are those of test/corpus; and it reads all that rbld reads.
+// What is generated is what the grammar says; its trees are those of test/corpus, also after edits; and it reads all that
+// rbld reads.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,6 +31,14 @@ test("a text whose quotes are forgotten costs the items below nothing", (t) => {
   writeFileSync(file, 'let a = "abc\nlet b = """\n  make\n\nrecipe r() {\n  run = @"""\n    make @{b}\n}\n\nlet c = 3\n');
   const items = [...treeSitter(["parse", file]).stdout.matchAll(/^  \((\w+_item) \[(\d+), 0\]/gm)];
   assert.deepEqual(items.map(([, kind, line]) => `${line} ${kind}`), ["0 let_item", "1 let_item", "9 let_item"]);
+});
+
+test("a text that is edited has the tree of one that is read anew", () => {
+  const ran = treeSitter(["fuzz", "--iterations", "30", "--edits", "4"]);
+  assert.equal(ran.status, 0, ran.stderr);
+  assert.match(ran.stdout, /corpus - texts/);
+  // What fails is told by words alone.
+  assert.doesNotMatch(ran.stdout + ran.stderr, /failed/);
 });
 
 /** Compares the two over some texts; how many rbld reads, and how many of those that it refuses are read here. */

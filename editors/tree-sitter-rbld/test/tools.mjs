@@ -23,7 +23,7 @@ export function scratch(t) {
 /** Runs `tree-sitter`. */
 export function treeSitter(args, folder = grammar) {
   // The parser that it builds is kept beside the tool, not in the user's folder of caches.
-  const env = { ...process.env, XDG_CACHE_HOME: join(grammar, "target/cache"), NO_COLOR: "1" };
+  const env = { ...process.env, XDG_CACHE_HOME: join(grammar, "target/cache"), NO_COLOR: "1", TREE_SITTER_SEED: "1" };
   const ran = spawnSync(command(), args, { cwd: folder, env, encoding: "utf8", maxBuffer: 1 << 28 });
   if (ran.error) throw new Error(`${command()}: ${ran.error.message}; \`npm run tool\` installs it`);
   return ran;
