@@ -162,6 +162,18 @@ test("an input that isn't pinned offers `rbld update`, which edits the saved fil
   assert.ok(readFileSync(fileURLToPath(uri), "utf8").includes(`commit = commit:${commit}`));
 });
 
+test("a required package that isn't pinned offers `rbld update` in its manifest", async (t) => {
+  const manifest = 'rbld 1\nlet requires = { gnu = git { url = "https://example.org/gnu.git" } }\n';
+  const editor = await session(t, undefined, { "build.rbld": "rbld 1\n", "package.rbld": manifest });
+  await editor.openFile("build.rbld");
+  const uri = await editor.openFile("package.rbld");
+  const [found] = await editor.diagnostics(uri);
+  assert.equal(found.code, "E0203");
+  const [action] = await editor.actions(uri, found);
+  assert.equal(action.title, "Run `rbld update gnu`");
+  assert.deepEqual(action.command.arguments, [join(editor.root, "build.rbld"), "gnu"]);
+});
+
 test("completion: kinds of items in column 0", async (t) => {
   const [editor, uri] = await library(t);
   await editor.replace(uri, "let shown", "re\nlet shown");

@@ -10,10 +10,10 @@ use lsp_types::{
     CodeDescription, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location,
     NumberOrString, TextEdit,
 };
-use rbld_lang::codes;
 use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::span::{FileId, Span};
 use rbld_lang::syntax::ast::Item;
+use rbld_lang::{codes, package};
 
 use super::hints::{self, Hint, States};
 use super::place::{Shelf, uri};
@@ -253,11 +253,16 @@ impl Shown<'_> {
         Some((self.path(first.span.file)?, Finding { shown, fixes: fixes.collect(), lock, update }))
     }
 
-    /// The name by which `rbld update` knows what isn't pinned at a place: that of the item there.
+    /// The name by which `rbld update` knows what isn't pinned at a place: that of the required package, or of the item.
     fn pinned(&self, place: Span) -> Option<String> {
-        let module = self.project.modules.iter().find(|module| module.file == place.file)?;
-        let within = |item: &&Item| item.span.start <= place.start && place.end <= item.span.end;
-        let name = rbld_lang::check::name_of(module.ast.items.iter().find(within)?);
-        (!name.is_empty()).then(|| name.to_owned())
+        let module = self.project.modules.iter().find(|module| module.file == place.file);
+        let name = match module {
+            Some(module) if module.path != package::FILE => {
+                let within = |item: &&Item| item.span.start <= place.start && place.end <= item.span.end;
+                rbld_lang::check::name_of(module.ast.items.iter().find(within)?)
+            }
+            _ => self.project.sources.slice(place),
+        };
+        package::is_name(name).then(|| name.to_owned())
     }
 }
