@@ -73,6 +73,12 @@ pub(super) fn run(store: Option<&Path>, args: &args::Update) -> Result<i32> {
     // Packages first: the pins inside of functions of a package are known once the package is there.
     work.packages(&lang, &mut edits);
     loader.put(edits.texts(&lang)?);
+    for name in work.names.iter().filter(|name| !work.open.contains(name)) {
+        if !pin::is_item(&lang, name) {
+            let pins = rbld_lang::eval::pins::pins(&lang, &loader);
+            return Err(pin::unknown(&lang, &pins, name));
+        }
+    }
     let wants_more = work.names.is_empty() || work.names.iter().any(|name| !work.open.contains(name));
     if wants_more && work.failures.is_empty() {
         let lang = match project::with_packages(name, root, &loader, store, Fetching::Yes) {

@@ -70,16 +70,19 @@ pub(super) fn follows(reference: Option<&Reference>) -> String {
     }
 }
 
+/// Whether an item of the project has a name.
+pub(super) fn is_item(lang: &Project, name: &str) -> bool {
+    let own = lang.modules.iter().filter(|module| !module.std && module.package.is_none());
+    own.flat_map(|module| &module.ast.items).any(|item| rbld_lang::check::name_of(item) == name)
+}
+
 /// The failure for a name that means no pin.
 pub(super) fn unknown(lang: &Project, pins: &[Pin], name: &str) -> Failure {
     let packages =
         lang.manifest.iter().flat_map(|manifest| &manifest.requires).map(|of| of.name.node.as_str());
     let known: Vec<&str> =
         pins.iter().flat_map(|pin| pin.names.iter().map(String::as_str)).chain(packages).collect();
-    let own = lang.modules.iter().filter(|module| !module.std && module.package.is_none());
-    let is_item =
-        own.flat_map(|module| &module.ast.items).any(|item| rbld_lang::check::name_of(item) == name);
-    if is_item {
+    if is_item(lang, name) {
         return Failure::input(format!("`{name}` has no pin that an update could move")).help(
             "pins are of `fetch.git`, `fetch.url`, snapshots and required packages; what has an error has none",
         );
