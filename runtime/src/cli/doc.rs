@@ -151,7 +151,10 @@ fn of_file(file: &Path, store: Option<&Path>) -> Result<Option<Docs>> {
         output::diagnostics(&lang.sources, &found);
         return Ok(None);
     }
-    let modules = docs::docs(&lang, &program, &index, |module| module.is_own());
+    let modules = docs::docs(&lang, &program, &index, |module| {
+        // What the folder is as a package has no items to use.
+        module.is_own() && (module.path != rbld_lang::package::FILE || module.path == name)
+    });
     let folder = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let title = if name == "build.rbld" { folder } else { name.to_owned() };
     Ok(Some(Docs { title, modules, builtins: Vec::new() }))
