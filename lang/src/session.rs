@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::eval::Host;
-use crate::eval::single::{Single, single};
+use crate::eval::single::{self, Single, single};
 use crate::loader::{self, Loader, Project, Used};
 use crate::span::Spanned;
 use crate::syntax::{self, ast};
@@ -77,6 +77,25 @@ impl<'l> Session<'l> {
 
     /// Evaluates an expression and forgets it.
     pub fn expression(&mut self, name: &str, text: &str) -> Answer {
+        self.put_expression(name, text, |session, index| {
+            single(&session.project, index, session.loader, &session.host)
+        })
+    }
+
+    /// The same as the last thing that is asked of a session, which keeps nothing but its texts: the trees of large
+    /// files and what is made of them aren't held at once.
+    pub fn last(&mut self, name: &str, text: &str) -> Answer {
+        self.put_expression(name, text, |session, index| {
+            single::last(&mut session.project, index, session.loader, &session.host)
+        })
+    }
+
+    fn put_expression(
+        &mut self,
+        name: &str,
+        text: &str,
+        single: impl Fn(&mut Self, usize) -> Single,
+    ) -> Answer {
         let file = self.project.sources.add(name.to_owned(), text.to_owned());
         let (value, found) = syntax::parse_expression(file, text);
         if broken(&found) {
@@ -89,7 +108,7 @@ impl<'l> Session<'l> {
         self.use_mentioned(&item);
         let at = self.root().items.len();
         self.project.put(at, item, self.loader);
-        let answer = self.answer(vec![(String::new(), at)]);
+        let answer = self.answer(vec![(String::new(), at)], single);
         self.forget(index);
         answer
     }
@@ -116,7 +135,8 @@ impl<'l> Session<'l> {
             self.project.put(index, item, self.loader);
             put.push((name, index));
         }
-        let answer = self.answer(put);
+        let answer =
+            self.answer(put, |session, index| single(&session.project, index, session.loader, &session.host));
         if broken(&answer.diagnostics) {
             for (index, item, used) in replaced.into_iter().rev() {
                 self.project.modules[0].ast.items[index] = item;
@@ -141,12 +161,12 @@ impl<'l> Session<'l> {
     }
 
     /// What came of the root's items at these indexes.
-    fn answer(&mut self, put: Vec<(String, usize)>) -> Answer {
+    fn answer(&mut self, put: Vec<(String, usize)>, single: impl Fn(&mut Self, usize) -> Single) -> Answer {
         let mut diagnostics = std::mem::take(&mut self.project.diagnostics);
         let mut parts = Vec::new();
         let mut valueless = false;
         for (name, index) in put {
-            let single = single(&self.project, index, self.loader, &self.host);
+            let single = single(self, index);
             let broken = single.known.ty.as_ref().is_some_and(Type::is_broken);
             valueless |= single.value.is_none() && (broken || single.known.shown.is_empty());
             for found in &single.diagnostics {

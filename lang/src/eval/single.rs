@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{Evaluated, Evaluator, Host, order};
-use crate::check::{self, Body, Known};
+use crate::check::{self, Body, Known, Program};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ir::ItemId;
 use crate::loader::{Loader, Project};
@@ -27,10 +27,34 @@ pub struct Single {
 
 /// Checks and evaluates the item of the root that stands at `index`, and nothing else.
 pub fn single(project: &Project, index: usize, loader: &dyn Loader, host: &Host) -> Single {
+    let (program, known) = checked(project, index);
+    evaluated(project, index, loader, host, program, known)
+}
+
+/// The same for a project of which nothing else is asked: its trees are given up once they are checked.
+pub(crate) fn last(project: &mut Project, index: usize, loader: &dyn Loader, host: &Host) -> Single {
+    let (program, known) = checked(project, index);
+    for module in &mut project.modules {
+        module.ast.items = Vec::new();
+    }
+    evaluated(project, index, loader, host, program, known)
+}
+
+fn checked(project: &Project, index: usize) -> (Program, Known) {
+    let (program, mut known) = check::check_only(project, &[ItemId(index as u32)]);
+    (program, known.pop().unwrap_or(Known { shown: String::new(), ty: None }))
+}
+
+fn evaluated(
+    project: &Project,
+    index: usize,
+    loader: &dyn Loader,
+    host: &Host,
+    program: Program,
+    known: Known,
+) -> Single {
     // The root's items come first.
     let id = ItemId(index as u32);
-    let (program, mut known) = check::check_only(project, &[id]);
-    let known = known.pop().unwrap_or(Known { shown: String::new(), ty: None });
     let broken = program.diagnostics.iter().any(|found| found.severity == Severity::Error);
     let mut evaluator = Evaluator::new(project, &program, loader);
     let mut value = None;

@@ -3,7 +3,8 @@
 //! The scanner's tokens are put together to what the grammar calls one word: a path, an instant, a number with its
 //! unit. Commas are a mark on the word before them. Only for files that the parser has nothing against.
 
-use crate::syntax::tokens::{self, Chunk, Kind, Token};
+use crate::syntax::cut::pieces;
+use crate::syntax::tokens::{self, Kind, Token};
 
 /// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub(super) struct Words<'t> {
 /// Reads the words of a file.
 pub(super) fn read(text: &str) -> Words<'_> {
     let tokens = tokens::scan(text);
-    let starts: Vec<usize> = tokens::chunks(text, &tokens).iter().map(|chunk: &Chunk| chunk.start).collect();
+    let starts: Vec<usize> = pieces(text).map(|piece| piece.start()).collect();
     let mut reader = Reader { text, items: Vec::new(), comments: Vec::new(), breaks: 0, held: 0 };
     let mut after = 0;
     for token in &tokens {

@@ -7,6 +7,7 @@ pub mod ast;
 #[cfg(test)]
 mod broken;
 mod cache;
+pub(crate) mod cut;
 mod expression;
 mod fast;
 mod literal;
@@ -25,10 +26,11 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span, Spanned};
 pub use cache::Cache;
+use cut::{Piece, pieces};
 pub use literal::{read_instant, show_date, show_instant};
 use parser::{Builder, Rule};
 pub use tokens::KEYWORDS;
-use tokens::{Chunk, Token};
+use tokens::{Chunk, Depth, Scanner, Token};
 
 /// The newest edition of the language that this program reads.
 pub const EDITION: u32 = 1;
@@ -73,32 +75,30 @@ fn read(file: FileId, text: &str, way: Way, mut cache: Option<&mut Cache>) -> (a
     if let Some(large) = too_large(file, text) {
         return (tree, vec![large]);
     }
-    let tokens = tokens::scan(text);
-    let chunks = tokens::chunks(text, &tokens);
-    drop(tokens);
-    let mut chunks = chunks.into_iter().peekable();
-    match chunks.next_if(|chunk| first_word(text, chunk) == "rbld") {
-        Some(chunk) => tree.edition = edition(file, text, &chunk, &mut diagnostics),
-        None => diagnostics.push(no_edition(file, chunks.peek())),
+    let mut pieces = pieces(text).peekable();
+    match pieces.next_if(|piece| first_word(text, Some(&piece.first)) == "rbld") {
+        Some(piece) => tree.edition = edition(file, text, &piece, &mut diagnostics),
+        None => diagnostics.push(no_edition(file, pieces.peek())),
     }
     let marks = mistake::conflicts(text);
     diagnostics.extend(mistake::conflict(file, text, &marks));
-    for chunk in chunks {
-        let piece = &text[chunk.start..chunk.end];
-        let known = cache.as_mut().and_then(|cache| cache.find(piece, file, chunk.start as u32));
+    for piece in pieces {
+        let place = piece.first.start..piece.end;
+        let written = &text[place.clone()];
+        let known = cache.as_mut().and_then(|cache| cache.find(written, file, place.start as u32));
         if let Some(known) = known {
-            tree.items.push(ast::Item { docs: chunk.docs, ..known });
+            tree.items.push(ast::Item { docs: piece.docs, ..known });
             continue;
         }
         let mut found = Vec::new();
-        let read = item(file, text, &chunk, way, &mut found);
+        let read = item(file, text, piece, way, &mut found);
         if let (Some(cache), Some(item), []) = (&mut cache, &read, found.as_slice()) {
-            cache.keep(piece, item);
+            cache.keep(written, item);
         }
         tree.items.extend(read);
         // What a newer edition or both sides of a merge mean together is not ours to judge.
         let judged = tree.edition.as_ref().is_none_or(|edition| edition.node <= EDITION);
-        if judged && !marks.iter().any(|(at, _)| (chunk.start..chunk.end).contains(at)) {
+        if judged && !marks.iter().any(|(at, _)| place.contains(at)) {
             diagnostics.append(&mut found);
         }
     }
@@ -125,9 +125,7 @@ pub fn is_unfinished(text: &str) -> bool {
 
 /// Whether a text is made of items, as in a file; else it is an expression.
 pub fn is_items(text: &str) -> bool {
-    let tokens = tokens::scan(text);
-    let first = tokens.iter().position(Token::counts).unwrap_or(0);
-    tokens::begins_item(text, &tokens[first..])
+    tokens::begins_item(text, Scanner::new(text).skip_while(|token| !token.counts()))
 }
 
 /// Parses items without the edition's line before them, as they are entered at a prompt.
@@ -136,10 +134,8 @@ pub fn parse_items(file: FileId, text: &str) -> (Vec<ast::Item>, Vec<Diagnostic>
     if let Some(large) = too_large(file, text) {
         return (Vec::new(), vec![large]);
     }
-    let tokens = tokens::scan(text);
-    let chunks = tokens::chunks(text, &tokens);
     let items =
-        chunks.iter().filter_map(|chunk| item(file, text, chunk, Way::Fast, &mut diagnostics)).collect();
+        pieces(text).filter_map(|piece| item(file, text, piece, Way::Fast, &mut diagnostics)).collect();
     capped(&mut diagnostics);
     (items, diagnostics)
 }
@@ -160,9 +156,9 @@ fn read_expression(file: FileId, text: &str, way: Way) -> (ast::Expr, Vec<Diagno
     if let Some(large) = too_large(file, text) {
         return (broken, vec![large]);
     }
-    let tokens = tokens::scan(text);
-    let chunk = Chunk { end: text.len(), start: 0, ..Chunk::new(Vec::new(), tokens) };
-    if let Some(deep) = too_deep(file, &chunk) {
+    let mut depth = Depth::default();
+    Scanner::new(text).for_each(|token| depth.pass(&token, BRACKETS));
+    if let Some(deep) = too_deep(file, depth) {
         return (broken, vec![deep]);
     }
     if let Some(expr) = (way == Way::Fast).then(|| fast::expression(file, text)).flatten() {
@@ -175,6 +171,7 @@ fn read_expression(file: FileId, text: &str, way: Way) -> (ast::Expr, Vec<Diagno
             pair.into_inner().next().map(|expr| builder.expr(expr, 0))
         }
         Err(error) => {
+            let chunk = Chunk { end: text.len(), start: 0, ..Chunk::new(Vec::new(), tokens::scan(text)) };
             diagnostics.push(mistake::explain(file, text, &chunk, (mistake::Form::Expression, 0), &error));
             None
         }
@@ -207,10 +204,9 @@ fn too_large(file: FileId, text: &str) -> Option<Diagnostic> {
     })
 }
 
-fn too_deep(file: FileId, chunk: &Chunk) -> Option<Diagnostic> {
-    let (depth, place) = tokens::depth(&chunk.tokens, BRACKETS);
-    (depth > BRACKETS).then(|| {
-        let span = Span { file, start: place as u32, end: place as u32 + 1 };
+fn too_deep(file: FileId, depth: Depth) -> Option<Diagnostic> {
+    (depth.deepest > BRACKETS).then(|| {
+        let span = Span { file, start: depth.place as u32, end: depth.place as u32 + 1 };
         Diagnostic::error(
             codes::TOO_LARGE,
             format!("brackets nest more than {BRACKETS} deep"),
@@ -221,9 +217,9 @@ fn too_deep(file: FileId, chunk: &Chunk) -> Option<Diagnostic> {
     })
 }
 
-/// The first word of a piece, empty when it begins with something else.
-fn first_word<'t>(text: &'t str, chunk: &Chunk) -> &'t str {
-    match chunk.tokens.first() {
+/// The word that a piece begins with, empty when it begins with something else.
+fn first_word<'t>(text: &'t str, first: Option<&Token>) -> &'t str {
+    match first {
         Some(token) if token.kind == tokens::Kind::Word => &text[token.start..token.end],
         _ => "",
     }
@@ -232,11 +228,11 @@ fn first_word<'t>(text: &'t str, chunk: &Chunk) -> &'t str {
 fn edition(
     file: FileId,
     text: &str,
-    chunk: &Chunk,
+    piece: &Piece,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Spanned<u32>> {
-    let line = &text[chunk.start..chunk.end];
-    let span = Span { file, start: chunk.start as u32, end: chunk.end as u32 };
+    let line = &text[piece.start()..piece.end];
+    let span = Span { file, start: piece.start() as u32, end: piece.end as u32 };
     let number = Builder::pairs(Rule::edition, line).ok().and_then(|pair| pair.into_inner().next());
     let Some(number) = number else {
         diagnostics.push(
@@ -250,7 +246,7 @@ fn edition(
         );
         return None;
     };
-    let place = parser::span_of(file, chunk.start, &number);
+    let place = parser::span_of(file, piece.start(), &number);
     let written = number.as_str();
     let edition = written.parse::<u32>().unwrap_or(u32::MAX);
     if written.starts_with('0') {
@@ -277,9 +273,9 @@ fn edition(
     Some(Spanned { node: edition, span: place })
 }
 
-fn no_edition(file: FileId, first: Option<&Chunk>) -> Diagnostic {
-    let start = first.map_or(0, |chunk| chunk.start as u32);
-    let end = first.and_then(|chunk| chunk.tokens.first()).map_or(start, |token| token.end as u32);
+fn no_edition(file: FileId, first: Option<&Piece>) -> Diagnostic {
+    let start = first.map_or(0, |piece| piece.start() as u32);
+    let end = first.map_or(start, |piece| piece.first.end as u32);
     let span = Span { file, start, end };
     Diagnostic::error(
         codes::EDITION,
@@ -294,18 +290,21 @@ fn no_edition(file: FileId, first: Option<&Chunk>) -> Diagnostic {
 fn item(
     file: FileId,
     text: &str,
-    chunk: &Chunk,
+    piece: Piece,
     way: Way,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<ast::Item> {
-    let piece = &text[chunk.start..chunk.end];
-    let span = Span { file, start: chunk.start as u32, end: chunk.end as u32 };
-    let keyword = first_word(text, chunk);
+    let (start, end) = (piece.start(), piece.end);
+    let written = &text[start..end];
+    let span = Span { file, start: start as u32, end: end as u32 };
+    let keyword = first_word(text, Some(&piece.first));
     if !KEYWORDS.contains(&keyword) {
-        diagnostics.push(mistake::no_item(file, text, chunk));
-        return meant(file, text, chunk, span);
+        let deep = piece.depth.deepest > BRACKETS;
+        let chunk = piece.chunk(text);
+        diagnostics.push(mistake::no_item(file, text, &chunk));
+        return if deep { None } else { meant(file, text, &chunk, span) };
     }
-    if let Some(token) = chunk.outdented {
+    if let Some(token) = piece.outdented {
         let place = Span { file, start: token.start as u32, end: token.end as u32 };
         diagnostics.push(
             Diagnostic::error(
@@ -318,29 +317,29 @@ fn item(
             .help("indent it: only items and closing brackets begin in column 0"),
         );
     }
-    if let Some(deep) = too_deep(file, chunk) {
+    if let Some(deep) = too_deep(file, piece.depth) {
         diagnostics.push(deep);
-        return named(file, text, chunk).map(|name| Builder::broken(keyword, name, span));
+        return named(file, text, &piece.chunk(text)).map(|name| Builder::broken(keyword, name, span));
     }
-    if let Some(kind) = (way == Way::Fast).then(|| fast::item(file, chunk.start, piece)).flatten() {
-        return Some(ast::Item { docs: chunk.docs.clone(), span, kind });
+    if let Some(kind) = (way == Way::Fast).then(|| fast::item(file, start, written)).flatten() {
+        return Some(ast::Item { docs: piece.docs, span, kind });
     }
-    match Builder::pairs(Rule::item, piece) {
-        Ok(pair) => Builder { file, base: chunk.start, diagnostics }.item(pair, chunk.docs.clone(), span),
-        Err(error) => recover::item(file, text, chunk, &error, diagnostics)
-            .or_else(|| named(file, text, chunk).map(|name| Builder::broken(keyword, name, span))),
+    match Builder::pairs(Rule::item, written) {
+        Ok(pair) => Builder { file, base: start, diagnostics }.item(pair, piece.docs, span),
+        Err(error) => {
+            let chunk = piece.chunk(text);
+            recover::item(file, text, &chunk, &error, diagnostics)
+                .or_else(|| named(file, text, &chunk).map(|name| Builder::broken(keyword, name, span)))
+        }
     }
 }
 
 /// An item whose keyword isn't one, with the keyword that is meant: so nothing is said to be missing that is there.
 fn meant(file: FileId, text: &str, chunk: &Chunk, span: Span) -> Option<ast::Item> {
-    let written = first_word(text, chunk);
+    let written = first_word(text, chunk.tokens.first());
     let keyword = mistake::nearest(written)?;
     let after = chunk.start + written.len();
     let base = after.checked_sub(keyword.len())?;
-    if too_deep(file, chunk).is_some() {
-        return None;
-    }
     let piece = format!("{keyword}{}", &text[after..chunk.end]);
     let mut unsaid = Vec::new();
     let item = Builder::pairs(Rule::item, &piece).ok().and_then(|pair| {
@@ -355,7 +354,7 @@ fn meant(file: FileId, text: &str, chunk: &Chunk, span: Span) -> Option<ast::Ite
 /// The name of an item of which nothing else may be readable.
 fn named(file: FileId, text: &str, chunk: &Chunk) -> Option<ast::Ident> {
     let name = chunk.tokens.get(1).filter(|token| token.kind == tokens::Kind::Word)?;
-    let keyword = first_word(text, chunk);
+    let keyword = first_word(text, chunk.tokens.first());
     if ["use", "assert", "test"].contains(&keyword) {
         return None;
     }

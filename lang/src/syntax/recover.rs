@@ -89,7 +89,7 @@ impl Recovery<'_> {
         };
         diagnostics.push(mistake::semicolons(self.file, &[**from], chunk.end));
         let tokens = chunk.tokens.iter().filter(|token| token.end <= from.start).copied().collect();
-        Some(Chunk { outdented: chunk.outdented, ..Chunk::new(chunk.docs.clone(), tokens) })
+        Some(Chunk::new(chunk.docs.clone(), tokens))
     }
 
     /// A piece that ends with braces: what is around them, and the tokens between them. None when brackets or

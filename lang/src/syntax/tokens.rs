@@ -60,55 +60,78 @@ pub const KEYWORDS: [&str; 10] =
 
 /// The tokens of a text.
 pub(crate) fn scan(text: &str) -> Vec<Token> {
-    let bytes = text.as_bytes();
-    let mut tokens = Vec::new();
-    let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    while at < bytes.len() {
-        let start = at;
-        let kind = match bytes[at] {
-            b' ' | b'\t' | b'\r' => {
-                at += 1;
-                continue;
-            }
-            b'\n' => single(&mut at, Kind::Newline),
+    Scanner::new(text).collect()
+}
+
+/// The tokens of a text, one by one.
+#[derive(Clone)]
+pub(crate) struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Scanner<'t> {
+    /// From the beginning of a file.
+    pub(crate) fn new(text: &'t str) -> Scanner<'t> {
+        Scanner { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } }
+    }
+
+    /// From the beginning of a token.
+    pub(crate) fn at(text: &'t str, at: usize) -> Scanner<'t> {
+        Scanner { text, at }
+    }
+}
+
+impl Iterator for Scanner<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        let (text, bytes) = (self.text, self.text.as_bytes());
+        while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+        let start = self.at;
+        let at = &mut self.at;
+        let kind = match *bytes.get(start)? {
+            b'\n' => single(at, Kind::Newline),
             b'#' => {
-                at = line_end(bytes, at);
+                *at = line_end(bytes, start);
                 Kind::Comment
             }
-            b',' => single(&mut at, Kind::Comma),
-            open @ (b'(' | b'[' | b'{') => single(&mut at, Kind::Open(open)),
-            close @ (b')' | b']' | b'}') => single(&mut at, Kind::Close(close)),
-            b'"' | b'@' if quotes(bytes, at + usize::from(bytes[at] == b'@')) >= 3 => {
-                let (end, closed) = text_end(text, at);
-                at = end;
+            b',' => single(at, Kind::Comma),
+            open @ (b'(' | b'[' | b'{') => single(at, Kind::Open(open)),
+            close @ (b')' | b']' | b'}') => single(at, Kind::Close(close)),
+            quote @ (b'"' | b'@') if quotes(bytes, start + usize::from(quote == b'@')) >= 3 => {
+                let (end, closed) = text_end(text, start);
+                *at = end;
                 Kind::Text { closed }
             }
             b'"' => {
-                let (end, closed, depth) = string_end(bytes, at);
-                at = end;
+                let (end, closed, depth) = string_end(bytes, start);
+                *at = end;
                 Kind::String { closed, depth: u32::try_from(depth).unwrap_or(u32::MAX) }
             }
             byte if is_word(byte) => {
-                while at < bytes.len() && is_word(bytes[at]) {
-                    at += 1;
-                }
+                let rest = &bytes[start..];
+                *at += rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
                 Kind::Word
             }
             byte if byte.is_ascii_punctuation() => {
-                let rest = &text[at..];
-                let long =
-                    ["->", "==", "!=", "<=", ">=", "++", ".*"].iter().any(|sign| rest.starts_with(sign));
-                at += 1 + usize::from(long);
+                let next = bytes.get(start + 1).copied().unwrap_or(0);
+                let long = matches!(
+                    (byte, next),
+                    (b'-', b'>') | (b'=' | b'!' | b'<' | b'>', b'=') | (b'+', b'+') | (b'.', b'*')
+                );
+                *at += 1 + usize::from(long);
                 Kind::Sign
             }
             _ => {
-                at += text[at..].chars().next().map_or(1, char::len_utf8);
+                *at += text[start..].chars().next().map_or(1, char::len_utf8);
                 Kind::Other
             }
         };
-        tokens.push(Token { kind, start, end: at });
+        Some(Token { kind, start, end: self.at })
     }
-    tokens
 }
 
 fn single(at: &mut usize, kind: Kind) -> Kind {
@@ -218,8 +241,6 @@ pub(crate) struct Chunk {
     pub(crate) end: usize,
     /// Its tokens, with the newlines and comments between them.
     pub(crate) tokens: Vec<Token>,
-    /// A token in column 0 that goes on with the piece, since brackets are open there.
-    pub(crate) outdented: Option<Token>,
 }
 
 impl Chunk {
@@ -228,59 +249,13 @@ impl Chunk {
         let end = tokens.iter().rfind(|token| token.counts()).map_or(0, |token| token.end);
         let start = tokens.iter().find(|token| token.counts()).map_or(end, |token| token.start);
         tokens.retain(|token| token.start >= start && token.end <= end);
-        Chunk { docs, start, end, tokens, outdented: None }
+        Chunk { docs, start, end, tokens }
     }
-}
-
-/// Cuts a file at the tokens in column 0 that begin something: all but comments, closing brackets, and, where
-/// brackets are open, what isn't the keyword of an item.
-pub(crate) fn chunks(text: &str, tokens: &[Token]) -> Vec<Chunk> {
-    let mut chunks: Vec<Chunk> = Vec::new();
-    let mut docs = Vec::new();
-    let (mut piece, mut piece_docs, mut outdented): (Vec<Token>, Vec<String>, Option<Token>) =
-        Default::default();
-    let mut open = 0usize;
-    let mut begun = false;
-    for (index, token) in tokens.iter().enumerate() {
-        let column0 = token.start == 0 || text.as_bytes()[token.start - 1] == b'\n';
-        if column0
-            && token.kind == Kind::Comment
-            && let Some(doc) = text[token.start..token.end].strip_prefix("##")
-        {
-            docs.push(doc.strip_prefix(' ').unwrap_or(doc).trim_end().to_owned());
-        }
-        match token.kind {
-            Kind::Open(_) => open += 1,
-            Kind::Close(_) => open = open.saturating_sub(1),
-            _ => {}
-        }
-        // What comes first begins something wherever it stands.
-        let begins = column0 || !begun;
-        begun |= token.counts();
-        if token.counts() && begins && !matches!(token.kind, Kind::Close(_)) {
-            if open > 0 && !piece.is_empty() && !begins_item(text, &tokens[index..]) {
-                outdented = outdented.or(Some(*token));
-            } else {
-                let docs = std::mem::replace(&mut piece_docs, std::mem::take(&mut docs));
-                chunks.extend(finish(docs, std::mem::take(&mut piece), outdented.take()));
-                open = usize::from(matches!(token.kind, Kind::Open(_)));
-            }
-        }
-        piece.push(*token);
-    }
-    chunks.extend(finish(piece_docs, piece, outdented));
-    chunks
-}
-
-/// A piece, unless nothing in it counts.
-fn finish(docs: Vec<String>, tokens: Vec<Token>, outdented: Option<Token>) -> Option<Chunk> {
-    let chunk = Chunk::new(docs, tokens);
-    (!chunk.tokens.is_empty()).then_some(Chunk { outdented, ..chunk })
 }
 
 /// Whether tokens begin with the keyword of an item, and not with an entry or a name that is spelled like one.
-pub(crate) fn begins_item(text: &str, tokens: &[Token]) -> bool {
-    let mut counting = tokens.iter().filter(|token| token.kind != Kind::Comment);
+pub(crate) fn begins_item(text: &str, tokens: impl Iterator<Item = Token>) -> bool {
+    let mut counting = tokens.filter(|token| token.kind != Kind::Comment);
     let word = counting.next().map_or("", |token| &text[token.start..token.end]);
     KEYWORDS.contains(&word)
         && counting.next().is_some_and(|next| match next.kind {
@@ -290,26 +265,34 @@ pub(crate) fn begins_item(text: &str, tokens: &[Token]) -> bool {
         })
 }
 
-/// How deep the brackets of a piece nest, those in texts included, and where they first pass `limit`.
-pub(crate) fn depth(tokens: &[Token], limit: usize) -> (usize, usize) {
-    let (mut open, mut deepest, mut place) = (0usize, 0, 0);
-    for token in tokens {
+/// How deep brackets nest, those in texts included.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Depth {
+    open: usize,
+    /// The greatest number of brackets open at once.
+    pub(crate) deepest: usize,
+    /// Where it first passed the limit.
+    pub(crate) place: usize,
+}
+
+impl Depth {
+    /// Looks at the next token.
+    pub(crate) fn pass(&mut self, token: &Token, limit: usize) {
         let here = match token.kind {
             Kind::Open(_) => {
-                open += 1;
-                open
+                self.open += 1;
+                self.open
             }
             Kind::Close(_) => {
-                open = open.saturating_sub(1);
-                open
+                self.open = self.open.saturating_sub(1);
+                self.open
             }
-            Kind::String { depth, .. } => open.saturating_add(depth as usize),
-            _ => continue,
+            Kind::String { depth, .. } => self.open.saturating_add(depth as usize),
+            _ => return,
         };
-        if here > limit && deepest <= limit {
-            place = token.start;
+        if here > limit && self.deepest <= limit {
+            self.place = token.start;
         }
-        deepest = deepest.max(here);
+        self.deepest = self.deepest.max(here);
     }
-    (deepest, place)
 }

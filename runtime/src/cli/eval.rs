@@ -52,7 +52,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Eval) -> Result<i32> {
     let (file, expression) = meant(&args.words)?;
     let opened = Opened::new(file.as_deref(), store)?;
     let mut session = opened.session()?;
-    let answer = session.expression("<expression>", &expression);
+    let answer = session.last("<expression>", &expression);
     let mut code = 0;
     match answer.parts.first() {
         Some(part) if part.single.value.is_some() => {

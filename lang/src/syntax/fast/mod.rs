@@ -204,6 +204,7 @@ impl<'t> Reader<'t> {
             self.skip_lines();
         }
         self.need(close)?;
+        list.shrink_to_fit();
         self.height = tallest;
         Some(list)
     }
@@ -221,6 +222,7 @@ impl<'t> Reader<'t> {
             }
         }
         self.need(b'}')?;
+        list.shrink_to_fit();
         self.height = tallest;
         Some(list)
     }

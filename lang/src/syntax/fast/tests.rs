@@ -1,7 +1,7 @@
 //! The fast way beside the grammar.
 
 use super::*;
-use crate::syntax::{self, tokens};
+use crate::syntax::{self, cut::pieces};
 
 #[path = "../../../../tests/fuzz/corpus.rs"]
 #[expect(clippy::disallowed_methods, reason = "the files of a test")]
@@ -27,11 +27,11 @@ fn what_has_nothing_wrong_with_it_is_read_the_fast_way() {
         if !syntax::parse_by_grammar(FileId(0), &text).1.is_empty() {
             continue;
         }
-        for chunk in tokens::chunks(&text, &tokens::scan(&text)).iter().skip(1) {
-            let piece = &text[chunk.start..chunk.end];
+        for piece in pieces(&text).skip(1) {
+            let written = &text[piece.start()..piece.end];
             count += 1;
-            if item(FileId(0), chunk.start, piece).is_none() {
-                slow.push(piece.to_owned());
+            if item(FileId(0), piece.start(), written).is_none() {
+                slow.push(written.to_owned());
             }
         }
     }

@@ -30,16 +30,20 @@ impl Reader<'_> {
             return None;
         }
         self.need(b'"')?;
+        self.height = 0;
+        let start = self.at;
+        self.chars()?;
+        // Most hold nothing else, and a place for one part is enough.
+        if self.peek() == b'"' {
+            let whole = self.written(start).to_owned();
+            self.at += 1;
+            return Some(vec![Part::Text(whole)]);
+        }
+        self.at = start;
         let (mut parts, mut tallest) = (Vec::new(), 0);
         loop {
             let start = self.at;
-            let rest = &self.bytes[start..];
-            let special = |(index, byte): (usize, &u8)| match byte {
-                b'"' | b'\\' | b'\n' => true,
-                b'@' => rest.get(index + 1) == Some(&b'{'),
-                _ => false,
-            };
-            self.at += rest.iter().enumerate().position(special)?;
+            self.chars()?;
             if self.at > start {
                 push(&mut parts, self.written(start));
             }
@@ -58,11 +62,21 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
-        if parts.is_empty() {
-            parts.push(Part::Text(String::new()));
-        }
+        parts.shrink_to_fit();
         self.height = tallest;
         Some(parts)
+    }
+
+    /// Goes to what ends the letters that stand for themselves.
+    fn chars(&mut self) -> Option<()> {
+        let rest = &self.bytes[self.at..];
+        let special = |(index, byte): (usize, &u8)| match byte {
+            b'"' | b'\\' | b'\n' => true,
+            b'@' => rest.get(index + 1) == Some(&b'{'),
+            _ => false,
+        };
+        self.at += rest.iter().enumerate().position(special)?;
+        Some(())
     }
 
     /// `@{…}` on one line, without a text of several lines in it.

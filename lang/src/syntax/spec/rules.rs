@@ -6,7 +6,7 @@ use pest_meta::{optimizer, parser};
 use pest_vm::Vm;
 
 use super::{CHAPTERS, blocks};
-use crate::syntax::tokens;
+use crate::syntax::cut::pieces;
 
 const GRAMMAR: &str = include_str!("../grammar.pest");
 
@@ -50,12 +50,10 @@ fn read(vm: &Vm, example: &Example) -> Vec<Option<String>> {
     {
         return vec![tree(rule, example.text.trim_end())];
     }
-    let scanned = tokens::scan(&example.text);
-    tokens::chunks(&example.text, &scanned)
-        .iter()
-        .map(|chunk| {
-            let piece = &example.text[chunk.start..chunk.end];
-            tree(if piece.starts_with("rbld") { "edition" } else { "item" }, piece)
+    pieces(&example.text)
+        .map(|piece| {
+            let written = &example.text[piece.start()..piece.end];
+            tree(if written.starts_with("rbld") { "edition" } else { "item" }, written)
         })
         .collect()
 }
