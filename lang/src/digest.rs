@@ -45,8 +45,11 @@ impl Digest {
     /// Adds them to a text.
     pub(crate) fn write_hex(&self, to: &mut String) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        to.extend(digits.map(|digit| DIGITS[usize::from(digit)] as char));
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        to.push_str(std::str::from_utf8(&hex).unwrap_or_default());
     }
 
     /// The first twelve digits, for tables.

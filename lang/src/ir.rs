@@ -9,7 +9,7 @@ use crate::loader::Place;
 use crate::span::Span;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use crate::types::{Conversion, Shape};
-use crate::value::Value;
+use crate::value::{Record, Value};
 
 /// An item of any module, by its order in the checker's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +135,31 @@ pub enum Builtin {
     ArchiveEnv,
     /// `ARCHIVE.source(name, arch)`.
     ArchiveSource,
+}
+
+impl Kind {
+    /// A record whose fields are all known, lists in it included, is itself a value that is known.
+    pub(crate) fn record(shape: Arc<Shape>, values: Vec<Ir>) -> Kind {
+        let known = |value: &Ir| match &value.kind {
+            Kind::List(items) => items.iter().all(|item| matches!(item.kind, Kind::Const(_))),
+            kind => matches!(kind, Kind::Const(_)),
+        };
+        if !values.iter().all(known) {
+            return Kind::Record(shape, values);
+        }
+        let values = values.into_iter().filter_map(|value| match value.kind {
+            Kind::List(items) => Some(Value::List(items.into_iter().filter_map(constant).collect())),
+            _ => constant(value),
+        });
+        Kind::Const(Value::Record(Arc::new(Record { shape, values: values.collect() })))
+    }
+}
+
+fn constant(ir: Ir) -> Option<Value> {
+    match ir.kind {
+        Kind::Const(value) => Some(value),
+        _ => None,
+    }
 }
 
 impl Ir {

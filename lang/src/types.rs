@@ -201,10 +201,13 @@ pub struct MatrixType {
 impl RecordType {
     /// A record with these fields.
     pub fn new(name: Option<String>, fields: Vec<Field>) -> RecordType {
-        let shape = Shape {
-            names: fields.iter().map(|field| Arc::from(field.name.as_str())).collect(),
-            spans: fields.iter().map(|field| field.span).collect(),
-        };
+        let names = fields.iter().map(|field| Arc::from(field.name.as_str())).collect();
+        RecordType::with_names(name, fields, names)
+    }
+
+    /// The same, with the fields' names as they are shared already.
+    pub(crate) fn with_names(name: Option<String>, fields: Vec<Field>, names: Vec<Arc<str>>) -> RecordType {
+        let shape = Shape { names, spans: fields.iter().map(|field| field.span).collect() };
         let parts = fields.iter().fold(1u64, |sum, field| sum.saturating_add(field.ty.parts()));
         RecordType { name, fields, shape: Arc::new(shape), parts }
     }

@@ -112,7 +112,7 @@ impl<'p> Checker<'p> {
     fn output(&mut self, ir: Ir, outputs: &Arc<Outputs>, field: &Ident, span: Span) -> (Ir, Type) {
         if let Some((kind, place)) = outputs.outputs.get(&field.node) {
             self.refers(field.span, Definition::Inner(Inner::Output, *place), &kind.ty());
-            let name = Arc::from(field.node.as_str());
+            let name = self.shared(&field.node);
             return (Ir::new(span, Kind::Output(Box::new(ir), name)), kind.ty());
         }
         let names = || outputs.outputs.keys().map(String::as_str);

@@ -216,11 +216,13 @@ impl<'p> Checker<'p> {
                         }
                     }
                 }
-                let record = RecordType::new(None, fields);
+                let mut names = Vec::with_capacity(fields.len());
+                names.extend(fields.iter().map(|field| self.shared(&field.name)));
+                let record = RecordType::with_names(None, fields, names);
                 if record.parts > TYPE_PARTS {
                     return self.type_too_large(span);
                 }
-                (Ir::new(span, Kind::Record(record.shape.clone(), values)), Type::Record(Arc::new(record)))
+                (Ir::new(span, Kind::record(record.shape.clone(), values)), Type::Record(Arc::new(record)))
             }
         }
     }
@@ -277,7 +279,7 @@ impl<'p> Checker<'p> {
             self.report(self.add_entries(wrong, entries, span, &shown));
         }
         match whole {
-            true => (Ir::new(span, Kind::Record(record.shape.clone(), filled)), ty),
+            true => (Ir::new(span, Kind::record(record.shape.clone(), filled)), ty),
             false => (Ir::poison(span), ty),
         }
     }

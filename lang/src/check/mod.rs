@@ -278,6 +278,8 @@ struct Checker<'p> {
     run_locals: bool,
     /// Where names of a module are declared twice: what is said of each, by its index.
     twice: Vec<(ModuleId, usize)>,
+    /// Names of fields and outputs, each held once.
+    names: BTreeSet<Arc<str>>,
     /// What names refer to, where that is asked for.
     index: Option<index::Index>,
     /// Where it is asked what could stand there.
@@ -311,6 +313,7 @@ impl<'p> Checker<'p> {
             run_items: Vec::new(),
             run_locals: false,
             twice: Vec::new(),
+            names: BTreeSet::new(),
             index: None,
             cursor: None,
         }
@@ -505,6 +508,16 @@ impl<'p> Checker<'p> {
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// The name of a field or output, shared with all others of that name.
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = Arc::from(name);
+        self.names.insert(name.clone());
+        name
     }
 
     /// Reports an error and gives what stands in its place.

@@ -90,7 +90,11 @@ impl Evaluator<'_> {
 
     /// The values of several expressions.
     pub(super) fn all(&mut self, items: &[Ir]) -> Eval<Vec<Value>> {
-        items.iter().map(|item| self.eval(item)).collect()
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.push(self.eval(item)?);
+        }
+        Ok(values)
     }
 
     fn text(&mut self, parts: &[Ir], span: Span) -> Eval<Value> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use super::single::Single;
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
@@ -105,7 +107,7 @@ struct Instantiation<'a> {
     out: Arc<str>,
     environments: BTreeMap<&'a Request, Option<DerivationId>>,
     /// The derivations of inputs and builds, by the address of the value.
-    known: BTreeMap<usize, Option<DerivationId>>,
+    known: IndexMap<usize, Option<DerivationId>>,
     /// What an archive publishes, for the source packages asked for.
     published: BTreeMap<SuiteAt, Vec<PoolFile>>,
     diagnostics: Vec<Diagnostic>,
@@ -123,7 +125,7 @@ impl<'a> Instantiation<'a> {
             plan: Plan::default(),
             out: Arc::from("out"),
             environments: BTreeMap::new(),
-            known: BTreeMap::new(),
+            known: IndexMap::new(),
             published: BTreeMap::new(),
             diagnostics: Vec::new(),
             assumed: false,
@@ -267,6 +269,9 @@ impl<'a> Instantiation<'a> {
 
     /// The derivation of an input or build. What lies below is made first, without recursion: towers may be high.
     fn settle(&mut self, top: Node<'a>) -> Option<DerivationId> {
+        if let Some(known) = self.known.get(&top.address()) {
+            return *known;
+        }
         let mut open = vec![(top, false)];
         while let Some((node, ready)) = open.pop() {
             if self.known.contains_key(&node.address()) {

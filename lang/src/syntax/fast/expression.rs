@@ -185,9 +185,13 @@ impl Reader<'_> {
     /// An argument of a call, which may be named.
     fn arg(&mut self) -> Option<Arg> {
         let start = self.at;
-        if let Some(name) = self.name() {
+        self.at += self.peek_word().len();
+        self.skip();
+        let may_be_named = self.peek() == b'=';
+        self.at = start;
+        if may_be_named && let Some(name) = self.name() {
             self.skip();
-            if self.peek() == b'=' && self.gives().is_some() {
+            if self.gives().is_some() {
                 return Some(Arg { name: Some(name), value: self.expr()? });
             }
             self.at = start;
