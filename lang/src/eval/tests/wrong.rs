@@ -52,6 +52,16 @@ fn types_that_grow_beyond_bounds() {
 }
 
 #[test]
+fn a_field_that_is_written_twice() {
+    for count in [3, 40] {
+        let fields: String = (0..count).map(|index| format!("  f{index} = {index}\n")).collect();
+        let line = 14 + count + 1;
+        let text = format!("{USED}let _x = {{\n{fields}  f1 = 1\n}}\n");
+        more(&text, &[&format!("E0208 {line}:3 | remove one of them")]);
+    }
+}
+
+#[test]
 fn types_that_do_not_fit() {
     let t = |source: &str| format!("{USED}{source}");
     more(&t("let _x: Int = \"1\"\n"), &["E0202 14:15 | `_x` is declared as `Int`, this is a `String`"]);

@@ -7,6 +7,8 @@
 
 mod expression;
 mod item;
+#[cfg(test)]
+mod made;
 mod primary;
 #[cfg(test)]
 mod tests;
