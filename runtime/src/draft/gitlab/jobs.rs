@@ -30,6 +30,9 @@ const EXTENDS: usize = 11;
 /// The most jobs, matrices written out.
 const MOST: usize = 500;
 
+/// Where the project is in a build.
+pub(super) const PROJECT: &str = "/build/src";
+
 /// A line of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -175,6 +178,8 @@ fn job(
         }
     }
     variables.extend(matrix.clone());
+    variables.insert("CI_JOB_NAME".to_owned(), named(name, &matrix));
+    variables.insert("CI_PROJECT_DIR".to_owned(), PROJECT.to_owned());
     let plain = variables.clone();
     for value in variables.values_mut() {
         *value = filled(value, &plain);
@@ -189,22 +194,21 @@ fn job(
             flatten(root, &lines, &mut script, notes, 0);
         }
     }
-    let mut with_job = variables.clone();
-    with_job.insert("CI_JOB_NAME".to_owned(), named(name, &matrix));
-    with_job.insert("CI_PROJECT_DIR".to_owned(), ".".to_owned());
     let paths = inherited("artifacts").and_then(|artifacts| artifacts.get("paths").cloned());
     let artifacts = paths.map(|paths| paths.elements()).unwrap_or_default();
     let artifacts =
-        artifacts.iter().filter_map(|path| Some((filled(path.text()?, &with_job), path.line))).collect();
+        artifacts.iter().filter_map(|path| Some((filled(path.text()?, &variables), path.line))).collect();
     for (key, why) in [
         ("services", "no other program runs beside a recipe"),
         ("after_script", "a recipe ends with its script"),
         ("secrets", "a recipe has no secrets"),
         ("retry", "a build that fails now and then is a failure"),
+        ("tags", "which machine builds isn't said here; environments are of this machine's architecture"),
+        ("timeout", "a recipe has one hour, or its own `timeout`"),
         ("allow_failure", "say `expect = different(\"why\")` at an assertion that is known not to hold"),
     ] {
         if let Some(found) = job.get(key) {
-            notes.push(Note::new(found.line, format!("`{key}` of job `{name}`: {why}")));
+            notes.push(Note::new(found.line, format!("`{key}`: {why}")));
         }
     }
     Job { name: name.to_owned(), line: job.line, image, variables, script, artifacts }

@@ -1,5 +1,7 @@
 //! Paths and patterns of artifacts, and the names of outputs.
 
+use super::jobs::PROJECT;
+
 /// An output of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Output {
@@ -24,6 +26,7 @@ pub(super) fn is_pattern(path: &str) -> bool {
 
 /// The path of an artifact as an output has it, or why it can't be one. `script` tells folders from files.
 pub(super) fn artifact(path: &str, script: &str) -> Result<String, &'static str> {
+    let path = path.strip_prefix(PROJECT).map_or(path, |below| below.trim_start_matches('/'));
     let path = path.trim_start_matches("./");
     let inside = path.split("/**").next().unwrap_or_default();
     if path.contains('$') {

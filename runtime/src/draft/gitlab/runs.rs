@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub(super) variables: BTreeMap<String, String>,
     /// The script.
     pub(super) script: String,
+    /// Its lines, with their places.
+    pub(super) lines: Vec<Line>,
     /// What it may leave.
     pub(super) outputs: Vec<Output>,
 }
@@ -54,9 +56,7 @@ pub(super) fn read(jobs: &[Job], notes: &mut Vec<Note>) -> (Vec<Run>, Vec<Compar
         for line in &job.script {
             let text = filled(&line.text, &job.variables);
             let found = claims(&text);
-            if found.is_empty() && compares(&text) {
-                notes.push(Note::new(line.line, format!("what it compares isn't plain: `{}`", line.text)));
-            }
+            notes.extend(unread(line, &text, &found));
             for claim in found {
                 comparisons.extend(comparison(&mut runs, &job.name, line, claim, None, notes));
             }
@@ -65,13 +65,35 @@ pub(super) fn read(jobs: &[Job], notes: &mut Vec<Note>) -> (Vec<Run>, Vec<Compar
     // A digest that a job checks itself is of its own files.
     for number in 0..runs.len() {
         let own = runs[number].clone();
-        for claim in claims(&own.script) {
-            let line =
-                Line { line: own.outputs.first().map_or(0, |output| output.line), text: String::new() };
-            comparisons.extend(comparison(&mut runs, &own.job, &line, claim, Some(number), &mut Vec::new()));
+        for line in &own.lines {
+            for claim in claims(&filled(&line.text, &own.variables)) {
+                comparisons.extend(comparison(
+                    &mut runs,
+                    &own.job,
+                    line,
+                    claim,
+                    Some(number),
+                    &mut Vec::new(),
+                ));
+            }
         }
     }
     (runs, joined(comparisons))
+}
+
+/// What of a line of a comparing job isn't in an assertion.
+fn unread(line: &Line, text: &str, found: &[Claim]) -> Option<Note> {
+    let plain = Line { line: line.line, text: text.to_owned() };
+    let left = without_apt(&plain, &mut Installed::default(), &mut Vec::new())?;
+    if found.is_empty() {
+        let why = if compares(text) { "what it compares isn't plain" } else { "it is no comparison" };
+        return Some(Note::new(line.line, format!("{why}: `{}`", left.text)));
+    }
+    let prints = text.contains("sha256sum")
+        && !text.contains(['|', '[', '='])
+        && !text.contains("test ")
+        && !text.contains("-c");
+    prints.then(|| Note::new(line.line, "it only prints sums: that they are equal is asserted"))
 }
 
 /// Whether a job compares files with each other.
@@ -112,7 +134,7 @@ fn run(job: &Job, notes: &mut Vec<Note>) -> Option<Run> {
         packages: release.packages.iter().map(|name| (*name).to_owned()).collect(),
         ..Installed::default()
     };
-    let mut script = String::new();
+    let (mut script, mut lines) = (String::new(), Vec::new());
     for line in &job.script {
         let plain = Line { line: line.line, text: filled(&line.text, &job.variables) };
         // Only a line of apt's is taken with its variables filled in.
@@ -133,6 +155,7 @@ fn run(job: &Job, notes: &mut Vec<Note>) -> Option<Run> {
         }
         script.push_str(&left.text);
         script.push('\n');
+        lines.push(left);
     }
     let mut outputs = Vec::new();
     for (path, line) in &job.artifacts {
@@ -152,7 +175,7 @@ fn run(job: &Job, notes: &mut Vec<Note>) -> Option<Run> {
         |name: &str| script.contains(&format!("${name}")) || script.contains(&format!("${{{name}"));
     let variables = job.variables.iter().filter(|(name, _)| mentioned(name));
     let variables = variables.map(|(name, value)| (name.clone(), value.clone())).collect();
-    Some(Run { job: job.name.clone(), suite: release.suite, installed, variables, script, outputs })
+    Some(Run { job: job.name.clone(), suite: release.suite, installed, variables, script, lines, outputs })
 }
 
 /// What a claim is about; `own` is the run whose script makes it.
@@ -197,7 +220,8 @@ fn comparison(
         return None;
     }
     let name = members.first().map(|(_, output)| output.clone()).unwrap_or_default();
-    Some(Comparison { name: format!("{job}: {name}"), line: line.line, members, digest })
+    let published = if digest.is_some() { ", published" } else { "" };
+    Some(Comparison { name: format!("{job}: {name}{published}"), line: line.line, members, digest })
 }
 
 /// The output of a run that a path means; one file in a folder becomes an output of its own.

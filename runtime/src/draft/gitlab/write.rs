@@ -20,8 +20,7 @@ use crate::failure::{Failure, Result};
 const MENDED: usize = 20;
 
 /// What GitLab sets in every job and means something here.
-const KNOWN: [(&str, &str); 4] =
-    [("CI", "true"), ("GITLAB_CI", "true"), ("CI_PROJECT_DIR", "/build/src"), ("CI_BUILDS_DIR", "/build")];
+const KNOWN: [(&str, &str); 3] = [("CI", "true"), ("GITLAB_CI", "true"), ("CI_BUILDS_DIR", "/build")];
 
 /// What a variable of a recipe holds.
 #[derive(Clone, Debug)]
@@ -36,6 +35,8 @@ enum Held {
 struct Group<'a> {
     recipe: String,
     build: String,
+    /// The names of the builds, one a run, when they are no matrix.
+    builds: Vec<String>,
     runs: Vec<(usize, &'a Run)>,
     outputs: Vec<Output>,
     variables: BTreeMap<String, Held>,
@@ -78,9 +79,16 @@ pub(super) fn file(
         group.vary(&of_run);
         group.build = unique(ident(&group.runs[0].1.job), &mut taken);
         group.recipe = unique(format!("{}_job", group.build), &mut taken);
-        if !group.matrix {
-            for number in 1..=group.runs.len() {
-                taken.push(format!("{}_{number}", group.build));
+        if !group.matrix && group.runs.len() > 1 {
+            let one = group.runs.iter().all(|(_, run)| run.job == group.runs[0].1.job);
+            for number in 0..group.runs.len() {
+                let name = if one {
+                    format!("{}_{}", group.build, number + 1)
+                } else {
+                    ident(&group.runs[number].1.job)
+                };
+                let name = if number == 0 && !one { group.build.clone() } else { unique(name, &mut taken) };
+                group.builds.push(name);
             }
         }
     }
@@ -124,6 +132,7 @@ fn groups<'a>(runs: &'a [Run], comparisons: &[Comparison], notes: &mut Vec<Note>
             None => groups.push(Group {
                 recipe: String::new(),
                 build: String::new(),
+                builds: Vec::new(),
                 runs: vec![(number, run)],
                 outputs,
                 variables: BTreeMap::new(),
@@ -174,7 +183,9 @@ impl Group<'_> {
         for output in &mut self.outputs {
             let of = |run: &Run| run.outputs.iter().find(|o| o.name == output.name).map(|o| o.path.clone());
             let paths: Vec<String> = self.runs.iter().map(|(_, run)| of(run).unwrap_or_default()).collect();
-            if paths.iter().any(|path| *path != paths[0]) {
+            if let Some(template) = template(&paths, &self.parameters) {
+                output.path = template;
+            } else if paths.iter().any(|path| *path != paths[0]) {
                 let parameter = unique(format!("{}_path", output.name), &mut taken);
                 self.parameters.push((parameter, paths.iter().map(|path| quoted(path)).collect()));
             }
@@ -199,7 +210,7 @@ impl Group<'_> {
         match (self.matrix, self.runs.len()) {
             (true, _) => format!("{}[{}]", self.build, of_run[self.runs[at].0]),
             (false, 1) => self.build.clone(),
-            (false, _) => format!("{}_{}", self.build, at + 1),
+            (false, _) => self.builds[at].clone(),
         }
     }
 
@@ -229,7 +240,7 @@ impl Group<'_> {
             let parameter = format!("{}_path", output.name);
             let path = match self.parameters.iter().any(|(name, _)| *name == parameter) {
                 true => parameter,
-                false => quoted(&output.path),
+                false => literal(&output.path, &self.parameters),
             };
             let form = if output.is_file() { "file" } else { "files" };
             let _ = writeln!(text, "    {} = {form}({path})", output.name);
@@ -253,6 +264,30 @@ impl Group<'_> {
         }
         text
     }
+}
+
+/// A path that all runs have once a parameter is filled in, if one differs by nothing else: `out-@{release}/a.tar`.
+fn template(paths: &[String], parameters: &[(String, Vec<String>)]) -> Option<String> {
+    if paths.iter().all(|path| *path == paths[0]) {
+        return None;
+    }
+    parameters.iter().find_map(|(name, values)| {
+        let made = |at: usize| {
+            let value = values[at].trim_matches('"');
+            (!value.is_empty()).then(|| paths[at].replace(value, &format!("@{{{name}}}")))
+        };
+        let first = made(0)?;
+        (0..paths.len()).all(|at| made(at).as_ref() == Some(&first)).then_some(first)
+    })
+}
+
+/// A path as the language writes it, parameters left to be filled in.
+fn literal(path: &str, parameters: &[(String, Vec<String>)]) -> String {
+    let mut text = quoted(path);
+    for (name, _) in parameters {
+        text = text.replace(&format!("\\@{{{name}}}"), &format!("@{{{name}}}"));
+    }
+    text
 }
 
 fn written(groups: &[Group<'_>], of_run: &[String]) -> String {
@@ -281,12 +316,15 @@ fn head(name: &str, notes: &mut Vec<Note>) -> String {
 
 fn environment(name: &str, suite: &str, arch: Arch, installed: &Installed) -> String {
     let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    const WIDE: usize = 40;
+    let wide = list(&installed.packages).len() + list(&installed.build_depends).len() > WIDE;
+    let break_at = if wide { "\n  " } else { " " };
     let mut text = format!("env {name} = debian.snapshot({suite}, at).env({}", arch.name());
     if !installed.packages.is_empty() {
-        let _ = write!(text, ", packages = [{}]", list(&installed.packages));
+        let _ = write!(text, ",{break_at}packages = [{}]", list(&installed.packages));
     }
     if !installed.build_depends.is_empty() {
-        let _ = write!(text, ", build_depends = [{}]", list(&installed.build_depends));
+        let _ = write!(text, ",{break_at}build_depends = [{}]", list(&installed.build_depends));
     }
     text + ")\n"
 }
@@ -402,21 +440,21 @@ fn mend(text: &str, groups: &mut [Group<'_>], notes: &mut Vec<Note>) -> Result<b
         let name = found.message.split('`').nth(1).unwrap_or_default().trim_start_matches('$').to_owned();
         let mut used = false;
         for group in groups.iter_mut() {
-            let line = group.outputs.first().map_or(1, |output| output.line);
             let script = &group.runs[0].1.script;
+            let mentions = [format!("${name}"), format!("${{{name}")];
+            let mentions = |text: &str| mentions.iter().any(|mention| text.contains(mention));
+            let line =
+                group.runs[0].1.lines.iter().find(|line| mentions(&line.text)).map_or(1, |line| line.line);
             if group.variables.remove(&name).is_some() {
                 notes.push(Note::new(
                     line,
                     format!("variable `{name}` is the same in every build, or a shell's own"),
                 ));
                 used = true;
-            } else if found.code == codes::VARIABLE
-                && (script.contains(&format!("${name}")) || script.contains(&format!("${{{name}")))
-            {
+            } else if found.code == codes::VARIABLE && mentions(script) {
                 let known =
                     KNOWN.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-                let own = (name == "CI_JOB_NAME").then(|| group.runs[0].1.job.clone());
-                let held = known.or(own).map_or(Held::Unknown, Held::Text);
+                let held = known.map_or(Held::Unknown, Held::Text);
                 if matches!(held, Held::Unknown) {
                     notes.push(Note::new(
                         line,
