@@ -255,6 +255,22 @@ assert "equal" identical(s.*.out)
 fn outputs(world: &World, who: Who) -> Result<(), Failed> {
     let place = world.project(who, &three(world))?;
     place.expect("rbld build -o out && cd out && test -s SHA256SUMS && sha256sum -c SHA256SUMS", 0)?;
+
+    let linked = r#"recipe linked() {
+  env     = base
+  run     = """
+    mkdir lib
+    echo one > lib/a.so.1
+    ln -s a.so.1 lib/a.so
+    """
+  outputs = { lib = files("lib/") }
+}
+
+build l = linked()
+"#;
+    let place = world.project(who, linked)?;
+    let twice = "rbld build -o out && rbld build -o out";
+    place.expect(&format!("{twice} && test -L out/l/lib/a.so && cmp out/l/lib/a.so out/l/lib/a.so.1"), 0)?;
     Ok(())
 }
 

@@ -14,11 +14,17 @@ use crate::report::Report;
 use crate::schedule::Outcome;
 use crate::store::{Object, Store, tree};
 
-/// A file of an output: where it goes in the folder, where it is in the store, what it is.
+/// A part of an output, and where it goes in the folder.
 struct Placed {
     to: PathBuf,
-    from: PathBuf,
-    object: Object,
+    what: What,
+}
+
+enum What {
+    /// A file: where it is in the store, and its object.
+    File(PathBuf, Object),
+    /// A symbolic link, which leads nowhere out of its output.
+    Link(String),
 }
 
 /// Builds what is named, everything when nothing is.
@@ -59,7 +65,9 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
         }
     } else if args.format == ReportFormat::Text {
         for placed in &wanted {
-            output::line(&format!("{}  {}", placed.object.digest(), placed.to.display()));
+            if let What::File(_, object) = &placed.what {
+                output::line(&format!("{}  {}", object.digest(), placed.to.display()));
+            }
         }
     }
     let (realised, failed) = (ran.realised(&project), ran.failed(&project));
@@ -120,26 +128,28 @@ fn paths(
                     Some(OutputSpec::File(path)) => path.rsplit('/').next().unwrap_or(output),
                     _ => output,
                 };
-                found.push((PathBuf::from(file), store.ready_file(object)?, *object));
+                found.push((PathBuf::from(file), What::File(store.ready_file(object)?, *object)));
             }
             Object::Tree { digest, .. } => {
                 let root = store.ready(*digest)?;
                 for (path, node) in tree::read(store, *digest)?.files() {
-                    if let tree::Node::File { digest, size, executable } = node {
-                        let object = Object::File { digest: *digest, size: *size, executable: *executable };
-                        found.push((PathBuf::from(&path), root.join(&path), object));
-                    }
+                    let what = match node {
+                        tree::Node::File { digest, size, executable } => {
+                            let object =
+                                Object::File { digest: *digest, size: *size, executable: *executable };
+                            What::File(root.join(&path), object)
+                        }
+                        tree::Node::Link { target } => What::Link(target.clone()),
+                        tree::Node::Folder(_) => continue,
+                    };
+                    found.push((PathBuf::from(&path), what));
                 }
             }
         }
         // Two outputs with files of one name are kept apart by the outputs' names.
-        let clash = found.iter().any(|(path, ..)| placed.iter().any(|other| other.to == top.join(path)));
+        let clash = found.iter().any(|(path, _)| placed.iter().any(|other| other.to == top.join(path)));
         let folder = if clash { top.join(output) } else { top.clone() };
-        placed.extend(found.into_iter().map(|(path, from, object)| Placed {
-            to: folder.join(path),
-            from,
-            object,
-        }));
+        placed.extend(found.into_iter().map(|(path, what)| Placed { to: folder.join(path), what }));
     }
     Ok(placed)
 }
@@ -149,12 +159,14 @@ fn folder_name(name: &str) -> String {
     name.replace(['/', '\0'], "_")
 }
 
-/// Copies the files and writes `SHA256SUMS` last, so that a folder with one is complete.
+/// Copies the files, then makes the links, so that nothing is written through one, and writes `SHA256SUMS` last: a
+/// folder with one is complete. It names the files; what a link leads to is among them.
 fn place(folder: &Path, wanted: &[Placed]) -> Result<String> {
     let doing = |path: &Path| format!("write `{}`", path.display());
     std::fs::create_dir_all(folder).doing(|| doing(folder))?;
     let mut sums = String::new();
-    for Placed { to: path, from, object } in wanted {
+    for Placed { to: path, what } in wanted {
+        let What::File(from, object) = what else { continue };
         let to = folder.join(path);
         let parent = to.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).doing(|| doing(parent))?;
@@ -170,6 +182,18 @@ fn place(folder: &Path, wanted: &[Placed]) -> Result<String> {
         let escaped = name.replace('\\', "\\\\").replace('\n', "\\n");
         let mark = if escaped == name { "" } else { "\\" };
         let _ = writeln!(sums, "{mark}{}  {escaped}", object.digest());
+    }
+    for Placed { to: path, what } in wanted {
+        let What::Link(target) = what else { continue };
+        let to = folder.join(path);
+        let parent = to.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).doing(|| doing(parent))?;
+        match std::fs::remove_file(&to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).doing(|| doing(&to));
+            }
+            _ => std::os::unix::fs::symlink(target, &to).doing(|| doing(&to))?,
+        }
     }
     let to = folder.join("SHA256SUMS");
     std::fs::write(&to, &sums).doing(|| doing(&to))?;
