@@ -10,7 +10,7 @@ use rbld_lang::loader::{LoadError, Loader, Local};
 use rbld_lang::{Host, codes};
 
 use super::Note;
-use super::paths::{Output, ident, unique};
+use super::paths::{Output, ident, is_pattern, unique};
 use super::runs::{Comparison, Run};
 use super::shell::Installed;
 use crate::draft::{comment, quoted};
@@ -360,11 +360,12 @@ fn assertions(
     };
     for Comparison { name, line, members, digest } in comparisons {
         let mut references = Vec::new();
-        let mut kinds = Vec::new();
+        let (mut kinds, mut patterns) = (Vec::new(), false);
         for (run, output) in members {
             let Some((group, at)) = place(*run) else { continue };
-            let kind = group.outputs.iter().find(|known| known.name == *output).map(Output::is_file);
-            kinds.extend(kind);
+            let found = group.outputs.iter().find(|known| known.name == *output);
+            kinds.extend(found.map(Output::is_file));
+            patterns |= found.is_some_and(|output| is_pattern(&output.path));
             references.push(format!("{}.{output}", group.reference(at, of_run)));
         }
         kinds.dedup();
@@ -388,6 +389,11 @@ fn assertions(
             }
             (None, [_]) => {
                 let _ = writeln!(text, "assert {} identical({list})", quoted(&name));
+                if patterns {
+                    let what = "names of files that a pattern matches are compared too: where they differ from job to \
+                                job, give the file one name and write `file(\"NAME\")`";
+                    notes.push(Note::new(*line, format!("`{name}`: {what}")));
+                }
             }
             _ => notes.push(Note::new(
                 *line,
