@@ -102,9 +102,7 @@ impl<'p> Checker<'p> {
         };
         if !FORMS.contains(&form) {
             self.unknown_form(form, place);
-            for arg in args {
-                self.expr(&arg.value, &Type::Unknown);
-            }
+            self.unknown_arguments(args);
             return None;
         }
         self.refers(place, Definition::Builtin, &Type::Unknown);
@@ -288,6 +286,18 @@ impl<'p> Checker<'p> {
                 .help(help)
                 .change(span, near),
         );
+    }
+
+    /// What an unknown form is given. Words that only stand in a comparison mean what they mean in the one that is meant.
+    fn unknown_arguments(&mut self, args: &'p [Arg]) {
+        for arg in args {
+            let want = match arg.name.as_ref().map(|name| name.node.as_str()) {
+                Some("across") => Type::Enum(self.across.clone()),
+                Some("compare") => Type::Enum(self.equality.clone()),
+                _ => Type::Unknown,
+            };
+            self.expr(&arg.value, &want);
+        }
     }
 
     fn share(&mut self, ir: &Ir) {
