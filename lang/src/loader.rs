@@ -14,7 +14,6 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::graph;
-use crate::nearest::nearest;
 use crate::package::{self, Manifest, Pinned};
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::{self, ast};
@@ -201,9 +200,15 @@ const STD: [(&str, &str); 8] = [
 
 /// Modules that the standard library is to have and doesn't yet.
 const PLANNED: [&str; 4] = ["std.guix", "std.oci", "std.trisquel", "std.ubuntu"];
+mod memory;
+mod path;
 mod required;
 #[cfg(test)]
 mod tests;
+
+pub use memory::MemoryLoader;
+pub(crate) use path::near_path;
+pub use path::{PathError, join};
 
 /// The most modules that one file may lead to.
 const MODULES: usize = 10_000;
@@ -552,156 +557,4 @@ fn planned(dotted: &str, span: Span) -> Diagnostic {
          `env e = debian.snapshot(trixie, 2026-11-01T00:00:00Z).env(amd64, packages = [\"…\"])`"
         ),
     )
-}
-
-/// Why a path can't be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathError {
-    /// It begins at the root of the file system or at a home folder.
-    Absolute,
-    /// It leads out of the project's folder.
-    Beyond,
-    /// It has a part that no file of a project has.
-    Odd,
-}
-
-impl PathError {
-    /// The error as a person reads it.
-    pub fn diagnostic(self, written: &str, span: Span) -> Diagnostic {
-        let (message, label) = match self {
-            PathError::Absolute => (format!("`{written}` is an absolute path"), "begins outside the project"),
-            PathError::Beyond => {
-                (format!("`{written}` lies outside the project's folder"), "leads out of it")
-            }
-            PathError::Odd => (format!("`{written}` isn't a path of a project"), "has an empty or odd part"),
-        };
-        Diagnostic::error(codes::OUTSIDE, message, span, label).help(
-            "a file may be checked by anyone, so it reads only its own project: copy what it needs into the \
-             project's folder, or fetch it by digest with `fetch.url`",
-        )
-    }
-}
-
-impl PathError {
-    /// The error in a package's file.
-    pub fn in_package(self, written: &str, span: Span) -> Diagnostic {
-        let wrong = self.diagnostic(written, span);
-        Diagnostic { message: wrong.message.replace("project's folder", "package's folder"), ..wrong }
-            .help("a package reads only its own files: whoever keeps it has to mend this")
-    }
-}
-
-/// The path `written` in the file `from`, relative to the project's folder, without `.` and `..`.
-pub fn join(from: &str, written: &str) -> Result<String, PathError> {
-    if written.starts_with('/') || written.starts_with('~') {
-        return Err(PathError::Absolute);
-    }
-    if written.contains(['\0', '\n', '\\']) {
-        return Err(PathError::Odd);
-    }
-    let mut parts: Vec<&str> = from.split('/').collect();
-    parts.pop();
-    for part in written.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop().ok_or(PathError::Beyond)?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Ok(parts.join("/"))
-}
-
-/// A loader over texts in memory.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryLoader {
-    /// Files by path. Their content is also their digest's.
-    pub files: BTreeMap<String, String>,
-    /// The files of packages, by the digests of their trees.
-    pub packages: BTreeMap<Digest, BTreeMap<String, String>>,
-}
-
-impl MemoryLoader {
-    /// A loader that knows these files.
-    pub fn new<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> MemoryLoader {
-        let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
-        MemoryLoader { files: files.collect(), packages: BTreeMap::new() }
-    }
-
-    /// With a package.
-    #[must_use]
-    pub fn with_package<'a>(
-        mut self,
-        tree: Digest,
-        files: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> MemoryLoader {
-        let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
-        self.packages.insert(tree, files.collect());
-        self
-    }
-}
-
-/// What a path leads to among files by path.
-fn held(files: &BTreeMap<String, String>, path: &str) -> Result<Local, LoadError> {
-    if let Some(text) = files.get(path) {
-        return Ok(Local { digest: Digest::of(text.as_bytes()), folder: false, executable: false });
-    }
-    let inside = if path.is_empty() { String::new() } else { format!("{path}/") };
-    let held: Vec<_> = files.iter().filter(|(name, _)| name.starts_with(&inside)).collect();
-    if held.is_empty() {
-        return Err(LoadError::Missing);
-    }
-    let digest = Digest::of(format!("{held:?}").as_bytes());
-    Ok(Local { digest, folder: true, executable: false })
-}
-
-/// What may be meant by a path of the project where nothing is: the first part of it that isn't there, and the name
-/// nearest to that in its folder.
-pub(crate) fn near_path<'p>(loader: &dyn Loader, path: &'p str) -> Option<(&'p str, String)> {
-    let mut folder = "";
-    let mut rest = path;
-    loop {
-        let (part, after) = rest.split_once('/').unwrap_or((rest, ""));
-        let names = loader.names(folder);
-        if !names.iter().any(|name| name == part) {
-            let near = nearest(part, names.iter().map(String::as_str))?;
-            return Some((rest, format!("{near}{}", &rest[part.len()..])));
-        }
-        if after.is_empty() {
-            return None;
-        }
-        folder = &path[..path.len() - after.len() - 1];
-        rest = after;
-    }
-}
-
-impl Loader for MemoryLoader {
-    fn source(&self, path: &str) -> Result<String, LoadError> {
-        self.files.get(path).cloned().ok_or(LoadError::Missing)
-    }
-
-    fn local(&self, path: &str) -> Result<Local, LoadError> {
-        held(&self.files, path)
-    }
-
-    fn package_source(&self, tree: Digest, path: &str) -> Result<String, LoadError> {
-        let files = self.packages.get(&tree).ok_or(LoadError::Absent)?;
-        files.get(path).cloned().ok_or(LoadError::Missing)
-    }
-
-    fn package_local(&self, tree: Digest, path: &str) -> Result<Local, LoadError> {
-        held(self.packages.get(&tree).ok_or(LoadError::Absent)?, path)
-    }
-
-    fn names(&self, folder: &str) -> Vec<String> {
-        let inside = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let mut names: Vec<String> = self
-            .files
-            .keys()
-            .filter_map(|path| path.strip_prefix(&inside)?.split('/').next().map(str::to_owned))
-            .collect();
-        names.dedup();
-        names
-    }
 }

@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use git::Server;
-use tools::Tool;
 
 /// Repositories, a server for them, a project and a store.
 struct Bench {
@@ -72,24 +71,8 @@ impl Bench {
     }
 
     fn git(&self, folder: &str, arguments: &[&str]) -> String {
-        let folder = self.at(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let git = Tool::find("usr/bin/git", "git");
-        let output = Command::new(&git.program)
-            .current_dir(folder)
-            .args(["-c", "init.defaultBranch=main", "-c", "core.autocrlf=false"])
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.at("user"))
-            .envs(git.git_variables())
-            .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@b")])
-            .envs([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@b")])
-            .envs([("GIT_AUTHOR_DATE", "1700000000 +0000"), ("GIT_COMMITTER_DATE", "1700000000 +0000")])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let settings = ["init.defaultBranch=main", "core.autocrlf=false"];
+        git::run(&self.at(folder), &self.at("user"), &settings, arguments)
     }
 
     /// Commits files to a repository of the server; the commit.

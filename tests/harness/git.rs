@@ -13,6 +13,27 @@ use super::tools::Tool;
 /// Each test uses another part of this; to the compiler all of it is used here.
 const _: fn(PathBuf, &'static str) -> Server = Server::start_private;
 
+/// Runs git in a folder, with no configuration but these settings, and gives what it wrote.
+pub(crate) fn run(folder: &Path, home: &Path, settings: &[&str], arguments: &[&str]) -> String {
+    std::fs::create_dir_all(folder).unwrap();
+    let git = Tool::find("usr/bin/git", "git");
+    let output = Command::new(&git.program)
+        .current_dir(folder)
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .envs(git.git_variables())
+        .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@b")])
+        .envs([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@b")])
+        .envs([("GIT_AUTHOR_DATE", "1700000000 +0000"), ("GIT_COMMITTER_DATE", "1700000000 +0000")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 /// `git http-backend` on a loopback port; an old one doesn't pass on which protocol the client speaks, so that it
 /// gives no commit by id.
 pub(crate) struct Server {

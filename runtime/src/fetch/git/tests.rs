@@ -8,14 +8,12 @@ mod tools;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Command;
 
 use super::*;
 use crate::progress::{Progress, Step};
 use crate::store::Store;
 use crate::store::tree::Node;
 use peer::Server;
-use tools::Tool;
 
 struct Bench {
     home: tempfile::TempDir,
@@ -38,25 +36,13 @@ impl Bench {
 
     /// Runs git in a folder of the project, with no configuration but this.
     fn git(&self, folder: &str, arguments: &[&str]) -> String {
-        let folder = self.project().join(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let git = Tool::find("usr/bin/git", "git");
-        let output = Command::new(&git.program)
-            .current_dir(folder)
-            .args(["-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main"])
-            .args(["-c", "advice.detachedHead=false", "-c", "core.autocrlf=true"])
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.home.path())
-            .envs(git.git_variables())
-            .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@b")])
-            .envs([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@b")])
-            .envs([("GIT_AUTHOR_DATE", "1700000000 +0000"), ("GIT_COMMITTER_DATE", "1700000000 +0000")])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let settings = [
+            "protocol.file.allow=always",
+            "init.defaultBranch=main",
+            "advice.detachedHead=false",
+            "core.autocrlf=true",
+        ];
+        peer::run(&self.project().join(folder), self.home.path(), &settings, arguments)
     }
 
     fn write(&self, path: &str, text: &str) {
