@@ -108,7 +108,11 @@ impl<'v> Outline<'v> {
     }
 
     fn meet_env(&mut self, env: &'v Arc<Env>) {
-        if self.environments.insert(&env.request) {
+        let new = match env.request() {
+            Some(request) => self.environments.insert(request),
+            None => self.met.insert(Arc::as_ptr(env) as usize),
+        };
+        if new {
             self.open.push_back(Part::Env(env));
         }
     }
@@ -129,7 +133,7 @@ impl<'v> Outline<'v> {
         match part {
             Part::Env(env) => {
                 self.write(&format!("{}\n", env_name(env)))?;
-                self.request(&env.request)
+                env.request().map_or(Some(()), |request| self.request(request))
             }
             Part::Input(input) => self.input(input),
             Part::Build(build) => self.build(build),
@@ -265,7 +269,7 @@ impl Manifest for Facts {
 fn env_name(env: &Env) -> String {
     match &env.name {
         Some(name) => format!("environment {name}"),
-        None => env.request.title(),
+        None => env.title(),
     }
 }
 

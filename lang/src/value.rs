@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::derivation::{OutputSpec, Shell};
+use crate::derivation::{Arch, OutputSpec, Shell};
 use crate::digest::Digest;
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
@@ -117,12 +117,62 @@ pub struct Archive {
 /// An environment as asked for.
 #[derive(Clone, Debug)]
 pub struct Env {
-    /// The request, always [`Request::Environment`].
-    pub request: Arc<Request>,
+    /// What it is made of.
+    pub source: EnvSource,
     /// Where it was asked for.
     pub span: Span,
     /// The item it is the value of.
     pub name: Option<Arc<str>>,
+}
+
+/// What an environment is made of.
+#[derive(Clone, Debug)]
+pub enum EnvSource {
+    /// Packages of a distribution, locked: always a [`Request::Environment`].
+    Packages(Arc<Request>),
+}
+
+impl Env {
+    /// What has to be locked for it, where anything has.
+    pub fn request(&self) -> Option<&Arc<Request>> {
+        match &self.source {
+            EnvSource::Packages(request) => Some(request),
+        }
+    }
+
+    /// The architecture of its programs.
+    pub fn arch(&self) -> Option<Arch> {
+        match self.request().map(|request| &**request) {
+            Some(Request::Environment { arch, .. }) => Some(*arch),
+            _ => None,
+        }
+    }
+
+    /// The instant that its archive is pinned to: an emulator comes from the same.
+    pub fn instant(&self) -> Option<i64> {
+        self.request().map(|request| request.suite().instant)
+    }
+
+    /// The environment that it is made over, where it is made over one.
+    pub fn base(&self) -> Option<&Arc<Env>> {
+        match &self.source {
+            EnvSource::Packages(_) => None,
+        }
+    }
+
+    /// The inputs and outputs that it is made from.
+    pub fn reads(&self) -> &[Value] {
+        match &self.source {
+            EnvSource::Packages(_) => &[],
+        }
+    }
+
+    /// It in words, when it has no name.
+    pub fn title(&self) -> String {
+        match &self.source {
+            EnvSource::Packages(request) => request.title(),
+        }
+    }
 }
 
 /// Something that a build reads.
@@ -361,7 +411,7 @@ impl Value {
                 let at = &archive.at;
                 format!("<archive {} {} {}>", at.archive, at.suite, show_instant(at.instant))
             }
-            Value::Env(env) => format!("<{}>", env.request.title()),
+            Value::Env(env) => format!("<{}>", env.title()),
             Value::Input(input) => format!("<input {}>", input.name.as_deref().unwrap_or("without a name")),
             Value::Build(build) => match &build.name {
                 Some(cell) => format!("<build {cell}>"),

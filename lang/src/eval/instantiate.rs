@@ -17,7 +17,7 @@ use crate::lock::{Facts, Lock, Request, SuiteAt};
 use crate::plan::{self, Equality, Group, Named, Plan};
 use crate::span::Span;
 use crate::syntax::show_instant;
-use crate::value::{Build, Env, Input, Output, Source, Value};
+use crate::value::{Build, Env, EnvSource, Input, Output, Source, Value};
 
 /// The plan of what was evaluated, with what the lock knows; and what is missing from the lock or stale in it. What
 /// can't be instantiated, for want of a lock or because it is broken, is left out of the plan.
@@ -69,6 +69,7 @@ fn cell(build: &Build) -> String {
 /// What has a derivation and may stand on others.
 #[derive(Clone, Copy)]
 enum Node<'a> {
+    Env(&'a Arc<Env>),
     Build(&'a Arc<Build>),
     Input(&'a Arc<Input>),
 }
@@ -76,6 +77,7 @@ enum Node<'a> {
 impl<'a> Node<'a> {
     fn address(self) -> usize {
         match self {
+            Node::Env(env) => Arc::as_ptr(env) as usize,
             Node::Build(build) => Arc::as_ptr(build) as usize,
             Node::Input(input) => Arc::as_ptr(input) as usize,
         }
@@ -83,18 +85,20 @@ impl<'a> Node<'a> {
 
     /// What it reads, in the order written.
     fn below(self) -> impl DoubleEndedIterator<Item = Node<'a>> {
-        let read: &'a [Value] = match self {
-            Node::Build(build) => &build.inputs.values,
+        let (env, read): (_, &'a [Value]) = match self {
+            Node::Env(env) => (env.base(), env.reads()),
+            Node::Build(build) => (Some(&build.env), &build.inputs.values),
             Node::Input(input) => match &input.source {
-                Source::Unpack { from, .. } => std::slice::from_ref(from),
-                _ => &[],
+                Source::Unpack { from, .. } => (None, std::slice::from_ref(from)),
+                _ => (None, &[]),
             },
         };
-        read.iter().filter_map(|value| match value {
+        let read = read.iter().filter_map(|value| match value {
             Value::Input(input) => Some(Node::Input(input)),
             Value::Output(output) => Some(Node::Build(&output.build)),
             _ => None,
-        })
+        });
+        env.into_iter().map(Node::Env).chain(read)
     }
 }
 
@@ -200,14 +204,23 @@ impl<'a> Instantiation<'a> {
         id
     }
 
-    fn environment(&mut self, env: &'a Env) -> Option<DerivationId> {
-        let request: &'a Request = &env.request;
-        if let Some(known) = self.environments.get(request) {
-            return *known;
+    fn environment(&mut self, env: &'a Arc<Env>) -> Option<DerivationId> {
+        self.settle(Node::Env(env))
+    }
+
+    /// The derivation of an environment, all that it stands on being settled.
+    fn environment_derivation(&mut self, env: &'a Env) -> Option<DerivationId> {
+        match &env.source {
+            EnvSource::Packages(request) => {
+                // Equal requests are mostly one value, but not one address.
+                if let Some(known) = self.environments.get(&**request) {
+                    return *known;
+                }
+                let id = self.locked_environment(request);
+                self.environments.insert(request, id);
+                id
+            }
         }
-        let id = self.locked_environment(request);
-        self.environments.insert(request, id);
-        id
     }
 
     fn locked_environment(&mut self, request: &Request) -> Option<DerivationId> {
@@ -223,7 +236,7 @@ impl<'a> Instantiation<'a> {
         packages.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
         let emulator = match self.host.runs(*arch) {
             true => None,
-            false => Some(self.emulator(suite)?),
+            false => Some(self.emulator(suite.instant)?),
         };
         Some(self.add(Derivation::Environment(Environment {
             arch: *arch,
@@ -236,8 +249,8 @@ impl<'a> Instantiation<'a> {
         })))
     }
 
-    fn emulator(&self, suite: &SuiteAt) -> Option<Emulator> {
-        let suite = super::builtin::archive::emulator_suite(suite);
+    fn emulator(&self, instant: i64) -> Option<Emulator> {
+        let suite = super::builtin::archive::emulator_suite(instant);
         let archive = archive_id(&suite);
         let request = Request::Emulator { suite, host: self.host.arch };
         let package = match self.lock.and_then(|lock| lock.get(&request)).map(|block| &block.facts) {
@@ -278,18 +291,17 @@ impl<'a> Instantiation<'a> {
                 continue;
             }
             if !ready {
-                if let Node::Build(build) = node {
-                    self.environment(&build.env);
-                }
                 open.push((node, true));
                 open.extend(node.below().rev().map(|below| (below, false)));
                 continue;
             }
-            let derivation = match node {
-                Node::Build(build) => self.build_derivation(build),
-                Node::Input(input) => self.fetch(&input.source).map(Derivation::Fetch),
+            let id = match node {
+                Node::Env(env) => self.environment_derivation(env),
+                Node::Build(build) => self.build_derivation(build).map(|build| self.add(build)),
+                Node::Input(input) => {
+                    self.fetch(&input.source).map(|fetch| self.add(Derivation::Fetch(fetch)))
+                }
             };
-            let id = derivation.map(|derivation| self.add(derivation));
             self.known.insert(node.address(), id);
         }
         self.known.get(&top.address()).copied().flatten()
@@ -348,10 +360,10 @@ impl<'a> Instantiation<'a> {
         if !whole {
             return None;
         }
-        let Request::Environment { arch, suite, .. } = &*build.env.request else { return None };
-        let emulator = match self.host.runs(*arch) {
+        let arch = build.env.arch()?;
+        let emulator = match self.host.runs(arch) {
             true => None,
-            false => Some(self.emulator(suite)?),
+            false => Some(self.emulator(build.env.instant()?)?),
         };
         let vars = build.vars.iter().map(|(name, value)| {
             let text = match value {
@@ -365,7 +377,7 @@ impl<'a> Instantiation<'a> {
             _ => None,
         });
         Some(Derivation::Build(derivation::Build {
-            arch: *arch,
+            arch,
             env: InputRef { derivation: env, output: self.out.clone() },
             inputs: inputs.into_iter().collect(),
             workdir: build.workdir.clone(),

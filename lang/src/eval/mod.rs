@@ -84,7 +84,7 @@ impl Evaluated {
         if let Request::Emulator { suite, host } = title {
             return self.requests.iter().any(|(request, _)| match request {
                 Request::Environment { suite: of, arch, .. } => {
-                    !runs(*host, *arch) && *suite == builtin::archive::emulator_suite(of)
+                    !runs(*host, *arch) && *suite == builtin::archive::emulator_suite(of.instant)
                 }
                 _ => false,
             });
@@ -336,7 +336,7 @@ impl<'a> Evaluator<'a> {
             if let Request::Environment { suite, arch, .. } = &**request
                 && !host.runs(*arch)
             {
-                emulators.entry(builtin::archive::emulator_suite(suite)).or_insert(span);
+                emulators.entry(builtin::archive::emulator_suite(suite.instant)).or_insert(span);
             }
             requests.push(((**request).clone(), span));
         }

@@ -261,9 +261,9 @@ pub(super) fn facts(
     let inputs = known(derivation, standings);
     let Derivation::Build(build) = derivation else { return Ok(derivation.explain()) };
     if !matches!(standings.get(&id), Some(Standing::Unknown(_))) {
-        return Ok(node::resolve(build, &inputs)?.explain());
+        return Ok(node::resolve(&world.store, build, &inputs)?.explain());
     }
-    let mut facts = node::resolve_known(build, &inputs).explain();
+    let mut facts = node::resolve_known(&world.store, build, &inputs)?.explain();
     for (name, value) in &mut facts {
         if value.contains(&node::UNKNOWN.to_hex()) {
             let of = name.rsplit('/').next().unwrap_or(name);

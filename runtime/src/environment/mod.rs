@@ -16,6 +16,7 @@ mod package;
 #[cfg(test)]
 mod testing;
 mod unpack;
+pub mod variables;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -136,8 +136,8 @@ fn unlocked(value: &Value, evaluated: &Evaluated, diagnostics: &[Diagnostic]) ->
         Value::Build(_) | Value::Matrix(_) | Value::Output(_) => return Some("needs a lock"),
         _ => return None,
     };
-    let place =
-        evaluated.requests.iter().find(|(request, _)| *request == *env.request).map(|(_, span)| *span);
+    let asked = env.request()?;
+    let place = evaluated.requests.iter().find(|(request, _)| *request == **asked).map(|(_, span)| *span);
     let stale = |place: Span| {
         let of_place = |diagnostic: &&Diagnostic| {
             diagnostic.code == codes::LOCK && diagnostic.labels.iter().any(|label| label.span == place)

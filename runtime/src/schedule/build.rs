@@ -36,7 +36,7 @@ pub fn run(
         None => None,
     };
     let (mounts, copies) = places(world, resolved)?;
-    let mut env = variables(build);
+    let mut env = variables(build, &resolved.env_vars);
     env.insert("RBLD_JOBS".to_owned(), world.cores.to_string());
     let scratch = world.store.scratch("build")?;
     let task = world.progress.begin(Step::Build, &name);

@@ -39,6 +39,8 @@ pub struct Resolved<'a> {
     pub build: &'a Build,
     /// Its environment's tree.
     pub env: Object,
+    /// The variables that its environment brings along.
+    pub env_vars: BTreeMap<String, String>,
     /// Its inputs, by name.
     pub inputs: BTreeMap<String, Object>,
 }
@@ -85,10 +87,12 @@ pub fn arguments(build: &Build) -> Vec<String> {
     shell.iter().map(|word| (*word).to_owned()).chain([build.script.to_string()]).collect()
 }
 
-/// The environment variables of a build, as its key holds them.
-pub fn variables(build: &Build) -> BTreeMap<String, String> {
+/// The environment variables of a build, as its key holds them: the fixed ones, over them what its environment
+/// brings along, over these its own.
+pub fn variables(build: &Build, env_vars: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> =
         FIXED_VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    variables.extend(env_vars.iter().map(|(name, value)| (name.clone(), value.clone())));
     let start = working_directory(build);
     let mut declared = Vec::new();
     for (name, spec) in build.outputs.iter() {
@@ -133,7 +137,7 @@ impl Resolved<'_> {
             to.field(&name, argument.as_bytes());
         }
         to.close();
-        let variables = variables(build);
+        let variables = variables(build, &self.env_vars);
         to.open("variables", variables.len());
         for (name, value) in &variables {
             to.field(name, value.as_bytes());

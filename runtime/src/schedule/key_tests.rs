@@ -24,6 +24,7 @@ fn resolved(build: &Build) -> Resolved<'_> {
     Resolved {
         build,
         env: Object::Tree { digest: Digest::of(b"tree"), size: 10 },
+        env_vars: BTreeMap::new(),
         inputs: BTreeMap::from([("src".to_owned(), Object::Tree { digest: Digest::of(b"src"), size: 20 })]),
     }
 }
@@ -55,6 +56,20 @@ fn what_decides_bytes_is_in_the_key_and_nothing_else() {
         base,
         changed(|b| b.outputs = ByName::from([("dist", OutputSpec::Files("a-1.0.tar.gz".to_owned()).into())]))
     );
+}
+
+#[test]
+fn what_an_environment_brings_is_over_what_is_fixed_and_under_the_recipe() {
+    let build = build();
+    let brought = |name: &str, value: &str| {
+        let env_vars = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        variables(&build, &env_vars)[name].clone()
+    };
+    assert_eq!(brought("PATH", "/profile/bin"), "/profile/bin");
+    assert_eq!(brought("VERSION", "2.0"), "1.0");
+    let env_vars = BTreeMap::from([("PATH".to_owned(), "/profile/bin".to_owned())]);
+    let other = Resolved { env_vars, ..resolved(&build) };
+    assert_ne!(key(&build), other.action(&reapi::Directory::default()).unwrap().key.to_hex());
 }
 
 #[test]

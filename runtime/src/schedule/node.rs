@@ -93,10 +93,22 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// The variables that an environment brings along; none while it isn't realised.
+    fn variables(&self, store: &Store, env: &InputRef) -> Result<BTreeMap<String, String>> {
+        match self.0.get(&env.derivation) {
+            Some(realisation) => environment::variables::of(store, realisation),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+}
+
 /// The derivation's key, and the messages that make it where it is an action.
 pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &Inputs) -> Result<KeyAction> {
     match derivation {
-        Derivation::Build(build) => resolve(build, inputs)?.action(&env_root(world, build, inputs)?),
+        Derivation::Build(build) => {
+            resolve(&world.store, build, inputs)?.action(&env_root(world, build, inputs)?)
+        }
         Derivation::Environment(environment) => environment_key(environment),
         Derivation::Fetch(Fetch::Unpack { from, strip }) => {
             let mut hasher = Hasher::new("rbld-unpack-1");
@@ -110,22 +122,24 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
 }
 
 /// A build with its inputs' objects in place of their references.
-pub fn resolve<'a>(build: &'a Build, inputs: &Inputs) -> Result<Resolved<'a>> {
+pub fn resolve<'a>(store: &Store, build: &'a Build, inputs: &Inputs) -> Result<Resolved<'a>> {
     let mut objects = BTreeMap::new();
     for (name, input) in build.inputs.iter() {
         objects.insert(name.to_string(), inputs.object(input)?);
     }
-    Ok(Resolved { build, env: inputs.object(&build.env)?, inputs: objects })
+    let env_vars = inputs.variables(store, &build.env)?;
+    Ok(Resolved { build, env: inputs.object(&build.env)?, env_vars, inputs: objects })
 }
 
 /// Stands for an object that isn't known yet.
 pub const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
 
 /// A build with those of its inputs' objects that are known, [`UNKNOWN`] in place of the others.
-pub fn resolve_known<'a>(build: &'a Build, inputs: &Inputs) -> Resolved<'a> {
+pub fn resolve_known<'a>(store: &Store, build: &'a Build, inputs: &Inputs) -> Result<Resolved<'a>> {
     let object = |input: &InputRef| inputs.object(input).unwrap_or(Object::Tree { digest: UNKNOWN, size: 0 });
     let objects = build.inputs.iter().map(|(name, input)| (name.to_string(), object(input))).collect();
-    Resolved { build, env: object(&build.env), inputs: objects }
+    let env_vars = inputs.variables(store, &build.env)?;
+    Ok(Resolved { build, env: object(&build.env), env_vars, inputs: objects })
 }
 
 fn env_root(world: &World, build: &Build, inputs: &Inputs) -> Result<reapi::Directory> {
@@ -170,7 +184,9 @@ pub fn realise(
     let realisation = match derivation {
         Derivation::Fetch(what) => fetched(world, id, what, inputs, action.key)?,
         Derivation::Environment(environment) => environed(world, id, environment, action.key)?,
-        Derivation::Build(build) => build::run(world, id, &resolve(build, inputs)?, action, ran)?,
+        Derivation::Build(build) => {
+            build::run(world, id, &resolve(&world.store, build, inputs)?, action, ran)?
+        }
     };
     Ok((realisation, How::Made))
 }

@@ -11,16 +11,16 @@ use crate::eval::{Eval, Evaluator, Host, Stop};
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
 use crate::syntax::show_instant;
-use crate::value::{Archive, Env, Input, Source, Value};
+use crate::value::{Archive, Env, EnvSource, Input, Source, Value};
 
 /// The suite whose emulator serves environments of another: the newest that is stable for all of them, at the same
 /// instant.
-pub(in crate::eval) fn emulator_suite(of: &SuiteAt) -> SuiteAt {
+pub(in crate::eval) fn emulator_suite(instant: i64) -> SuiteAt {
     SuiteAt {
         archive: "debian".to_owned(),
         suite: "bookworm".to_owned(),
         components: vec!["main".to_owned()],
-        instant: of.instant,
+        instant,
     }
 }
 
@@ -68,7 +68,7 @@ impl Evaluator<'_> {
         let build_depends = self.package_names(args.get(3), span)?;
         let request = self.request(Request::Environment { suite: at, arch, packages, build_depends }, span);
         let span = self.place(span);
-        Ok(Value::Env(Arc::new(Env { request, span, name: None })))
+        Ok(Value::Env(Arc::new(Env { source: EnvSource::Packages(request), span, name: None })))
     }
 
     /// `ARCHIVE.source(name, arch)`.
