@@ -64,6 +64,8 @@ pub const ALONE: Code = Code("E0303");
 pub const SAME: Code = Code("E0304");
 /// E0305: an architecture that nothing here can run.
 pub const ARCH: Code = Code("E0305");
+/// E0306: stages that don't follow each other.
+pub const CHAIN: Code = Code("E0306");
 /// E0401: a script that reads an unknown variable.
 pub const VARIABLE: Code = Code("E0401");
 /// E0402: a field of a recipe with a value that can't be.
@@ -356,6 +358,18 @@ wrong:  env port = debian.snapshot(bookworm, at).env(riscv64)      suite has no 
 right:  env port = debian.snapshot(trixie, at).env(riscv64)
 
 `rbld doctor` says what this machine can run."#,
+    },
+    Row {
+        code: CHAIN,
+        title: "stages that don't follow each other",
+        explanation: r#"`fixpoint` asks whether building again with what was built changes nothing any more. So every stage is built
+with what the stage before it made, and has as many outputs.
+
+wrong:  assert "settled" fixpoint([on_bookworm.debs, on_trixie.debs])     neither is built with the other
+right:  build second = package(debian.staged(base, packages = [first.debs]))
+        assert "settled" fixpoint([first.debs, second.debs])
+
+Builds that don't stand on each other are compared by `identical`."#,
     },
     Row {
         code: VARIABLE,

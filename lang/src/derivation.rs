@@ -196,6 +196,8 @@ pub struct Environment {
     pub archive: ArchiveId,
     /// Its packages, sorted by name and architecture.
     pub packages: Vec<Package>,
+    /// What earlier builds made, in place of packages above: one after the other.
+    pub replaced: Vec<Replaced>,
     /// Which rules configured and normalised it: a change of rules is a change of keys.
     pub rules: u32,
     /// What runs its programs on a machine of another architecture.
@@ -204,6 +206,15 @@ pub struct Environment {
     pub expected: Option<Digest>,
     /// The canonical request it was locked for. Not in the key.
     pub request: Digest,
+}
+
+/// Packages that builds made, each in place of the one of equal name and architecture.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Replaced {
+    /// Where they are: the `.deb` files in these outputs. Sorted, each once.
+    pub packages: Vec<InputRef>,
+    /// Names of packages that come in although the list has none of that name. Sorted, each once.
+    pub add: Vec<String>,
 }
 
 /// A binary package of an environment.
@@ -309,7 +320,11 @@ impl Derivation {
     pub fn needs(&self) -> Vec<DerivationId> {
         let mut needs: Vec<DerivationId> = match self {
             Derivation::Fetch(Fetch::Unpack { from, .. }) => vec![from.derivation],
-            Derivation::Fetch(_) | Derivation::Environment(_) => Vec::new(),
+            Derivation::Fetch(_) => Vec::new(),
+            Derivation::Environment(environment) => {
+                let packages = environment.replaced.iter().flat_map(|replaced| &replaced.packages);
+                packages.map(|package| package.derivation).collect()
+            }
             Derivation::Build(build) => {
                 build.inputs.values().chain([&build.env]).map(|input| input.derivation).collect()
             }
@@ -375,6 +390,17 @@ impl Environment {
             text(to, &name, &package.digest.to_hex());
         }
         to.close();
+        // An environment of locked packages alone keeps the id that it always had.
+        for replaced in &self.replaced {
+            to.open("replaced", replaced.packages.len() + replaced.add.len());
+            for package in &replaced.packages {
+                input(to, "by", package);
+            }
+            for name in &replaced.add {
+                text(to, "add", name);
+            }
+            to.close();
+        }
         emulator(to, self.emulator.as_ref());
     }
 }

@@ -368,6 +368,11 @@ pub const BUILTINS: &[Builtin] = &[
         name: "differ", signature: "assert \"…\" differ(a, b)", docs: "The two outputs aren't equal."
     },
     Builtin {
+        name: "fixpoint",
+        signature: "assert \"…\" fixpoint(chain, by = \"output\", at_least = percent, expect = different(why))",
+        docs: "The last stage of a chain gives what the stage before gave: outputs, lists of outputs, or builds, of which `by` names the outputs.",
+    },
+    Builtin {
         name: "unchanged",
         signature: "test \"…\" unchanged(value: T)",
         docs: "The value, or the plan of the builds in it, is the one that `rbld test --bless` kept beside the file.",

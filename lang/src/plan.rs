@@ -89,6 +89,13 @@ pub enum Form {
         /// The other.
         b: Member,
     },
+    /// `fixpoint(chain, by)`: the last stage against the one before it.
+    Fixpoint {
+        /// What the outputs of a stage are called, in the stages' order; empty for the only one.
+        names: Vec<String>,
+        /// The stages, two at least, each with as many outputs as there are names.
+        stages: Vec<Vec<Member>>,
+    },
 }
 
 /// An output that takes part in a comparison.

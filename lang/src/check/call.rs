@@ -182,7 +182,7 @@ impl<'p> Checker<'p> {
         match name {
             "length" | "text" | "default" => self.call_generic(name, args, span),
             "iterate" => self.iterate(args, span),
-            "identical" | "matches" | "differ" => {
+            "identical" | "matches" | "differ" | "fixpoint" => {
                 self.visit(args);
                 self.wrong(
                     Diagnostic::error(

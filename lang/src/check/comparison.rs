@@ -53,6 +53,8 @@ pub enum Form {
         /// The other.
         b: Ir,
     },
+    /// `fixpoint`: a list of stages, each an output or lists of outputs.
+    Fixpoint(Ir),
 }
 
 /// How what is expected stands to the members.
@@ -74,7 +76,7 @@ pub struct Within {
 }
 
 /// The forms, and those that the design names and this version doesn't know.
-pub(super) const FORMS: [&str; 3] = ["identical", "matches", "differ"];
+pub(super) const FORMS: [&str; 4] = ["identical", "matches", "differ", "fixpoint"];
 
 impl<'p> Checker<'p> {
     pub(super) fn assertion(
@@ -145,6 +147,7 @@ impl<'p> Checker<'p> {
                 let of_each = self.expectation(&subject_type, &expected_type, place)?;
                 Form::Matches { members, expected, of_each }
             }
+            "fixpoint" => Form::Fixpoint(get(0).and_then(|arg| self.chain(arg, at("by")))?),
             _ => {
                 let mut side = |index: usize| {
                     get(index).map(|arg| {
@@ -205,6 +208,7 @@ impl<'p> Checker<'p> {
         let (needed, own): (&[&str], &[&str]) = match form {
             "identical" => (&["xs"], &["within", "across"]),
             "matches" => (&["x", "expected"], &[]),
+            "fixpoint" => (&["chain"], &["by"]),
             _ => (&["a", "b"], &[]),
         };
         let common = ["at_least", "expect", "compare"];
@@ -256,7 +260,7 @@ impl<'p> Checker<'p> {
         }
         let help = match ty {
             Type::Plain(Plain::Bool) => format!("what is true or false is a `test \"{}\" …`", name.node),
-            _ => "write `identical(…)`, `matches(…)` or `differ(…)`".to_owned(),
+            _ => "write `identical(…)`, `matches(…)`, `differ(…)` or `fixpoint(…)`".to_owned(),
         };
         self.report(
             Diagnostic::error(codes::TYPE, "an assertion is a comparison", value.span, "not one of them")
@@ -267,7 +271,7 @@ impl<'p> Checker<'p> {
     fn unknown_form(&mut self, form: &str, span: Span) {
         let mut near = None;
         let help = match form {
-            "reproducible" | "fixpoint" | "agreed" => {
+            "reproducible" | "agreed" => {
                 format!("`{form}` isn't a part of this version; it has {}", listed(FORMS))
             }
             "equal" | "equals" | "same" | "cmp" | "diff" => {

@@ -10,6 +10,7 @@ mod call;
 mod comparison;
 mod expression;
 mod filled;
+mod fixpoint;
 pub mod index;
 mod item;
 mod literal;

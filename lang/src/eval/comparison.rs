@@ -61,6 +61,15 @@ pub(crate) enum Form {
         /// The other.
         b: Member,
     },
+    /// `fixpoint`.
+    Fixpoint {
+        /// What the outputs of a stage are called.
+        names: Vec<String>,
+        /// The stages.
+        stages: Vec<Vec<Member>>,
+        /// The place of the chain.
+        place: Span,
+    },
 }
 
 /// A member and the name that a report has for it.
@@ -113,6 +122,7 @@ impl Evaluator<'_> {
                 self.apart(&[&a, &b], checked.span)?;
                 Form::Differ { a, b }
             }
+            check::Form::Fixpoint(chain) => self.fixpoint(chain)?,
         };
         Ok(Comparison { name: name.clone(), span: checked.span, form, at_least, expect })
     }

@@ -429,6 +429,11 @@ impl<'a> Instantiation<'a> {
                 }
                 plan::Form::Differ { a, b }
             }
+            Form::Fixpoint { names, stages, place } => {
+                let stages = stages.iter().map(|stage| self.members(stage)).collect::<Option<Vec<_>>>()?;
+                self.diagnostics.extend(super::fixpoint::follow(&self.plan, &stages, *place));
+                plan::Form::Fixpoint { names: names.clone(), stages }
+            }
         };
         Some(plan::Comparison {
             name: comparison.name.to_string(),

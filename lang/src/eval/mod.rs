@@ -8,6 +8,7 @@ mod build;
 mod builtin;
 mod comparison;
 mod expression;
+mod fixpoint;
 pub mod instantiate;
 mod locked;
 pub mod pins;

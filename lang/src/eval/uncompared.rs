@@ -43,6 +43,9 @@ impl Evaluator<'_> {
                     see(&a.output, &mut seen);
                     see(&b.output, &mut seen);
                 }
+                Form::Fixpoint { stages, .. } => {
+                    stages.iter().flatten().for_each(|member| see(&member.output, &mut seen))
+                }
             }
         }
         let mut outputs: BTreeMap<usize, BTreeMap<Arc<str>, bool>> = BTreeMap::new();

@@ -246,6 +246,7 @@ pub(super) fn members(comparison: &Comparison) -> Vec<&Member> {
     match &comparison.form {
         Form::Identical { members, .. } | Form::Matches { members, .. } => members.iter().collect(),
         Form::Differ { a, b } => vec![a, b],
+        Form::Fixpoint { stages, .. } => stages.iter().flatten().collect(),
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn pairs(outcome: &Outcome, limit: usize) -> Vec<Pair> {
             }
         }
     }
+    pairs.extend(steps(outcome));
     // Several members may have come to the same two results.
     let mut seen = Vec::new();
     pairs.retain(|pair: &Pair| {
@@ -69,6 +70,18 @@ pub(super) fn pairs(outcome: &Outcome, limit: usize) -> Vec<Pair> {
     });
     pairs.truncate(limit);
     pairs
+}
+
+/// What doesn't settle, in the last two stages of a chain.
+fn steps(outcome: &Outcome) -> Vec<Pair> {
+    let Some(stages) = &outcome.stages else { return Vec::new() };
+    let Some([.., before, last]) = Some(stages.members.as_slice()) else { return Vec::new() };
+    let pair = |output: usize| {
+        let (left, right) = (*before.get(output)?, *last.get(output)?);
+        let objects = (outcome.members.get(left)?.identity()?, outcome.members.get(right)?.identity()?);
+        Some(Pair { left: Party::Member(left), right: Party::Member(right), file: None, objects })
+    };
+    stages.moving.iter().filter_map(|moving| pair(moving.output)).collect()
 }
 
 /// Looks into each pair.

@@ -17,7 +17,7 @@ pub(super) fn judge(
 ) -> Outcome {
     let mut news = builds_seen_twice(&members);
     news.extend(unrealised(&members));
-    news.extend(executable_bits(&members));
+    news.extend(executable_bits(&members, &(0..members.len()).collect::<Vec<_>>()));
     let groups = parted(&members, groups, across);
     for (group, outcome) in groups.iter().enumerate() {
         if outcome.verdict.is_some() && outcome.classes.len() > 1 {
@@ -113,12 +113,12 @@ pub(super) fn unrealised(members: &[Subject]) -> Vec<News> {
 }
 
 /// Equal bytes whose executable bits differ: no mismatch of bytes, but not to be hidden either.
-fn executable_bits(members: &[Subject]) -> Vec<News> {
+pub(super) fn executable_bits(members: &[Subject], which: &[usize]) -> Vec<News> {
     let mut found: BTreeMap<_, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
-    for (index, member) in members.iter().enumerate() {
-        if let OutputState::Ready { object: Object::File { digest, executable, .. }, .. } = &member.state {
+    for index in which {
+        if let OutputState::Ready { object: Object::File { digest, executable, .. }, .. } = &members[*index].state {
             let (with, without) = found.entry(*digest).or_default();
-            if *executable { with.push(index) } else { without.push(index) }
+            if *executable { with.push(*index) } else { without.push(*index) }
         }
     }
     let mixed = found.into_values().filter(|(with, without)| !with.is_empty() && !without.is_empty());
@@ -235,5 +235,6 @@ pub(super) fn outcome(
         classes,
         news,
         evidence: Vec::new(),
+        stages: None,
     }
 }

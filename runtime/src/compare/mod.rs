@@ -12,6 +12,7 @@ use rbld_lang::plan::{Comparison, Form, Plan};
 
 pub mod difference;
 mod evidence;
+mod fixpoint;
 mod identical;
 mod matches;
 mod outcome;
@@ -22,8 +23,8 @@ mod tests;
 
 pub use evidence::between;
 pub use outcome::{
-    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, Party,
-    PublishedFile, Same, Share, Subject, Verdict, percent,
+    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News, Outcome, Party,
+    PublishedFile, Same, Share, Stages, Subject, Verdict, percent,
 };
 
 use crate::failure::Result;
@@ -104,6 +105,10 @@ fn judge(comparison: &Comparison, state: &dyn Fn(&InputRef) -> OutputState, file
             matches::judge(Subject::all(members, state), expected, comparison.at_least, state, files)
         }
         Form::Differ { a, b } => identical::differ(Subject::all(&[a.clone(), b.clone()], state)),
+        Form::Fixpoint { names, stages } => {
+            let stages = stages.iter().map(|stage| Subject::all(stage, state)).collect();
+            fixpoint::judge(names, stages, comparison.at_least, files)
+        }
     };
     outcome.name.clone_from(&comparison.name);
     outcome.span = Some(comparison.span);

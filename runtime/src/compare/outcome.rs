@@ -58,7 +58,7 @@ pub struct Outcome {
     pub name: String,
     /// The item, for a comparison that a file states.
     pub span: Option<Span>,
-    /// `identical`, `matches` or `differ`.
+    /// `identical`, `matches`, `differ` or `fixpoint`.
     pub form: &'static str,
     /// Whether the assertion holds.
     pub verdict: Verdict,
@@ -78,6 +78,47 @@ pub struct Outcome {
     pub news: Vec<News>,
     /// Where results differ.
     pub evidence: Vec<Evidence>,
+    /// The stages of `fixpoint`.
+    pub stages: Option<Stages>,
+}
+
+/// The stages of a chain. Their numbers begin with 0; an output is known by its place in a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stages {
+    /// What the outputs of a stage are called; empty for the only one.
+    pub names: Vec<String>,
+    /// The members of each stage, as indexes.
+    pub members: Vec<Vec<usize>>,
+    /// The stage since which nothing changes any more; `None` while something does.
+    pub reached: Option<usize>,
+    /// The same for each output.
+    pub settled: Vec<Option<usize>>,
+    /// Of each stage, whether it has the keys of the stage before: it was not run again.
+    pub again: Vec<bool>,
+    /// The outputs that are proven not to be what they were in the stage before the last.
+    pub moving: Vec<Moving>,
+}
+
+/// An output that doesn't settle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moving {
+    /// Which.
+    pub output: usize,
+    /// Whether every stage is known to have given something else than the stage before.
+    pub always: bool,
+    /// An earlier stage that gave the same as the last: it goes round.
+    pub like: Option<usize>,
+    /// How many of its files differ from those of the stage before.
+    pub count: usize,
+    /// The first of them, sorted.
+    pub files: Vec<String>,
+}
+
+impl Stages {
+    /// The number of the last stage.
+    pub fn last(&self) -> usize {
+        self.members.len().saturating_sub(1)
+    }
 }
 
 /// An object apart from its executable bit: what `bytes` equality compares.

@@ -2,7 +2,7 @@
 
 use rbld_lang::span::Sources;
 
-use super::differences;
+use super::{differences, stages};
 use super::style::{Style, columns, printable};
 use crate::compare::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
@@ -65,6 +65,7 @@ fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String {
             &format!("    {}\n", style.dim(&format!("{}:{line}", printable(&sources.get(span.file).name))));
     }
     text += &share(outcome, style);
+    text += &stages::text(outcome, style);
     text += &found(outcome, style);
     text += &news(outcome, style);
     // A difference that is expected and there needs no proof.
@@ -83,6 +84,9 @@ fn painted(verdict: Verdict, text: &str, style: &Style) -> String {
 }
 
 pub(super) fn summary(outcome: &Outcome) -> String {
+    if let Some(stages) = &outcome.stages {
+        return stages::summary(stages);
+    }
     let mut keys: Vec<_> = outcome.members.iter().filter_map(Subject::build).collect();
     keys.sort();
     keys.dedup();

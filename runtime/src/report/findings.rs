@@ -10,6 +10,7 @@ use rbld_lang::span::{FileId, Sources, Span};
 
 use super::Report;
 use super::comparisons::summary;
+use super::stages::movers;
 use crate::compare::{Outcome, Verdict};
 
 /// How bad a finding is.
@@ -166,8 +167,11 @@ fn of_outcome<'a>(outcome: &'a Outcome, top: Span) -> Option<Finding<'a>> {
         Verdict::Mismatch => (RUN[0], Level::Error),
         Verdict::Inconclusive => (RUN[1], Level::Warning),
     };
-    let message =
+    let mut message =
         format!("`{}` ({}): {}, {}", outcome.name, outcome.form, outcome.verdict.word(), summary(outcome));
+    if let Some(movers) = outcome.stages.as_ref().and_then(movers) {
+        message = format!("{message}: {movers}");
+    }
     Some(of_run(rule, level, message, outcome.span.unwrap_or(top)))
 }
 

@@ -3,7 +3,7 @@
 use rbld_lang::derivation::InputRef;
 use serde_json::{Map, Value, json};
 
-use super::{Failed, Realised, Report, diagnostics_json};
+use super::{Failed, Realised, Report, diagnostics_json, stages};
 use crate::compare::difference::{Difference, Finding, Side, What, Window};
 use crate::compare::{
     Against, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState, Party, Same,
@@ -100,6 +100,7 @@ pub fn comparison_json(outcome: &Outcome, report: &Report<'_>) -> Value {
         "classes": classes(outcome, &outcome.classes),
         "news": outcome.news.iter().map(|one| news(outcome, one)).collect::<Vec<_>>(),
         "evidence": outcome.evidence.iter().map(|one| evidence(outcome, one)).collect::<Vec<_>>(),
+        "stages": stages::json(outcome),
     })
 }
 

@@ -17,6 +17,7 @@ mod docs;
 mod findings;
 mod json;
 mod sarif;
+mod stages;
 mod style;
 mod tested;
 #[cfg(test)]
