@@ -131,6 +131,8 @@ pub enum Builtin {
     Unpack,
     /// `core.archive(name, suite, components, at)`.
     Archive,
+    /// `core.staged(base, packages, add)`.
+    Staged,
     /// `ARCHIVE.env(arch, packages, build_depends)`.
     ArchiveEnv,
     /// `ARCHIVE.source(name, arch)`.

@@ -12,7 +12,7 @@ use crate::digest::Manifest;
 use crate::layout;
 use crate::loader::Place;
 use crate::lock::Request;
-use crate::value::{Build, Env, Input, Record, Source, Value};
+use crate::value::{Build, Env, EnvSource, Input, Record, Source, Staged, Value};
 
 /// The most that is kept of one value, in bytes.
 const MOST: u64 = 16 << 20;
@@ -133,7 +133,10 @@ impl<'v> Outline<'v> {
         match part {
             Part::Env(env) => {
                 self.write(&format!("{}\n", env_name(env)))?;
-                env.request().map_or(Some(()), |request| self.request(request))
+                match &env.source {
+                    EnvSource::Packages(request) => self.request(request),
+                    EnvSource::Staged(staged) => self.staged(staged),
+                }
             }
             Part::Input(input) => self.input(input),
             Part::Build(build) => self.build(build),
@@ -144,6 +147,16 @@ impl<'v> Outline<'v> {
         let mut facts = Facts::default();
         request.manifest(&mut facts);
         self.write(&facts.text)
+    }
+
+    fn staged(&mut self, staged: &'v Staged) -> Option<()> {
+        self.meet_env(&staged.base);
+        self.fact("base", &env_name(&staged.base))?;
+        for package in &staged.packages {
+            let from = self.read(package);
+            self.fact("packages", &from)?;
+        }
+        staged.add.iter().try_for_each(|name| self.fact("add", name))
     }
 
     fn input(&mut self, input: &'v Input) -> Option<()> {

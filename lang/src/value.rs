@@ -130,6 +130,23 @@ pub struct Env {
 pub enum EnvSource {
     /// Packages of a distribution, locked: always a [`Request::Environment`].
     Packages(Arc<Request>),
+    /// Another environment, packages that builds made in place of its own.
+    Staged(Staged),
+}
+
+/// An environment with packages in place of those of equal name and architecture.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// Where they come in: made of packages, or itself staged.
+    pub base: Arc<Env>,
+    /// Where the packages are: each an [`Value::Input`] or [`Value::Output`].
+    pub packages: Vec<Value>,
+    /// Names of packages that come in although `base` has none of that name.
+    pub add: Vec<String>,
+    /// How many environments it is staged over, one on the other.
+    pub layers: u32,
+    /// How many inputs and builds lie below it.
+    pub depth: u32,
 }
 
 impl Env {
@@ -137,26 +154,45 @@ impl Env {
     pub fn request(&self) -> Option<&Arc<Request>> {
         match &self.source {
             EnvSource::Packages(request) => Some(request),
+            EnvSource::Staged(_) => None,
         }
     }
 
     /// The architecture of its programs.
     pub fn arch(&self) -> Option<Arch> {
-        match self.request().map(|request| &**request) {
+        match self.bottom().request().map(|request| &**request) {
             Some(Request::Environment { arch, .. }) => Some(*arch),
             _ => None,
         }
     }
 
+    /// The environment that all stages below it began with.
+    fn bottom(&self) -> &Env {
+        let mut env = self;
+        while let EnvSource::Staged(staged) = &env.source {
+            env = &staged.base;
+        }
+        env
+    }
+
+    /// How many inputs and builds lie below it.
+    pub fn depth(&self) -> u32 {
+        match &self.source {
+            EnvSource::Packages(_) => 0,
+            EnvSource::Staged(staged) => staged.depth,
+        }
+    }
+
     /// The instant that its archive is pinned to: an emulator comes from the same.
     pub fn instant(&self) -> Option<i64> {
-        self.request().map(|request| request.suite().instant)
+        self.bottom().request().map(|request| request.suite().instant)
     }
 
     /// The environment that it is made over, where it is made over one.
     pub fn base(&self) -> Option<&Arc<Env>> {
         match &self.source {
             EnvSource::Packages(_) => None,
+            EnvSource::Staged(staged) => Some(&staged.base),
         }
     }
 
@@ -164,6 +200,7 @@ impl Env {
     pub fn reads(&self) -> &[Value] {
         match &self.source {
             EnvSource::Packages(_) => &[],
+            EnvSource::Staged(staged) => &staged.packages,
         }
     }
 
@@ -171,6 +208,7 @@ impl Env {
     pub fn title(&self) -> String {
         match &self.source {
             EnvSource::Packages(request) => request.title(),
+            EnvSource::Staged(_) => format!("{} with built packages", self.bottom().title()),
         }
     }
 }
@@ -258,6 +296,14 @@ pub struct Build {
     pub depth: u32,
 }
 
+impl Drop for Env {
+    fn drop(&mut self) {
+        let mut open = Vec::new();
+        self.lay_open(&mut open);
+        take_apart(open);
+    }
+}
+
 impl Drop for Build {
     fn drop(&mut self) {
         let mut open = Vec::new();
@@ -274,9 +320,20 @@ impl Drop for Input {
     }
 }
 
-impl Build {
-    /// Gives away what it reads, if nobody else has it.
+impl Env {
     fn lay_open(&mut self, open: &mut Vec<Value>) {
+        if let EnvSource::Staged(staged) = &mut self.source {
+            open.append(&mut staged.packages);
+        }
+    }
+}
+
+impl Build {
+    /// Gives away what it stands on, if nobody else has it.
+    fn lay_open(&mut self, open: &mut Vec<Value>) {
+        if let Some(env) = Arc::get_mut(&mut self.env) {
+            env.lay_open(open);
+        }
         if let Some(inputs) = Arc::get_mut(&mut self.inputs) {
             open.append(&mut inputs.values);
         }

@@ -80,6 +80,7 @@ fn run() -> Result<()> {
         arch,
         archive: archive.clone(),
         packages,
+        replaced: Vec::new(),
         rules: ENVIRONMENT_RULES,
         emulator: emulator.map(|package| Emulator { host, package, archive }),
         expected: None,

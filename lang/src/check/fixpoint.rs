@@ -115,7 +115,12 @@ impl<'p> Checker<'p> {
     }
 
     /// The outputs by which builds are compared.
-    fn chosen(&mut self, outputs: Option<&Arc<Outputs>>, by: Option<By>, span: Span) -> Option<Vec<Arc<str>>> {
+    fn chosen(
+        &mut self,
+        outputs: Option<&Arc<Outputs>>,
+        by: Option<By>,
+        span: Span,
+    ) -> Option<Vec<Arc<str>>> {
         let Some(outputs) = outputs else {
             let wrong = Diagnostic::error(
                 codes::TYPE,
@@ -123,7 +128,9 @@ impl<'p> Checker<'p> {
                 span,
                 "builds of any recipe",
             );
-            self.report(wrong.help("chain their outputs: a function that takes and gives `Files` or `List[Files]`"));
+            self.report(
+                wrong.help("chain their outputs: a function that takes and gives `Files` or `List[Files]`"),
+            );
             return None;
         };
         let names = || outputs.outputs.keys().map(String::as_str);

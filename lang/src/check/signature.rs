@@ -139,6 +139,14 @@ pub(super) fn core(name: &str) -> Option<(Builtin, Signature)> {
             let params = vec![param("from", Plain::Input), param("strip", Plain::Int)];
             (Builtin::Unpack, signature(name, params, Plain::Input))
         }
+        "staged" => {
+            let params = vec![
+                param("base", Plain::Env),
+                param("packages", Type::from(Plain::Input).list()),
+                param("add", texts()),
+            ];
+            (Builtin::Staged, signature(name, params, Plain::Env))
+        }
         "archive" => {
             let params =
                 vec![text("name"), text("suite"), param("components", texts()), maybe("at", Plain::Instant)];

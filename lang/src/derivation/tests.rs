@@ -27,6 +27,7 @@ fn environment() -> Environment {
         arch: Arch::Amd64,
         archive: archive(),
         packages: vec![package()],
+        replaced: Vec::new(),
         rules: ENVIRONMENT_RULES,
         emulator: None,
         expected: None,

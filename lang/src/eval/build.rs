@@ -66,7 +66,7 @@ impl Evaluator<'_> {
             let help = "a shell can't read one: write it with `printf` in the script";
             return self.stop(codes::FIELD, "a script or variable has a zero byte in it", span, "here", help);
         }
-        let depth = inputs.values.iter().map(builtin::tower).max().unwrap_or(0);
+        let depth = inputs.values.iter().map(builtin::tower).max().unwrap_or(0).max(env.depth());
         self.tower(depth, span)?;
         let span = self.place(span);
         let recipe = name.clone();

@@ -27,7 +27,8 @@ impl Evaluator<'_> {
         }
         let count = stages.len();
         if count < 2 {
-            let message = format!("`fixpoint` has {count} stage(s): there is none that another could be equal to");
+            let message =
+                format!("`fixpoint` has {count} stage(s): there is none that another could be equal to");
             let help = "a chain has two stages at least: `iterate(3, first, next)` gives four";
             return self.stop(codes::ALONE, message, place, format!("{count} stage(s)"), help);
         }
@@ -38,7 +39,8 @@ impl Evaluator<'_> {
         }
         let width = stages[0].len();
         if let Some(odd) = stages.iter().position(|stage| stage.len() != width) {
-            let message = format!("stage {odd} of `fixpoint` has {} output(s), stage 0 has {width}", stages[odd].len());
+            let message =
+                format!("stage {odd} of `fixpoint` has {} output(s), stage 0 has {width}", stages[odd].len());
             let help = "an output of a stage is compared with the one at its place in the stage before";
             return self.stop(codes::CHAIN, message, place, "stages of unequal length", help);
         }
@@ -97,7 +99,9 @@ fn of_input(input: &Input) -> Option<String> {
         return Some(name.to_string());
     }
     match &input.source {
-        Source::Local { place, .. } => place.path.rsplit('/').next().map(str::to_owned).filter(|name| !name.is_empty()),
+        Source::Local { place, .. } => {
+            place.path.rsplit('/').next().map(str::to_owned).filter(|name| !name.is_empty())
+        }
         Source::Package(request) => match &**request {
             crate::lock::Request::Source { name, .. } => Some(name.clone()),
             _ => None,
@@ -128,7 +132,9 @@ pub(super) fn follow(plan: &Plan, stages: &[Vec<plan::Member>], place: Span) -> 
         let (before, stage) = (ids(before), ids(stage));
         let (earlier, later) = (number, number + 1);
         if stage == before {
-            let message = format!("stage {later} of `fixpoint` is stage {earlier} itself: nothing was built in between");
+            let message = format!(
+                "stage {later} of `fixpoint` is stage {earlier} itself: nothing was built in between"
+            );
             let help = "each stage is built with what the stage before it made: in `debian.staged(base, packages)`, or \
                         by an input";
             return Some(Diagnostic::error(codes::SAME, message, place, "one derivation").help(help));

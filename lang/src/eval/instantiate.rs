@@ -10,14 +10,14 @@ use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, loc
 use crate::codes;
 use crate::derivation::{
     self, ArchiveId, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef,
-    PoolFile,
+    PoolFile, Replaced,
 };
 use crate::diagnostic::Diagnostic;
 use crate::lock::{Facts, Lock, Request, SuiteAt};
 use crate::plan::{self, Equality, Group, Named, Plan};
 use crate::span::Span;
 use crate::syntax::show_instant;
-use crate::value::{Build, Env, EnvSource, Input, Output, Source, Value};
+use crate::value::{Build, Env, EnvSource, Input, Output, Source, Staged, Value};
 
 /// The plan of what was evaluated, with what the lock knows; and what is missing from the lock or stale in it. What
 /// can't be instantiated, for want of a lock or because it is broken, is left out of the plan.
@@ -220,7 +220,26 @@ impl<'a> Instantiation<'a> {
                 self.environments.insert(request, id);
                 id
             }
+            EnvSource::Staged(staged) => self.staged_environment(staged),
         }
+    }
+
+    /// The base with one more layer of packages in it.
+    fn staged_environment(&mut self, staged: &'a Staged) -> Option<DerivationId> {
+        let base = self.environment(&staged.base)?;
+        let mut packages = Vec::with_capacity(staged.packages.len());
+        for package in &staged.packages {
+            packages.push(self.read(package)?);
+        }
+        packages.sort();
+        packages.dedup();
+        let Some(Derivation::Environment(environment)) = self.plan.derivations.get(&base) else {
+            return None;
+        };
+        let mut environment = environment.clone();
+        environment.expected = None;
+        environment.replaced.push(Replaced { packages, add: staged.add.clone() });
+        Some(self.add(Derivation::Environment(environment)))
     }
 
     fn locked_environment(&mut self, request: &Request) -> Option<DerivationId> {
@@ -242,6 +261,7 @@ impl<'a> Instantiation<'a> {
             arch: *arch,
             archive: archive_id(suite),
             packages,
+            replaced: Vec::new(),
             rules: ENVIRONMENT_RULES,
             emulator,
             expected: tree,

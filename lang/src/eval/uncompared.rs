@@ -109,13 +109,13 @@ fn builds(value: &Value) -> Vec<&Arc<Build>> {
 
 /// Notes the outputs that a build reads.
 fn read(build: &Arc<Build>, seen: &mut Seen) {
-    let mut open: Vec<&Value> = build.inputs.values.iter().collect();
+    let mut open: Vec<&Value> = reads_of(build);
     while let Some(value) = open.pop() {
         match value {
             Value::Output(output) => {
                 see(output, seen);
                 if output.build.name.is_none() {
-                    open.extend(&output.build.inputs.values);
+                    open.extend(reads_of(&output.build));
                 }
             }
             Value::Input(input) => {
@@ -126,4 +126,15 @@ fn read(build: &Arc<Build>, seen: &mut Seen) {
             _ => {}
         }
     }
+}
+
+/// What a build reads, and what its environment is made from.
+fn reads_of(build: &Build) -> Vec<&Value> {
+    let mut reads: Vec<&Value> = build.inputs.values.iter().collect();
+    let mut env = Some(&build.env);
+    while let Some(of) = env {
+        reads.extend(of.reads());
+        env = of.base();
+    }
+    reads
 }

@@ -115,8 +115,12 @@ fn what(derivation: &Derivation) -> String {
         Derivation::Fetch(Fetch::Pool { name, files, .. }) => format!("{name}, {} files", files.len()),
         Derivation::Fetch(Fetch::Unpack { .. }) => "unpacked".to_owned(),
         Derivation::Environment(environment) => {
+            let built = match environment.replaced.is_empty() {
+                true => "",
+                false => ", some built",
+            };
             format!(
-                "{} packages, {}{}",
+                "{} packages{built}, {}{}",
                 environment.packages.len(),
                 environment.arch.name(),
                 emulated(derivation)
@@ -259,7 +263,17 @@ pub(super) fn facts(
     derivation: &Derivation,
 ) -> Result<why::Facts> {
     let inputs = known(derivation, standings);
-    let Derivation::Build(build) = derivation else { return Ok(derivation.explain()) };
+    let build = match derivation {
+        Derivation::Build(build) => build,
+        Derivation::Environment(environment)
+            if !environment.replaced.is_empty()
+                && !matches!(standings.get(&id), Some(Standing::Unknown(_))) =>
+        {
+            let staged = node::staged(world, environment, &inputs)?;
+            return Ok(Derivation::Environment(staged.environment).explain());
+        }
+        _ => return Ok(derivation.explain()),
+    };
     if !matches!(standings.get(&id), Some(Standing::Unknown(_))) {
         return Ok(node::resolve(&world.store, build, &inputs)?.explain());
     }

@@ -169,7 +169,34 @@ impl Project {
         for named in &self.plan.names {
             names.entry(named.id).or_insert_with(|| named.name.clone());
         }
+        for comparison in &self.plan.comparisons {
+            if let Form::Fixpoint { stages, .. } = &comparison.form {
+                self.name_stages(stages, &mut names);
+            }
+        }
         names
+    }
+
+    /// Names what the stages of a chain are made of and isn't an item: `stage 2: hello`, and the environment that the
+    /// builds of stage 2 run in `stage 2`.
+    fn name_stages(
+        &self,
+        stages: &[Vec<Member>],
+        names: &mut std::collections::BTreeMap<DerivationId, String>,
+    ) {
+        for (number, stage) in stages.iter().enumerate() {
+            for member in stage {
+                let id = member.output.derivation;
+                names.entry(id).or_insert_with(|| member.key.clone());
+                let Some(Derivation::Build(build)) = self.plan.derivations.get(&id) else { continue };
+                let env = build.env.derivation;
+                if let Some(Derivation::Environment(of)) = self.plan.derivations.get(&env)
+                    && !of.replaced.is_empty()
+                {
+                    names.entry(env).or_insert_with(|| format!("environment of stage {number}"));
+                }
+            }
+        }
     }
 
     /// The builds of the file, each once.
@@ -295,7 +322,10 @@ pub(super) fn write_lock(path: &Path, lock: &Lock) -> Result<()> {
 /// The tree digests of environments, for the lock.
 pub(super) fn environment_requests(plan: &Plan) -> Vec<(DerivationId, rbld_lang::digest::Digest)> {
     let request = |(id, derivation): (&DerivationId, &Derivation)| match derivation {
-        Derivation::Environment(environment) => Some((*id, environment.request)),
+        // What a lock's packages alone come to is written into it.
+        Derivation::Environment(environment) if environment.replaced.is_empty() => {
+            Some((*id, environment.request))
+        }
         _ => None,
     };
     plan.derivations.iter().filter_map(request).collect()

@@ -50,9 +50,11 @@ pub(super) fn judge(
         news.push(News::BelowShare);
     }
     let settled: Vec<Option<usize>> = (0..width).map(|at| chain.settled(at)).collect();
-    let moving = (0..width).filter(|at| equal[*at] == Some(false)).map(|at| chain.moving(at, files)).collect();
+    let moving =
+        (0..width).filter(|at| equal[*at] == Some(false)).map(|at| chain.moving(at, files)).collect();
     let again = (0..numbers.len()).map(|stage| chain.again(stage)).collect();
-    let reached = settled.iter().copied().collect::<Option<Vec<usize>>>().and_then(|all| all.into_iter().max());
+    let reached =
+        settled.iter().copied().collect::<Option<Vec<usize>>>().and_then(|all| all.into_iter().max());
     let found = Stages { names: names.to_vec(), reached, settled, again, moving, members: numbers.clone() };
     let all: Vec<usize> = (0..subjects.len()).collect();
     let classes = identical::classes(&subjects, &all);
@@ -96,19 +98,26 @@ impl Chain<'_> {
     }
 
     fn executable_bits(&self, last: usize, at: usize) -> Vec<News> {
-        let pair: Option<Vec<usize>> = last
-            .checked_sub(1)
-            .and_then(|before| [before, last].iter().map(|stage| self.stages.get(*stage)?.get(at).copied()).collect());
+        let pair: Option<Vec<usize>> = last.checked_sub(1).and_then(|before| {
+            [before, last].iter().map(|stage| self.stages.get(*stage)?.get(at).copied()).collect()
+        });
         pair.map(|pair| identical::executable_bits(self.subjects, &pair)).unwrap_or_default()
     }
 
     fn moving(&self, at: usize, files: FilesOf<'_>) -> Moving {
         let last = self.stages.len().saturating_sub(1);
         let identity = |stage: usize| self.subject(stage, at).and_then(Subject::identity);
-        let like = (0..last).rev().find(|stage| identity(*stage).is_some() && identity(*stage) == identity(last));
+        let like =
+            (0..last).rev().find(|stage| identity(*stage).is_some() && identity(*stage) == identity(last));
         let always = (1..=last).all(|stage| self.equal(stage, at) == Some(false));
         let files = self.differing(last, at, files);
-        Moving { output: at, always, like, count: files.len(), files: files.into_iter().take(FILES).collect() }
+        Moving {
+            output: at,
+            always,
+            like,
+            count: files.len(),
+            files: files.into_iter().take(FILES).collect(),
+        }
     }
 
     /// The files of an output that aren't what they were in the stage before, sorted.
@@ -122,10 +131,17 @@ impl Chain<'_> {
             }
         };
         let (before, now) = (listed(last.checked_sub(1)), listed(Some(last)));
-        let mut names: Vec<String> =
-            now.iter().filter(|(name, digest)| before.get(*name) != Some(digest)).map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<String> = now
+            .iter()
+            .filter(|(name, digest)| before.get(*name) != Some(digest))
+            .map(|(name, _)| name.clone())
+            .collect();
         names.extend(before.keys().filter(|name| !now.contains_key(*name)).cloned());
         names.sort();
         names
     }
 }
+
+#[cfg(test)]
+#[path = "fixpoint_tests.rs"]
+mod tests;

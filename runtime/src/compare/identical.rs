@@ -116,7 +116,9 @@ pub(super) fn unrealised(members: &[Subject]) -> Vec<News> {
 pub(super) fn executable_bits(members: &[Subject], which: &[usize]) -> Vec<News> {
     let mut found: BTreeMap<_, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for index in which {
-        if let OutputState::Ready { object: Object::File { digest, executable, .. }, .. } = &members[*index].state {
+        if let OutputState::Ready { object: Object::File { digest, executable, .. }, .. } =
+            &members[*index].state
+        {
             let (with, without) = found.entry(*digest).or_default();
             if *executable { with.push(*index) } else { without.push(*index) }
         }

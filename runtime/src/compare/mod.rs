@@ -23,8 +23,8 @@ mod tests;
 
 pub use evidence::between;
 pub use outcome::{
-    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News, Outcome, Party,
-    PublishedFile, Same, Share, Stages, Subject, Verdict, percent,
+    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News, Outcome,
+    Party, PublishedFile, Same, Share, Stages, Subject, Verdict, percent,
 };
 
 use crate::failure::Result;

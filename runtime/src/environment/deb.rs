@@ -84,6 +84,41 @@ pub(super) fn unpack(file: &mut File, package: &Package, batch: &Batch) -> Resul
     }
 }
 
+/// The text of a package's file `control`, no longer than `limit`; in a few words why there is none.
+pub(super) fn control(file: &mut File, size: u64, limit: u64) -> std::result::Result<Vec<u8>, String> {
+    let limits = Limits::of(size);
+    let broken = |error: std::io::Error| error.to_string();
+    let mut members = ar::Archive::new(BufReader::with_capacity(1 << 16, file));
+    let mut first = true;
+    while let Some(member) = members.next_entry() {
+        let mut member = member.map_err(broken)?;
+        let name = String::from_utf8_lossy(member.header().identifier()).trim_end_matches('/').to_owned();
+        if first {
+            check_format(&mut member, &name)?;
+            first = false;
+        } else if let Some(compression) = name.strip_prefix("control.tar") {
+            let mut archive = tar::Archive::new(decompress(&mut member, compression, limits)?);
+            for (count, entry) in archive.entries().map_err(broken)?.enumerate() {
+                let entry = entry.map_err(broken)?;
+                if count as u64 > limits.entries {
+                    return Err(format!("it has more than {} entries", limits.entries));
+                }
+                if parse_path(&entry.path_bytes(), limits)? != ["control"] {
+                    continue;
+                }
+                let mut text = Vec::new();
+                entry.take(limit + 1).read_to_end(&mut text).map_err(broken)?;
+                return match text.len() as u64 > limit {
+                    true => Err(format!("its `control` is longer than {limit} bytes")),
+                    false => Ok(text),
+                };
+            }
+            return Err("its control.tar has no file `control`".to_owned());
+        }
+    }
+    Err("it has no control.tar".to_owned())
+}
+
 /// A failure about a package whose bytes are the ones that were locked, but aren't a sound package.
 fn refuse(package: &Package, why: &str) -> Failure {
     let Package { name, version, arch, digest, path, .. } = package;

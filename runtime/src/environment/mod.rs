@@ -6,6 +6,7 @@
 //! so they can't touch a blob of the store. Where packages come from and what becomes of the tree is the caller's
 //! matter. The rules are written down in `spec/09-environments.md`.
 
+mod built;
 mod configure;
 mod deb;
 mod dpkg;
@@ -13,6 +14,7 @@ mod layer;
 mod merge;
 mod normalise;
 mod package;
+mod relations;
 #[cfg(test)]
 mod testing;
 mod unpack;
@@ -23,16 +25,17 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rbld_lang::derivation::{Derivation, ENVIRONMENT_RULES, Emulator, Environment, Package};
+use rbld_lang::derivation::{Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Package};
 use rbld_lang::digest::Digest;
 
 use self::package::Part;
 use crate::executor::{Cancel, Executor, Isolation};
 use crate::failure::{Doing, Failure, Kind, Result};
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, Step, Task};
 use crate::store::tree::{self, Folder, Node};
 use crate::store::{Batch, Object, Realisation, Store};
 
+pub use built::{Given, Staged, stage};
 pub use normalise::rules;
 pub use unpack::Fetch;
 
@@ -59,12 +62,29 @@ pub struct Tools<'a> {
 /// Makes the tree of an environment and records it under its key. Output `out` is the tree; the facts say how it
 /// was made: `packages`, `rules`, `seconds`, `isolation`, and `emulated` where a foreign machine was.
 pub fn realise(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation> {
+    let staged = Staged { environment: env.clone(), made: BTreeMap::new(), unused: Vec::new() };
+    realise_stage(&staged, Derivation::Environment(env.clone()).id(), key, tools)
+}
+
+/// The same of an environment with packages that builds made, which are in the store. `id` is that of the derivation
+/// that names the builds. Further facts: `built`, the packages that builds made, and `unused`, those that stand for
+/// none.
+pub fn realise_stage(
+    staged: &Staged,
+    id: DerivationId,
+    key: Digest,
+    tools: Tools<'_>,
+) -> Result<Realisation> {
+    let env = &staged.environment;
+    if !env.replaced.is_empty() {
+        return Err(Failure::bug("an environment was to be made before its packages were known"));
+    }
     if env.rules != ENVIRONMENT_RULES {
         return Err(Failure::input(format!("the environment was locked under rules {}", env.rules))
             .fact(format!("this rbld configures and normalises by rules {ENVIRONMENT_RULES}"))
             .help("run `rbld lock`, or the rbld that locked it"));
     }
-    make(env, key, tools)
+    make(staged, id, key, tools)
 }
 
 /// A static qemu-user for the machine, ready to be run: from the package of the lock, unpacked once.
@@ -88,16 +108,19 @@ pub fn emulator(emulator: &Emulator, machine: &str, tools: Tools<'_>) -> Result<
 }
 
 /// Makes what isn't there yet.
-fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation> {
+fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Result<Realisation> {
     let begun = Instant::now();
-    let store = tools.store;
-    let id = Derivation::Environment(env.clone()).id();
+    let (env, store) = (&staged.environment, tools.store);
     let name = tools.name.to_owned();
     let task = tools.progress.begin(Step::Unpack, &name);
     let batch = store.batch()?;
-    let (parts, new) = unpack::parts(&env.packages, &env.archive, tools, &task, &batch)?;
+    let (parts, new) = parts(staged, tools, &task, &batch)?;
     let order = package::order(&parts);
-    let unpacked = unpacked(env, &parts, &order, &batch);
+    let holds = match staged.made.is_empty() {
+        true => Ok(()),
+        false => relations::check(&parts, &staged.made, env.arch.name()),
+    };
+    let unpacked = holds.and_then(|()| unpacked(env, &parts, &order, &batch));
     // What was unpacked stays, even if these packages don't go together.
     batch.commit(&new)?;
     let mut root = unpacked?;
@@ -132,7 +155,7 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
     let left_out = layer::apply(&configured.upper, &mut root, &batch, &normalise::wanted)?;
     finish(&mut root, &batch)?;
     let out = tree::write(&batch, &root)?;
-    let mut facts = facts(env, &configured.isolation, begun);
+    let mut facts = facts(staged, &configured.isolation, begun);
     if !left_out.is_empty() {
         facts.insert("left-out".to_owned(), left_out.join(" "));
     }
@@ -142,6 +165,23 @@ fn make(env: &Environment, key: Digest, tools: Tools<'_>) -> Result<Realisation>
     beneath.close()?;
     task.done(out.digest().short());
     Ok(realisation)
+}
+
+/// The packages taken apart, in their order; of those that builds made, the builds are to blame.
+fn parts(staged: &Staged, tools: Tools<'_>, task: &Task, batch: &Batch) -> Result<(Vec<Part>, unpack::Made)> {
+    let env = &staged.environment;
+    let is_made = |package: &Package| staged.made.contains_key(&(package.name.clone(), package.arch.clone()));
+    let (made, locked): (Vec<Package>, Vec<Package>) = env.packages.iter().cloned().partition(is_made);
+    let (mut parts, mut new) = unpack::parts(&locked, &env.archive, tools, task, batch)?;
+    let (more, made) = unpack::parts(&made, &env.archive, tools, task, batch).map_err(|failure| Failure {
+        kind: if failure.kind == Kind::World { Kind::Build } else { failure.kind },
+        help: Some("look at what the build made: `rbld build -o DIR` puts it into a folder".to_owned()),
+        ..failure
+    })?;
+    parts.extend(more);
+    new.extend(made);
+    parts.sort_by(|a, b| (&a.package.name, &a.package.arch).cmp(&(&b.package.name, &b.package.arch)));
+    Ok((parts, new))
 }
 
 /// The root as it is before any script runs.
@@ -185,13 +225,28 @@ fn blob(batch: &Batch, bytes: &[u8], executable: bool) -> Result<Node> {
     Ok(Node::File { digest: blob.digest, size: blob.size, executable })
 }
 
-fn facts(env: &Environment, isolation: &Isolation, begun: Instant) -> BTreeMap<String, String> {
+fn facts(staged: &Staged, isolation: &Isolation, begun: Instant) -> BTreeMap<String, String> {
+    let env = &staged.environment;
     let mut facts = BTreeMap::from([
         ("packages".to_owned(), env.packages.len().to_string()),
         ("rules".to_owned(), env.rules.to_string()),
         ("seconds".to_owned(), format!("{:.1}", begun.elapsed().as_secs_f64())),
         ("isolation".to_owned(), missing(isolation)),
     ]);
+    if !staged.made.is_empty() {
+        let made =
+            |package: &&Package| staged.made.contains_key(&(package.name.clone(), package.arch.clone()));
+        let built: Vec<String> = env
+            .packages
+            .iter()
+            .filter(made)
+            .map(|package| format!("{} {} {}", package.name, package.version, package.arch))
+            .collect();
+        facts.insert("built".to_owned(), built.join(", "));
+    }
+    if !staged.unused.is_empty() {
+        facts.insert("unused".to_owned(), staged.unused.join(", "));
+    }
     if let Some(emulator) = &env.emulator {
         let package = &emulator.package;
         facts.insert(

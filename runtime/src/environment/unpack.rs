@@ -62,7 +62,7 @@ pub(super) fn parts(
         task.expect(missing.iter().map(|index| packages[*index].size).sum());
         for (index, part, realisation) in Line::new(packages, &missing).run(archive, tools, task, batch)? {
             found[index] = Some(part);
-            new.push((DerivationId(key(&packages[index])), realisation));
+            new.push((DerivationId(key(packages[index].digest)), realisation));
         }
     }
     let lost = || Failure::bug("a package was neither found nor unpacked");
@@ -70,16 +70,26 @@ pub(super) fn parts(
     Ok((parts, new))
 }
 
-/// The key of a package's trees.
-fn key(package: &Package) -> Digest {
+/// The key of the trees of a package with this digest.
+fn key(deb: Digest) -> Digest {
     let mut hasher = Hasher::new(FORMAT);
-    hasher.field("deb", package.digest.as_bytes());
+    hasher.field("deb", deb.as_bytes());
     hasher.finish()
+}
+
+/// The text of the file `control` of a package that was taken apart before.
+pub(super) fn control(deb: Digest, store: &Store, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(realisation) = store.realisation(key(deb))? else { return Ok(None) };
+    let Some(tree) = realisation.outputs.get("control").map(Object::digest) else { return Ok(None) };
+    match tree::read(store, tree)?.get("control") {
+        Some(Node::File { digest, .. }) => store.read_blob(*digest, limit).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// A package that was taken apart before.
 fn stored(package: &Package, store: &Store) -> Result<Option<Part>> {
-    let Some(realisation) = store.realisation(key(package))? else { return Ok(None) };
+    let Some(realisation) = store.realisation(key(package.digest))? else { return Ok(None) };
     let tree = |name: &str| realisation.outputs.get(name).map(Object::digest);
     let (Some(control), Some(data)) = (tree("control"), tree("data")) else { return Ok(None) };
     let deb = Deb { control: tree::read(store, control)?, data: tree::read(store, data)? };
@@ -224,5 +234,5 @@ fn take_apart(package: &Package, path: &Path, batch: &Batch) -> Result<(Part, Re
         ("data".to_owned(), write(&deb.data)?),
     ]);
     let part = part(package, deb, &|digest| batch.read(digest, MEMBER_LIMIT))?;
-    Ok((part, Realisation { key: key(package), outputs, facts: BTreeMap::new() }))
+    Ok((part, Realisation { key: key(package.digest), outputs, facts: BTreeMap::new() }))
 }

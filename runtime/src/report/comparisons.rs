@@ -2,8 +2,8 @@
 
 use rbld_lang::span::Sources;
 
-use super::{differences, stages};
 use super::style::{Style, columns, printable};
+use super::{differences, stages};
 use crate::compare::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
     Party, Same, Subject, Verdict, percent,
@@ -99,7 +99,8 @@ fn share(outcome: &Outcome, style: &Style) -> String {
     let mut text = String::new();
     if let Some(at_least) = share.at_least {
         let wanted = percent(u64::from(at_least));
-        text += &style.wrapped("    ", &format!("{share} builds hold; at least {wanted} % are asked for"));
+        let what = if outcome.stages.is_some() { "outputs have settled" } else { "builds hold" };
+        text += &style.wrapped("    ", &format!("{share} {what}; at least {wanted} % are asked for"));
     }
     if let Some((holding, total)) = share.files.filter(|(_, total)| *total > 0) {
         let files =

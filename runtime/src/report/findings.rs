@@ -170,7 +170,7 @@ fn of_outcome<'a>(outcome: &'a Outcome, top: Span) -> Option<Finding<'a>> {
     let mut message =
         format!("`{}` ({}): {}, {}", outcome.name, outcome.form, outcome.verdict.word(), summary(outcome));
     if let Some(movers) = outcome.stages.as_ref().and_then(movers) {
-        message = format!("{message}: {movers}");
+        message = format!("{message} {movers}");
     }
     Some(of_run(rule, level, message, outcome.span.unwrap_or(top)))
 }

@@ -29,9 +29,13 @@ pub(super) fn text(outcome: &Outcome, style: &Style) -> String {
                 "stage {reached} has the keys of stage {}: all that goes into it is equal, so it was not run again",
                 reached.saturating_sub(1)
             ),
-            _ => format!("stage {reached} was built with stage {} and gave the same", reached.saturating_sub(1)),
+            _ => format!(
+                "stage {reached} was built with stage {} and gave the same",
+                reached.saturating_sub(1)
+            ),
         });
-        let again: Vec<String> = (reached + 1..=last).filter(|stage| stages.again[*stage]).map(|n| n.to_string()).collect();
+        let again: Vec<String> =
+            (reached + 1..=last).filter(|stage| stages.again[*stage]).map(|n| n.to_string()).collect();
         if !again.is_empty() {
             say(&format!("not run again, since all that goes in is equal: stage {}", again.join(", ")));
         }
@@ -53,13 +57,14 @@ pub(super) fn text(outcome: &Outcome, style: &Style) -> String {
 
 /// The names of what doesn't settle, for one line.
 pub(super) fn movers(stages: &Stages) -> Option<String> {
-    let names: Vec<String> = stages.moving.iter().map(|moving| format!("`{}`", name(stages, moving))).collect();
+    let names: Vec<String> =
+        stages.moving.iter().map(|moving| format!("`{}`", name(stages, moving))).collect();
     let more = names.len().saturating_sub(5);
     let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     match (names.is_empty(), more) {
         (true, _) => None,
-        (_, 0) => Some(format!("{shown} {} not settle", if names.len() == 1 { "does" } else { "do" })),
-        _ => Some(format!("{shown} and {more} more do not settle")),
+        (_, 0) => Some(format!("because of {shown}")),
+        _ => Some(format!("because of {shown} and {more} more")),
     }
 }
 
@@ -75,7 +80,9 @@ fn moved(stages: &Stages, moving: &Moving) -> String {
     let last = stages.last();
     let before = last.saturating_sub(1);
     let how = match (moving.like, moving.always) {
-        (Some(like), _) => format!("stage {last} is stage {like} again, and stage {before} is not: it goes round"),
+        (Some(like), _) => {
+            format!("stage {last} is stage {like} again, and stage {before} is not: it goes round")
+        }
         (None, true) if last > 1 => "it is another in every stage".to_owned(),
         _ => format!("stage {last} is not stage {before}"),
     };
@@ -120,7 +127,8 @@ pub(super) fn json(outcome: &Outcome) -> Option<Value> {
             "count": moving.count,
         })
     });
-    let settled = stages.names.iter().zip(&stages.settled).map(|(name, since)| json!({ "output": name, "at": since }));
+    let settled =
+        stages.names.iter().zip(&stages.settled).map(|(name, since)| json!({ "output": name, "at": since }));
     Some(json!({
         "settled_at": stages.reached,
         "each": each.collect::<Vec<_>>(),

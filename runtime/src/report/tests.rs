@@ -7,7 +7,7 @@ use rbld_lang::span::{FileId, Span};
 use super::*;
 use crate::compare::difference::{Class, Difference, Finding, What, Window};
 use crate::compare::{
-    Evidence, GroupOutcome, Identity, News, Outcome, OutputState, Party, Same, Share, Subject,
+    Evidence, GroupOutcome, Identity, Moving, News, Outcome, OutputState, Party, Same, Share, Stages, Subject,
 };
 
 fn digest(text: &str) -> Digest {
@@ -43,6 +43,7 @@ fn outcome(name: &str, verdict: Verdict) -> Outcome {
         classes: vec![same("a", &[0, 1])],
         news: Vec::new(),
         evidence: Vec::new(),
+        stages: None,
     }
 }
 
@@ -89,6 +90,61 @@ fn split() -> Outcome {
         difference: Ok(difference),
     }];
     outcome
+}
+
+fn staged(verdict: Verdict, reached: Option<usize>, moving: Vec<Moving>) -> Outcome {
+    let settled = vec![Some(2), moving.is_empty().then_some(2)];
+    let names = vec!["fill".to_owned(), "seal".to_owned()];
+    let members = vec![vec![0, 1], vec![2, 3], vec![4, 5], vec![6, 7]];
+    let again = vec![false, false, false, moving.is_empty()];
+    let stages = Stages { names, members, reached, settled, again, moving };
+    Outcome { form: "fixpoint", stages: Some(stages), ..outcome("the tools", verdict) }
+}
+
+#[test]
+fn a_chain_for_a_person_and_for_a_merge_request() {
+    let moving =
+        |like| Moving { output: 1, always: like.is_none(), like, count: 2, files: vec!["seal.deb".to_owned()] };
+    let outcomes = vec![
+        staged(Verdict::Match, Some(2), Vec::new()),
+        staged(Verdict::Mismatch, None, vec![moving(None)]),
+        staged(Verdict::Mismatch, None, vec![moving(Some(1))]),
+    ];
+    let compared = ComparisonReport { outcomes };
+    let text = comparisons(&compared, &sources(), &Style::plain());
+    let expected = "\
+match         the tools                             4 stages, settled at stage 2
+    stage 2 was built with stage 1 and gave the same
+    not run again, since all that goes in is equal: stage 3
+mismatch      the tools                                    4 stages, not settled
+    build.rbld:2
+    seal does not settle: it is another in every stage (seal.deb, and 1 more)
+    settled: fill at stage 2
+mismatch      the tools                                    4 stages, not settled
+    build.rbld:2
+    seal does not settle: stage 3 is stage 1 again, and stage 2 is not: it goes
+    round (seal.deb, and 1 more)
+    settled: fill at stage 2
+
+3 comparisons: 1 match, 2 mismatch
+";
+    assert_eq!(text, expected);
+    let sources = sources();
+    let report = Report {
+        sources: &sources,
+        diagnostics: &[],
+        derivations: &[],
+        comparisons: Some(&compared),
+        failures: &[],
+        now: None,
+    };
+    assert_eq!(
+        code_quality(&report, "")[0]["description"],
+        "`the tools` (fixpoint): mismatch, 4 stages, not settled because of `seal`"
+    );
+    let stages = &json(&report)["comparisons"][2]["stages"];
+    assert_eq!(stages["moving"][0]["like_stage"], 1);
+    assert_eq!(stages["each"][3]["same_keys_as_before"], false);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::key::{KeyAction, Resolved, environment_key};
 use super::{How, build};
 use crate::environment;
 use crate::executor::{Cancel, Executor};
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Doing, Failure, Kind, Result};
 use crate::fetch::http::{Expected, Http, Sink};
 use crate::fetch::mirrors::Mirrors;
 use crate::fetch::{git, local, unpack};
@@ -109,7 +109,12 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
         Derivation::Build(build) => {
             resolve(&world.store, build, inputs)?.action(&env_root(world, build, inputs)?)
         }
-        Derivation::Environment(environment) => environment_key(environment),
+        Derivation::Environment(environment) if environment.replaced.is_empty() => {
+            environment_key(environment)
+        }
+        Derivation::Environment(environment) => {
+            environment_key(&staged(world, environment, inputs)?.environment)
+        }
         Derivation::Fetch(Fetch::Unpack { from, strip }) => {
             let mut hasher = Hasher::new("rbld-unpack-1");
             hasher.field("from", inputs.object(from)?.digest().as_bytes());
@@ -119,6 +124,12 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
         // What is fetched is fixed by its own facts, so its id is its key.
         Derivation::Fetch(_) => Ok(KeyAction { key: id.0, messages: Vec::new() }),
     }
+}
+
+/// An environment with what builds made in its place.
+pub fn staged(world: &World, environment: &Environment, inputs: &Inputs) -> Result<environment::Staged> {
+    let given = |input: &InputRef| Ok((world.name(input.derivation), inputs.object(input)?));
+    environment::stage(environment, &given, &world.store)
 }
 
 /// A build with its inputs' objects in place of their references.
@@ -158,8 +169,12 @@ pub fn find(
     derivation: &Derivation,
     inputs: &Inputs,
 ) -> Result<Option<Realisation>> {
-    let key = key(world, id, derivation, inputs)?.key;
-    world.store.realisation(key)
+    match (key(world, id, derivation, inputs), derivation) {
+        (Ok(action), _) => world.store.realisation(action.key),
+        // What builds made doesn't fit into an environment: that is told when it is to be made.
+        (Err(failure), Derivation::Environment(_)) if failure.kind == Kind::Build => Ok(None),
+        (Err(failure), _) => Err(failure),
+    }
 }
 
 /// Finds or makes the node's result. `ran` is called when a build needs no core any more.
@@ -183,7 +198,7 @@ pub fn realise(
     }
     let realisation = match derivation {
         Derivation::Fetch(what) => fetched(world, id, what, inputs, action.key)?,
-        Derivation::Environment(environment) => environed(world, id, environment, action.key)?,
+        Derivation::Environment(environment) => environed(world, id, environment, inputs, action.key)?,
         Derivation::Build(build) => {
             build::run(world, id, &resolve(&world.store, build, inputs)?, action, ran)?
         }
@@ -194,7 +209,7 @@ pub fn realise(
 /// The failure of a run that was stopped.
 pub fn interrupted(world: &World) -> Failure {
     let signal = world.signal.load(Ordering::SeqCst);
-    Failure::new(crate::failure::Kind::Interrupted(signal), "stopped; what was finished is in the store")
+    Failure::new(Kind::Interrupted(signal), "stopped; what was finished is in the store")
 }
 
 fn fetched(
@@ -327,8 +342,15 @@ fn offline(name: &str) -> Failure {
         .help("run the same command once without `--offline`")
 }
 
-fn environed(world: &World, id: DerivationId, environment: &Environment, key: Digest) -> Result<Realisation> {
-    with_tools(world, &world.name(id), |tools| environment::realise(environment, key, tools))
+fn environed(
+    world: &World,
+    id: DerivationId,
+    environment: &Environment,
+    inputs: &Inputs,
+    key: Digest,
+) -> Result<Realisation> {
+    let staged = staged(world, environment, inputs)?;
+    with_tools(world, &world.name(id), |tools| environment::realise_stage(&staged, id, key, tools))
 }
 
 /// The static qemu-user of a locked package, ready to be registered in a sandbox.

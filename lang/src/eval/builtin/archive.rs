@@ -105,7 +105,7 @@ impl Evaluator<'_> {
     }
 
     /// A list of names of packages, sorted, each once.
-    fn package_names(&mut self, names: Option<&Value>, span: Span) -> Eval<Vec<String>> {
+    pub(super) fn package_names(&mut self, names: Option<&Value>, span: Span) -> Eval<Vec<String>> {
         let mut names = as_texts(names)?;
         for name in &names {
             self.package_name(name, span)?;

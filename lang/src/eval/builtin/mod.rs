@@ -2,6 +2,7 @@
 
 pub(super) mod archive;
 mod fetch;
+mod staged;
 mod text;
 
 pub(super) use fetch::tower;
@@ -32,6 +33,7 @@ impl Evaluator<'_> {
             Builtin::Git => self.git(&args, span),
             Builtin::Unpack => self.unpack(args, span),
             Builtin::Archive => self.archive(&args, span),
+            Builtin::Staged => self.staged(&args, span),
             Builtin::ArchiveEnv => self.archive_env(&args, span),
             Builtin::ArchiveSource => self.archive_source(&args, span),
         }

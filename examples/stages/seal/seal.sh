@@ -1,0 +1,3 @@
+#!/bin/sh
+# seal: prints what this seal was made after.
+echo "@BEFORE@"
