@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use deb822_fast::Paragraph;
-use debversion::Version;
 use rbld_lang::derivation::Package;
 
 use crate::failure::{Failure, Result};
+use crate::fetch::debian::version;
 use crate::store::tree::{Folder, Node};
 
 /// One package of an environment, taken apart.
@@ -140,15 +140,13 @@ impl Relation<'_> {
     /// Whether a version lies within the bound.
     pub(super) fn met_by(&self, version: &str) -> bool {
         let Some((operator, bound)) = self.bound else { return true };
-        let (Ok(version), Ok(bound)) = (Version::from_str(version), Version::from_str(bound)) else {
-            return false;
-        };
+        let order = version::compare(version, bound);
         match operator {
-            "<<" => version < bound,
-            "<=" | "<" => version <= bound,
-            "=" => version == bound,
-            ">=" | ">" => version >= bound,
-            ">>" => version > bound,
+            "<<" => order.is_lt(),
+            "<=" | "<" => order.is_le(),
+            "=" => order.is_eq(),
+            ">=" | ">" => order.is_ge(),
+            ">>" => order.is_gt(),
             _ => false,
         }
     }

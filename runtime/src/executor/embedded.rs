@@ -312,3 +312,7 @@ fn not_started(doing: &str, errno: i32, request: &mut Request<'_>) -> Result<Exi
     (request.log)(format!("rbld: could not {doing}: {why}\n").as_bytes());
     Ok(Exit::Code(if errno == libc::ENOENT || errno == libc::ENOTDIR { 127 } else { 126 }))
 }
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

@@ -88,7 +88,11 @@ fn registration(arch: Arch, emulator: &Path) -> Option<Vec<u8>> {
 /// that was registered.
 pub(crate) fn host_registration(arch: Arch) -> Option<std::path::PathBuf> {
     let name = format!("/proc/sys/fs/binfmt_misc/qemu-{}", arch.machine());
-    let text = std::fs::read_to_string(name).ok()?;
+    lasting(&std::fs::read_to_string(name).ok()?)
+}
+
+/// The emulator of a registration's text; none if it is switched off, or opened anew in each root (no flag F).
+fn lasting(text: &str) -> Option<std::path::PathBuf> {
     let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let lasting = field("flags:").is_some_and(|flags| flags.contains('F'));
     (text.starts_with("enabled") && lasting).then(|| field("interpreter").map(Into::into)).flatten()
@@ -107,5 +111,16 @@ mod tests {
             /q\u{1f}POF";
         assert_eq!(line, Some(Ok(expect.to_owned())));
         assert_eq!(registration(Arch::Arm64, Path::new("/a\u{1f}b")), None);
+    }
+
+    #[test]
+    fn a_hosts_registration_counts_only_if_it_keeps_the_emulator_open() {
+        let text = |state: &str, flags: &str| {
+            format!("{state}\ninterpreter /usr/libexec/qemu-aarch64\nflags: {flags}\noffset 0\nmagic 7f45\n")
+        };
+        assert_eq!(lasting(&text("enabled", "POCF")), Some("/usr/libexec/qemu-aarch64".into()));
+        assert_eq!(lasting(&text("enabled", "P")), None);
+        assert_eq!(lasting(&text("disabled", "F")), None);
+        assert_eq!(lasting(""), None);
     }
 }

@@ -111,6 +111,7 @@ pub struct Named<'a> {
 }
 
 /// Everything on offer for one architecture.
+#[derive(Clone)]
 pub struct Universe<'a> {
     arch: &'static str,
     names: IndexSet<Cow<'a, str>>,

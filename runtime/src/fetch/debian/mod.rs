@@ -42,7 +42,14 @@ pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
         Request::Environment { packages: wanted, build_depends, .. } => {
             let source_indexes =
                 if build_depends.is_empty() { Vec::new() } else { sources.sources(suite, &release)? };
-            environment(suite, arch, wanted, build_depends, &packages, &source_indexes)?
+            environment(
+                suite,
+                arch,
+                wanted,
+                build_depends,
+                universe(suite, arch, &packages)?,
+                &source_indexes,
+            )?
         }
         Request::Source { name, .. } => {
             let indexes = sources.sources(suite, &release)?;
@@ -90,15 +97,16 @@ fn universe<'a>(suite: &SuiteAt, arch: Arch, packages: &'a [Arc<Vec<u8>>]) -> Re
     Ok(universe)
 }
 
-fn environment(
+/// Chooses the packages of an environment from what is on offer. `wanted` are names of packages, `build_depends` of
+/// sources, whose stanzas are in `source_indexes`.
+pub fn environment<'a>(
     suite: &SuiteAt,
     arch: Arch,
     wanted: &[String],
     build_depends: &[String],
-    packages: &[Arc<Vec<u8>>],
-    source_indexes: &[Arc<Vec<u8>>],
+    mut universe: Universe<'a>,
+    source_indexes: &'a [Arc<Vec<u8>>],
 ) -> Result<Facts> {
-    let mut universe = universe(suite, arch, packages)?;
     let mut asked = essential(&universe);
     for name in wanted {
         asked.push(wish(&universe, suite, arch, name)?);
@@ -150,7 +158,9 @@ fn essential(universe: &Universe<'_>) -> Vec<NameId> {
 fn wish(universe: &Universe<'_>, suite: &SuiteAt, arch: Arch, name: &str) -> Result<NameId> {
     let place =
         format!("{} {} for {} at {}", suite.archive, suite.suite, arch.name(), date::instant(suite.instant));
-    let Some(id) = universe.find(name).filter(|_| !name.contains(':')) else {
+    // The architecture is this one anyway; of another there is nothing.
+    let own = name.strip_suffix(arch.name()).and_then(|name| name.strip_suffix(':')).unwrap_or(name);
+    let Some(id) = universe.find(own) else {
         let failure = Failure::input(format!("no package `{name}` is in {place}"));
         return Err(
             match nearest(
