@@ -16,6 +16,8 @@ pub struct Config {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Who the user is to servers whose addresses begin so.
     pub credentials: BTreeMap<String, Credential>,
+    /// Vendored folders and addresses of `rbld mirror serve`, which are asked before everything else, best first.
+    pub from: Vec<String>,
     /// Derivations realised at once.
     pub jobs: Option<usize>,
     /// Each setting and the file that set it, for `rbld doctor`.
@@ -64,10 +66,11 @@ impl Credential {
 }
 
 /// Settings that only a user's own file may hold, and why.
-const USERS_ONLY: [(&str, &str); 5] = [
+const USERS_ONLY: [(&str, &str); 6] = [
     ("cache", "a cache decides which results are believed"),
     ("executor", "an executor is given everything that a build reads"),
     ("credentials", "credentials are the user's"),
+    ("from", "folders of this machine and servers of its network are the user's to name"),
     ("isolation", "isolation never weakens without the user's word"),
     ("store", "a store decides which results are believed"),
 ];
@@ -175,10 +178,20 @@ impl Config {
                 }
             }
             "credentials" => self.set_credentials(path, value)?,
+            "from" => {
+                let example = "a list of whole paths and addresses, such as `from = [\"/srv/vendor\", \"http://mirror.example:7253\"]`";
+                let list = value.as_array().ok_or_else(|| wrong(example))?;
+                let place = |place: &toml::Value| {
+                    let place = place.as_str()?;
+                    let known = ["/", "http://", "https://", "file:///"].iter().any(|begin| place.starts_with(begin));
+                    known.then(|| place.to_owned())
+                };
+                self.from = list.iter().map(place).collect::<Option<_>>().ok_or_else(|| wrong(example))?;
+            }
             _ => {
                 return Err(Failure::input(format!("there is no setting `{key}`"))
                     .fact(format!("in {}", path.display()))
-                    .help("the settings are `jobs`, `[mirrors]` and `[credentials]`"));
+                    .help("the settings are `jobs`, `from`, `[mirrors]` and `[credentials]`"));
             }
         }
         Ok(())

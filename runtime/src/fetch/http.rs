@@ -75,6 +75,8 @@ pub(super) struct Inner {
     pub(super) client: reqwest::Client,
     pub(super) patience: Patience,
     pub(super) offline: bool,
+    /// How addresses begin that may be asked although the network may not be used.
+    pub(super) allowed: Vec<String>,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     /// The signal by which the user stopped rbld; 0 before that.
     stopped: watch::Sender<i32>,
@@ -102,6 +104,15 @@ impl Http {
 
     /// A client with its own patience.
     pub fn with_patience(offline: bool, patience: Patience) -> Result<Http> {
+        Http::make(offline, Vec::new(), patience)
+    }
+
+    /// A client that asks nobody but those whose addresses begin so, and follows no redirection away from there.
+    pub fn only(allowed: Vec<String>) -> Result<Http> {
+        Http::make(true, allowed, Patience::default())
+    }
+
+    fn make(offline: bool, allowed: Vec<String>, patience: Patience) -> Result<Http> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("rbld-http")
@@ -112,7 +123,10 @@ impl Http {
             .user_agent(concat!("rbld/", env!("CARGO_PKG_VERSION"), " (reproducible build checks)"))
             .connect_timeout(patience.connect)
             .read_timeout(patience.stall)
-            .redirect(reqwest::redirect::Policy::limited(8))
+            .redirect(match offline {
+                true => reqwest::redirect::Policy::none(),
+                false => reqwest::redirect::Policy::limited(8),
+            })
             .pool_max_idle_per_host(6)
             .no_gzip()
             .no_brotli()
@@ -127,6 +141,7 @@ impl Http {
             client,
             patience,
             offline,
+            allowed,
             hosts: Mutex::default(),
             stopped: watch::Sender::new(0),
         })))
@@ -204,6 +219,18 @@ impl Http {
         } else {
             "check the network, or name a mirror that has it under `[mirrors]` in config.toml"
         }))
+    }
+
+    /// Gives the bytes of the expected digest to a sink, from one URL, and says in which way it can't be had there.
+    pub(super) fn try_one(
+        &self,
+        url: &str,
+        expect: Expected,
+        sink: &mut dyn Sink,
+        task: Option<&Task>,
+    ) -> Result<(), Trouble> {
+        let mut goal = Goal { limit: expect.size.unwrap_or(LARGEST), expect: Some(expect) };
+        self.try_url(url, &mut goal, sink, &mut Meter::new(task))
     }
 
     /// Puts the bytes of the expected digest into a batch, from the first URL that has them.

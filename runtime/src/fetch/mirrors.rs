@@ -10,7 +10,9 @@ use rbld_lang::derivation::ArchiveId;
 
 use super::date;
 use super::debian::stanza;
+use super::vendored::Vendored;
 use crate::config::{Config, Credential};
+use crate::failure::Result;
 
 /// Why a place is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +43,8 @@ pub struct Mirrors {
     credentials: BTreeMap<String, Credential>,
     /// Archives whose places were all given by the environment.
     only: BTreeMap<String, Vec<String>>,
+    /// What is asked before any of them, for whatever is known by digest.
+    vendored: Vendored,
 }
 
 /// Where the snapshot archive is.
@@ -74,7 +78,21 @@ impl Mirrors {
             host: host.to_vec(),
             credentials: config.credentials.clone(),
             only: BTreeMap::new(),
+            vendored: Vendored::of(&config.from),
         }
+    }
+
+    /// Asks these vendored folders, named on the command line, before those of the settings.
+    pub fn from_vendored(mut self, places: &[String]) -> Result<Mirrors> {
+        if !places.is_empty() {
+            self.vendored = Vendored::named(places)?.then(&self.vendored);
+        }
+        Ok(self)
+    }
+
+    /// The vendored folders, which are asked first.
+    pub fn vendored(&self) -> &Vendored {
+        &self.vendored
     }
 
     /// Asks nothing but these places for an archive.

@@ -11,3 +11,4 @@ pub mod local;
 pub mod mirrors;
 mod transfer;
 pub mod unpack;
+pub mod vendored;

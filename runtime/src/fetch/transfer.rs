@@ -119,7 +119,7 @@ pub(super) async fn once(
     sink: &mut dyn Sink,
     meter: &mut Meter<'_>,
 ) -> Result<(), Trouble> {
-    if http.offline {
+    if http.offline && !http.allowed.iter().any(|begin| url.starts_with(begin)) {
         return Err(Trouble::Gone("not asked, by `--offline`".to_owned()));
     }
     let parsed = Url::parse(url).map_err(|error| Trouble::Gone(format!("is no URL: {error}")))?;

@@ -19,7 +19,7 @@ mod obtain;
 #[cfg(test)]
 mod tests;
 
-pub use obtain::{LIMITS, Reach, obtain, tree_of};
+pub use obtain::{LIMITS, Reach, git_id, obtain, tree_of};
 
 /// The largest file of a package that is read as a source.
 const SOURCE_LIMIT: u64 = 16 << 20;

@@ -55,7 +55,7 @@ pub fn obtain(absent: &Absent, reach: &Reach<'_>) -> Result<()> {
     };
     let (object, more) =
         fetched(reach, name, &pinned.url, &pinned.commit, pinned.reference.as_deref()).map_err(of)?;
-    let (batch, folder) = more;
+    let (batch, folder, mut proofs) = more;
     if object.digest() != pinned.tree {
         return Err(Failure::world(format!("the package `{name}` isn't the tree that it is pinned to"))
             .fact(format!("expected sha256:{}", pinned.tree))
@@ -67,7 +67,8 @@ pub fn obtain(absent: &Absent, reach: &Reach<'_>) -> Result<()> {
     }
     judge(&folder, name)?;
     let id = git_id(&pinned.url, &pinned.commit);
-    keep(batch, &object, &[(id, realisation(id.0, &object))])
+    proofs.push((id, realisation(id.0, &object)));
+    keep(batch, &object, &proofs)
 }
 
 /// The tree of a commit, kept as a package: what `rbld update` writes.
@@ -78,7 +79,7 @@ pub fn tree_of(
     commit: &str,
     reference: Option<&str>,
 ) -> Result<Digest> {
-    let (object, (batch, folder)) = fetched(reach, name, url, commit, reference)?;
+    let (object, (batch, folder, mut proofs)) = fetched(reach, name, url, commit, reference)?;
     judge(&folder, name)?;
     if folder.get(rbld_lang::package::FILE).is_none() {
         return Err(Failure::input(format!(
@@ -89,12 +90,13 @@ pub fn tree_of(
         .help("files of a repository that is no package are had by `fetch.git`, as an input"));
     }
     let id = git_id(url, commit);
-    keep(batch, &object, &[(id, realisation(id.0, &object))])?;
+    proofs.push((id, realisation(id.0, &object)));
+    keep(batch, &object, &proofs)?;
     Ok(object.digest())
 }
 
 /// The derivation that `fetch.git` has for the commit: both share what was fetched.
-fn git_id(url: &str, commit: &str) -> DerivationId {
+pub fn git_id(url: &str, commit: &str) -> DerivationId {
     Derivation::Fetch(Fetch::Git {
         url: url.to_owned(),
         commit: commit.to_owned(),
@@ -104,7 +106,7 @@ fn git_id(url: &str, commit: &str) -> DerivationId {
     .id()
 }
 
-type Kept = (crate::store::Batch, Folder);
+type Kept = (crate::store::Batch, Folder, git::Proofs);
 
 /// The tree of a commit: of the store if it was fetched before, else from where it is.
 fn fetched(
@@ -118,16 +120,16 @@ fn fetched(
     let known = reach.store.realisation(git_id(url, commit).0)?;
     if let Some(object @ Object::Tree { .. }) = known.and_then(|known| known.outputs.get("out").copied()) {
         let folder = tree::read(reach.store, object.digest())?;
-        return Ok((object, (batch, folder)));
+        return Ok((object, (batch, folder, Vec::new())));
     }
     let task = reach.progress.begin(Step::Fetch, name);
     let what = Commit { url, id: commit, reference, submodules: false };
     let access =
         Access { offline: reach.offline, stopped: &|| false, mirrors: reach.mirrors, limits: LIMITS };
-    let folder = git::folder(&batch, reach.project, &what, access, &task)?;
+    let (folder, proofs) = git::folder(&batch, reach.project, &what, access, &task)?;
     let object = tree::write(&batch, &folder)?;
     task.done("");
-    Ok((object, (batch, folder)))
+    Ok((object, (batch, folder, proofs)))
 }
 
 /// Refuses trees that are no package's.

@@ -21,6 +21,7 @@ use crate::executor::{Cancel, Executor};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::fetch::http::{Expected, Http, Sink};
 use crate::fetch::mirrors::Mirrors;
+use crate::fetch::vendored::{self, Found};
 use crate::fetch::{git, local, unpack};
 use crate::packages;
 use crate::progress::{Progress, Step};
@@ -220,6 +221,7 @@ fn fetched(
     key: Digest,
 ) -> Result<Realisation> {
     let batch = world.store.batch()?;
+    let mut proofs = Vec::new();
     let object = match what {
         Fetch::Url { urls, digest, .. } => {
             let urls: Vec<String> = urls.iter().flat_map(|url| world.mirrors.expand(url)).collect();
@@ -236,7 +238,8 @@ fn fetched(
                 mirrors: &world.mirrors,
                 limits: git::Limits::default(),
             };
-            let object = git::git(&batch, &world.project, &what, access, &task)?;
+            let (object, found) = git::git(&batch, &world.project, &what, access, &task)?;
+            proofs = found;
             task.done("");
             object
         }
@@ -271,7 +274,8 @@ fn fetched(
     };
     let realisation =
         Realisation { key, outputs: BTreeMap::from([("out".to_owned(), object)]), facts: BTreeMap::new() };
-    batch.commit(&[(id, realisation.clone())])?;
+    proofs.push((id, realisation.clone()));
+    batch.commit(&proofs)?;
     Ok(realisation)
 }
 
@@ -292,7 +296,8 @@ pub fn package_file(world: &World, archive: &ArchiveId, package: &Package, batch
     pool_file(world, archive, &file, batch)
 }
 
-fn download(
+/// A file that is known by its digest: of the store, of a vendored folder, or of one of these places.
+pub fn download(
     world: &World,
     name: &str,
     urls: &[String],
@@ -305,7 +310,8 @@ fn download(
         let size = std::fs::metadata(&path).doing(|| format!("read {}", path.display()))?;
         return Ok(Blob { digest, size: size.len() });
     }
-    if world.offline {
+    let vendored = world.mirrors.vendored();
+    if world.offline && vendored.is_empty() {
         return Err(offline(name));
     }
     let task = world.progress.begin(Step::Fetch, name);
@@ -313,7 +319,18 @@ fn download(
         task.expect(size);
     }
     let mut sink = ToStore { batch, writer: batch.writer()? };
-    world.http()?.fetch(urls, Expected { digest, size }, &mut sink, Some(&task))?;
+    let expect = Expected { digest, size };
+    if let Found::Nowhere(odd) = vendored.take(expect, &mut sink, Some(&task))? {
+        if world.offline && odd.is_empty() {
+            return Err(offline(name).fact("no folder of `--from` has it either"));
+        }
+        if world.offline {
+            return Err(vendored::damaged(odd).fact(format!("it is `{name}`")));
+        }
+        // Damaged or not, any place is as good as another for what is known by digest.
+        odd.iter().for_each(|odd| world.progress.say(&format!("`{name}` is fetched, not taken from {odd}")));
+        world.http()?.fetch(urls, expect, &mut sink, Some(&task))?;
+    }
     let blob = sink.writer.finish(false)?;
     task.done("");
     Ok(blob)

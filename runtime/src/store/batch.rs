@@ -91,18 +91,26 @@ impl Batch {
 
     /// The bytes of a blob of this batch or of the store, of at most `limit` bytes.
     pub fn read(&self, digest: Digest, limit: u64) -> Result<Vec<u8>> {
-        let name = self.0.staged().blobs.get(&digest).map(|temporary| temporary.name.clone());
-        let Some(name) = name else { return self.0.store.read_blob(digest, limit) };
-        let doing = || format!("read {}", self.0.session.path.join(&name).display());
-        let file = beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY).doing(doing)?;
+        if !self.0.staged().blobs.contains_key(&digest) {
+            return self.0.store.read_blob(digest, limit);
+        }
+        let doing = || format!("read what goes into the store as {digest}");
         let mut bytes = Vec::new();
-        File::from(file).take(limit.saturating_add(1)).read_to_end(&mut bytes).doing(doing)?;
+        self.open(digest)?.take(limit.saturating_add(1)).read_to_end(&mut bytes).doing(doing)?;
         match bytes.len() as u64 > limit {
             false => Ok(bytes),
             true => Err(Failure::world(format!(
                 "the blob {digest} is greater than the {limit} bytes expected of it"
             ))),
         }
+    }
+
+    /// Opens a blob of this batch or of the store for reading.
+    pub fn open(&self, digest: Digest) -> Result<File> {
+        let name = self.0.staged().blobs.get(&digest).map(|temporary| temporary.name.clone());
+        let Some(name) = name else { return self.0.store.open_blob(digest) };
+        let doing = || format!("read {}", self.0.session.path.join(&name).display());
+        Ok(File::from(beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY).doing(doing)?))
     }
 
     fn path(&self, path: &Path, executable: bool, take: Take) -> Result<Blob> {

@@ -22,7 +22,7 @@ pub(super) const PATH_LIMIT: usize = 4095;
 /// How many bytes a name may have.
 const NAME_LIMIT: usize = 255;
 /// How many bytes one `Directory` message may have.
-pub(super) const MESSAGE_LIMIT: u64 = 64 << 20;
+pub const MESSAGE_LIMIT: u64 = 64 << 20;
 
 /// Reads a whole tree by `fetch`, which gives the bytes of a message.
 pub(super) fn read(tree: Digest, fetch: &dyn Fn(Digest) -> Result<Vec<u8>>) -> Result<Folder> {

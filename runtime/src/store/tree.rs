@@ -12,7 +12,8 @@ use prost::Message as _;
 use rbld_lang::digest::Digest;
 
 pub use super::batch::Take;
-use super::directory::{self, DEPTH_LIMIT, MESSAGE_LIMIT, PATH_LIMIT, check_name};
+pub use super::directory::MESSAGE_LIMIT;
+use super::directory::{self, DEPTH_LIMIT, PATH_LIMIT, check_name};
 pub use super::import::{Dropped, Imported, Loss, Lost, import, scan};
 use super::{Batch, Object, Store};
 use crate::failure::{Failure, Result};
@@ -233,6 +234,11 @@ pub fn write(batch: &Batch, folder: &Folder) -> Result<Object> {
 /// themselves aren't looked at.
 pub fn read(store: &Store, tree: Digest) -> Result<Folder> {
     directory::read(tree, &|digest| store.read_blob(digest, MESSAGE_LIMIT))
+}
+
+/// Like [`read`], with messages from elsewhere: `fetch` gives the bytes of a digest, and has checked that they are.
+pub fn read_by(tree: Digest, fetch: &dyn Fn(Digest) -> Result<Vec<u8>>) -> Result<Folder> {
+    directory::read(tree, fetch)
 }
 
 /// Like [`read`], but notices nothing: no record is changed by what is missing.

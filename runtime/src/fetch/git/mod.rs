@@ -6,21 +6,26 @@
 
 use std::path::Path;
 
+use rbld_lang::derivation::DerivationId;
+
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::mirrors::Mirrors;
 use crate::progress::Task;
 use crate::store::tree::{self, Folder};
-use crate::store::{Batch, Object};
+use crate::store::{Batch, Object, Realisation};
 
 mod objects;
 mod origin;
+mod proof;
 #[cfg(test)]
 mod tests;
 mod tip;
 mod transport;
+mod vended;
 
 use objects::Repository;
 use origin::Origin;
+pub use proof::{Missing, Proved, prove};
 pub use tip::tip;
 
 /// Submodules within submodules.
@@ -70,31 +75,47 @@ impl Default for Limits {
     }
 }
 
-/// Brings the tree of a commit into the store; the caller commits the batch.
+/// The realisations that are to be committed with a batch: what proves that a tree is the commit's.
+pub type Proofs = Vec<(DerivationId, Realisation)>;
+
+/// Brings the tree of a commit into the store; the caller commits the batch with the proofs.
 pub fn git(
     batch: &Batch,
     project: &Path,
     commit: &Commit<'_>,
     access: Access<'_>,
     task: &Task,
-) -> Result<Object> {
-    tree::write(batch, &folder(batch, project, commit, access, task)?)
+) -> Result<(Object, Proofs)> {
+    let (folder, proofs) = folder(batch, project, commit, access, task)?;
+    Ok((tree::write(batch, &folder)?, proofs))
 }
 
-/// The tree of a commit, its files in the batch.
+/// The tree of a commit, its files in the batch: of a vendored folder that has it, else of where it is.
 pub fn folder(
     batch: &Batch,
     project: &Path,
     commit: &Commit<'_>,
     access: Access<'_>,
     task: &Task,
-) -> Result<Folder> {
+) -> Result<(Folder, Proofs)> {
     let origin = Origin::parse(commit.url, project)?;
-    let mut fetch = Fetch { batch, project, access, task, submodules: commit.submodules, repositories: 0 };
+    let vended = vended::bring(batch, commit, access.mirrors.vendored(), access.limits, task);
+    let odd = match vended {
+        Ok(Some(found)) => return Ok(found),
+        Ok(None) => None,
+        Err(failure) if access.offline || matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
+        // Another place may have it right; if none has, this is a part of the reason.
+        Err(failure) => Some(failure),
+    };
+    let submodules = commit.submodules;
+    let mut fetch = Fetch { batch, project, access, task, submodules, repositories: 0, proofs: Vec::new() };
     let mut folder = Folder::default();
     let at = At { origin: &origin, id: commit.id, reference: commit.reference, path: "", depth: 0 };
-    fetch.fill(&mut folder, &at)?;
-    Ok(folder)
+    fetch.fill(&mut folder, &at).map_err(|failure| match odd {
+        Some(odd) => failure.fact(format!("vendored: {}", odd.message)),
+        None => failure,
+    })?;
+    Ok((folder, fetch.proofs))
 }
 
 struct Fetch<'a> {
@@ -104,6 +125,7 @@ struct Fetch<'a> {
     task: &'a Task,
     submodules: bool,
     repositories: usize,
+    proofs: Proofs,
 }
 
 /// A commit and the folder that it fills.
@@ -126,7 +148,9 @@ impl Fetch<'_> {
         let id = parse_id(at.id)?;
         // The scratch folder of a fetched repository lives until its objects are in the batch.
         let (repository, _scratch) = self.open(at, id)?;
-        let modules = objects::fill(&repository, id, folder, at.path, self.batch, self.access.limits)?;
+        let (modules, proof) =
+            objects::fill(&repository, id, folder, at.path, self.batch, self.access.limits)?;
+        self.proofs.push(proof::keep(self.batch, at.id, &proof)?);
         if !self.submodules || modules.is_empty() {
             return Ok(());
         }

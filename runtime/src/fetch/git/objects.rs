@@ -11,6 +11,7 @@ use gix::objs::{CommitRef, Kind, TreeRef, compute_hash};
 
 use super::Limits;
 use super::origin::Origin;
+use super::proof;
 use crate::failure::{Doing, Failure, Result};
 use crate::store::Batch;
 use crate::store::tree::{Folder, Node};
@@ -116,9 +117,7 @@ impl Repository {
 
     /// The root tree of a commit.
     fn root(&self, commit: ObjectId) -> Result<ObjectId> {
-        let data = self.read(commit, Kind::Commit)?;
-        let parsed = CommitRef::from_bytes(&data, commit.kind());
-        parsed.map(|parsed| parsed.tree()).map_err(|error| damaged(commit, &causes(&error)))
+        root_of(commit, &self.read(commit, Kind::Commit)?)
     }
 
     /// What `.gitmodules` of a commit says, by the submodules' folders. Nothing if there is no such file.
@@ -146,7 +145,14 @@ impl Repository {
     }
 }
 
-/// Puts the files of a commit below `path` into `folder`, their bytes into the batch; gives the submodules.
+/// The root tree that a commit's bytes name.
+pub(super) fn root_of(commit: ObjectId, data: &[u8]) -> Result<ObjectId> {
+    let parsed = CommitRef::from_bytes(data, commit.kind());
+    parsed.map(|parsed| parsed.tree()).map_err(|error| damaged(commit, &causes(&error)))
+}
+
+/// Puts the files of a commit below `path` into `folder`, their bytes into the batch; gives the submodules, and the
+/// objects that prove what the commit's tree is.
 pub(super) fn fill(
     repository: &Repository,
     commit: ObjectId,
@@ -154,12 +160,16 @@ pub(super) fn fill(
     path: &str,
     batch: &Batch,
     limits: Limits,
-) -> Result<Vec<Module>> {
-    let root = repository.root(commit)?;
+) -> Result<(Vec<Module>, Vec<u8>)> {
+    let data = repository.read(commit, Kind::Commit)?;
+    let root = root_of(commit, &data)?;
+    let mut proof = proof::Writer::default();
+    proof.add(commit, Kind::Commit, &data);
+    let modules = Vec::new();
     let mut walk =
-        Walk { repository, batch, base: path, folder, modules: Vec::new(), limits, entries: 0, bytes: 0 };
+        Walk { repository, batch, base: path, folder, modules, proof, limits, entries: 0, bytes: 0 };
     walk.tree(root, "", 0)?;
-    Ok(walk.modules)
+    Ok((walk.modules, walk.proof.finish()))
 }
 
 struct Walk<'a> {
@@ -168,6 +178,7 @@ struct Walk<'a> {
     base: &'a str,
     folder: &'a mut Folder,
     modules: Vec<Module>,
+    proof: proof::Writer,
     limits: Limits,
     entries: usize,
     bytes: u64,
@@ -179,6 +190,7 @@ impl Walk<'_> {
             return Err(Failure::input(format!("the commit's folders lie more than {DEPTH_LIMIT} deep")));
         }
         let data = self.repository.read(id, Kind::Tree)?;
+        self.proof.add(id, Kind::Tree, &data);
         let tree = TreeRef::from_bytes(&data, id.kind()).map_err(|error| damaged(id, &causes(&error)))?;
         let mut names: Vec<&BStr> = tree.entries.iter().map(|entry| entry.filename).collect();
         names.sort_unstable();
@@ -245,7 +257,7 @@ fn name(name: &BStr, path: &str) -> Result<String> {
     Ok(if path.is_empty() { text.to_owned() } else { format!("{path}/{text}") })
 }
 
-fn damaged(id: ObjectId, why: &str) -> Failure {
+pub(super) fn damaged(id: ObjectId, why: &str) -> Failure {
     Failure::world(format!("the git object {id} can't be read")).fact(why.to_owned())
 }
 
