@@ -148,6 +148,8 @@ pub struct PackageId(pub u32);
 pub struct Package {
     /// The digest of its tree, which is what it is known by.
     pub tree: Digest,
+    /// Where it was first required from.
+    pub pinned: Pinned,
     /// The names by which it was first reached: `gnu`, or `gnu.common` for what `gnu` calls `common`.
     pub shown: String,
     /// Where the project first led to it.

@@ -17,6 +17,8 @@ pub enum Step {
     Build,
     /// Reading bytes to compare them.
     Compare,
+    /// Writing files beside the store.
+    Write,
 }
 
 impl Step {
@@ -29,6 +31,7 @@ impl Step {
             Step::Configure => "configure",
             Step::Build => "build",
             Step::Compare => "compare",
+            Step::Write => "write",
         }
     }
 }

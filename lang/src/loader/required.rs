@@ -203,7 +203,7 @@ impl Loading<'_> {
         let id = PackageId(self.project.packages.len() as u32);
         let whole = text.is_some();
         let manifest = Manifest::default();
-        self.project.packages.push(Package { tree: pinned.tree, shown, used, manifest, whole });
+        self.project.packages.push(Package { tree: pinned.tree, pinned, shown, used, manifest, whole });
         if let Some(text) = text {
             self.open(id, text, requirement);
         }

@@ -36,6 +36,14 @@ pub(super) enum Command {
         /// A `.rbld` file, or a folder that holds `build.rbld`, whose items are known at the prompt
         file: Option<PathBuf>,
     },
+    /// Write everything that a check fetches into a folder, so that it needs no network
+    Vendor(Vendor),
+    /// Serve vendored folders to others
+    Mirror {
+        /// What to do.
+        #[command(subcommand)]
+        command: MirrorCommand,
+    },
     /// Show the derivations and which of them are in the store
     Plan(Plan),
     /// Say why a build isn't in the store: which field of its key changed
@@ -102,9 +110,13 @@ pub(super) struct Running {
     /// Don't write rbld.lock, not even an environment's tree digest
     #[arg(long)]
     pub locked: bool,
-    /// Use no network
+    /// Use no network but what `--from` names
     #[arg(long)]
     pub offline: bool,
+    /// Take what is fetched from a folder of `rbld vendor`, or from an address of `rbld mirror serve`, where it has it;
+    /// may be given several times
+    #[arg(long, value_name = "DIR|URL", value_hint = clap::ValueHint::DirPath)]
+    pub from: Vec<String>,
     /// Start nothing more after the first failure
     #[arg(long)]
     pub fail_fast: bool,
@@ -150,6 +162,52 @@ pub(super) struct Lock {
     /// Only say whether the lock is complete
     #[arg(long)]
     pub check: bool,
+    /// Where to fetch from.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Where things are fetched from.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Reach {
+    /// Use no network but what `--from` names
+    #[arg(long)]
+    pub offline: bool,
+    /// Take what is fetched from a folder of `rbld vendor`, or from an address of `rbld mirror serve`, where it has it;
+    /// may be given several times
+    #[arg(long, value_name = "DIR|URL", value_hint = clap::ValueHint::DirPath)]
+    pub from: Vec<String>,
+}
+
+/// `rbld vendor`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Vendor {
+    /// The folder to write: empty, or one that was vendored before
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub folder: PathBuf,
+    /// A `.rbld` file, or a folder that holds `build.rbld` (found upwards from here when left out)
+    #[arg(value_name = "FILE")]
+    pub file: Option<String>,
+    /// Where to fetch from what isn't in the store.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// How to print what was written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `rbld mirror …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum MirrorCommand {
+    /// Serve a vendored folder over HTTP until it is stopped
+    Serve {
+        /// The folder that `rbld vendor` wrote
+        #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+        folder: PathBuf,
+        /// The address to listen at; port 0 takes one that is free
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7253")]
+        listen: std::net::SocketAddr,
+    },
 }
 
 /// `rbld update`.
@@ -193,6 +251,10 @@ pub(super) struct Plan {
     /// What to show.
     #[command(flatten)]
     pub target: Target,
+    /// Take required packages from a folder of `rbld vendor`, or from an address of `rbld mirror serve`; may be given
+    /// several times
+    #[arg(long, value_name = "DIR|URL", value_hint = clap::ValueHint::DirPath)]
+    pub from: Vec<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,

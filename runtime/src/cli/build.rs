@@ -30,7 +30,8 @@ enum What {
 /// Builds what is named, everything when nothing is.
 pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-    let project = Project::load(&chosen.file, store, Fetching::unless(args.running.offline))?;
+    let fetching = Fetching::unless(args.running.offline, &args.running.from);
+    let project = Project::load(&chosen.file, store, fetching)?;
     if check::refused(&project, args.format) {
         return Ok(2);
     }

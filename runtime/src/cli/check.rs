@@ -22,7 +22,8 @@ use crate::store::Object;
 /// Checks the assertions that are named, all of them when none is.
 pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-    let mut project = Project::load(&chosen.file, store, Fetching::unless(args.running.offline))?;
+    let fetching = Fetching::unless(args.running.offline, &args.running.from);
+    let mut project = Project::load(&chosen.file, store, fetching)?;
     if refused(&project, args.format) {
         return Ok(2);
     }

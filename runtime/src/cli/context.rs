@@ -13,6 +13,7 @@ use crate::executor::Cancel;
 use crate::failure::{Doing, Failure, Result};
 use crate::fetch::http::Http;
 use crate::fetch::mirrors::Mirrors;
+use crate::fetch::vendored::Vendored;
 use crate::progress::Progress;
 use crate::schedule::{Options, World};
 use crate::store::Store;
@@ -46,11 +47,12 @@ pub(super) fn world(
     let cancel = Cancel::new()?;
     let signal = Arc::new(AtomicI32::new(2));
     let http = Arc::new(Mutex::new(None));
-    stop_on_signals(cancel.clone(), signal.clone(), http.clone())?;
+    let mirrors = Mirrors::from_machine(&config).from_vendored(&running.from)?;
+    stop_on_signals(cancel.clone(), signal.clone(), http.clone(), mirrors.vendored().clone())?;
     Ok(Arc::new(World {
         http,
         executor: Box::new(crate::executor::Embedded::new()),
-        mirrors: Mirrors::from_machine(&config),
+        mirrors,
         store,
         project: project.root.clone(),
         progress,
@@ -71,7 +73,12 @@ pub(super) fn options(project: &Project, running: &Running) -> Result<Options> {
 }
 
 /// Ctrl-C and SIGTERM end the run in order; a second one ends it at once.
-fn stop_on_signals(cancel: Cancel, which: Arc<AtomicI32>, http: Arc<Mutex<Option<Http>>>) -> Result<()> {
+fn stop_on_signals(
+    cancel: Cancel,
+    which: Arc<AtomicI32>,
+    http: Arc<Mutex<Option<Http>>>,
+    vendored: Vendored,
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -102,6 +109,7 @@ fn stop_on_signals(cancel: Cancel, which: Arc<AtomicI32>, http: Arc<Mutex<Option
                     if let Some(http) = &*http.lock().unwrap_or_else(PoisonError::into_inner) {
                         http.stop(number);
                     }
+                    vendored.stop(number);
                 }
             });
         })

@@ -143,7 +143,7 @@ fn of_file(file: &Path, store: Option<&Path>) -> Result<Option<Docs>> {
     let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
     let (root, name) = project::parts(&file)?;
     let loader = Files { root: root.to_owned(), packages: project::packages(store) };
-    let lang = project::with_packages(name, root, &loader, store, project::Fetching::Yes)?;
+    let lang = project::with_packages(name, root, &loader, store, project::Fetching::Yes(&[]))?;
     let (program, index) = check::index(&lang, None);
     let mut found = lang.diagnostics.clone();
     found.extend(program.diagnostics.iter().cloned());

@@ -24,7 +24,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         return Err(Failure::input(format!("`rbld lock` locks a whole file, not `{name}` alone"))
             .help("`rbld lock FILE`: what is locked already stays as it is"));
     }
-    let project = Project::load(&chosen.file, store, Fetching::Yes)?;
+    let project = Project::load(&chosen.file, store, Fetching::unless(args.reach.offline, &args.reach.from))?;
     // A missing lock is why this command was called; anything else wrong is shown and ends it.
     let lock_missing = Code("E0204");
     let shown: Vec<_> =
@@ -57,8 +57,8 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         let config = Config::load(Some(&project.root))?;
         let screen = Screen::on_stderr(false);
         let sources = debian::Sources::new(
-            Http::new(false)?,
-            Mirrors::from_machine(&config),
+            Http::new(args.reach.offline)?,
+            Mirrors::from_machine(&config).from_vendored(&args.reach.from)?,
             context::store(store)?,
             screen.progress(),
             now(),

@@ -12,6 +12,7 @@ mod import;
 mod init;
 mod lock;
 mod log;
+mod mirror;
 mod output;
 mod plan;
 mod project;
@@ -20,6 +21,7 @@ mod replace;
 mod store;
 mod test;
 mod update;
+mod vendor;
 mod why;
 
 use clap::Parser;
@@ -57,6 +59,8 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Update(args) => update::run(store, &args),
         Command::Eval(args) => eval::run(store, &args),
         Command::Repl { file } => repl::run(store, file.as_deref()),
+        Command::Vendor(args) => vendor::run(store, &args),
+        Command::Mirror { command } => mirror::run(&command),
         Command::Plan(args) => plan::run(store, &args),
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),

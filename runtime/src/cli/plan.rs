@@ -19,7 +19,7 @@ use crate::store::Object;
 /// Shows every derivation and whether its result is in the store.
 pub(super) fn run(store: Option<&Path>, args: &args::Plan) -> Result<i32> {
     let chosen = choose(&args.target.words)?;
-    let project = Project::load(&chosen.file, store, Fetching::No)?;
+    let project = Project::load(&chosen.file, store, Fetching::only(&args.from))?;
     if check::refused(&project, args.format) {
         return Ok(2);
     }

@@ -92,7 +92,7 @@ pub(super) struct Project {
 impl Project {
     /// Reads and evaluates a file; findings are collected, not returned as a failure. Packages that are pinned and not
     /// in the store are fetched before, where they may be.
-    pub(super) fn load(file: &Path, store: Option<&Path>, fetching: Fetching) -> Result<Project> {
+    pub(super) fn load(file: &Path, store: Option<&Path>, fetching: Fetching<'_>) -> Result<Project> {
         let file = file.canonicalize().doing(|| format!("open `{}`", file.display()))?;
         let (root, name) = parts(&file)?;
         let lock_path = lock_path(root, name);
@@ -213,19 +213,24 @@ impl Project {
 
 /// Whether packages that the store lacks are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fetching {
-    /// They are.
-    Yes,
-    /// They would be, but for `--offline`.
-    Offline,
+pub(super) enum Fetching<'a> {
+    /// They are, from these places of `--from` first.
+    Yes(&'a [String]),
+    /// Only from these places of `--from`.
+    Offline(&'a [String]),
     /// The command only looks: it says what is missing.
     No,
 }
 
-impl Fetching {
+impl<'a> Fetching<'a> {
     /// For a command that runs things.
-    pub(super) fn unless(offline: bool) -> Fetching {
-        if offline { Fetching::Offline } else { Fetching::Yes }
+    pub(super) fn unless(offline: bool, from: &'a [String]) -> Fetching<'a> {
+        if offline { Fetching::Offline(from) } else { Fetching::Yes(from) }
+    }
+
+    /// For a command that only looks, unless it was told where.
+    pub(super) fn only(from: &'a [String]) -> Fetching<'a> {
+        if from.is_empty() { Fetching::No } else { Fetching::Offline(from) }
     }
 }
 
@@ -240,17 +245,18 @@ pub(super) fn with_packages(
     root: &Path,
     loader: &dyn rbld_lang::Loader,
     store: Option<&Path>,
-    fetching: Fetching,
+    fetching: Fetching<'_>,
 ) -> Result<rbld_lang::Project> {
     let mut lang = rbld_lang::load(name, loader);
-    if lang.absent.is_empty() || fetching == Fetching::No {
+    let (Fetching::Yes(from) | Fetching::Offline(from)) = fetching else { return Ok(lang) };
+    if lang.absent.is_empty() {
         return Ok(lang);
     }
     let config = Config::load(Some(root))?;
-    let mirrors = Mirrors::from_machine(&config);
+    let mirrors = Mirrors::from_machine(&config).from_vendored(from)?;
     let screen = Screen::on_stderr(false);
     let store = super::context::store(store)?;
-    let offline = fetching == Fetching::Offline;
+    let offline = matches!(fetching, Fetching::Offline(_));
     let progress = screen.progress();
     let reach =
         packages::Reach { store: &store, project: root, mirrors: &mirrors, offline, progress: &progress };

@@ -26,7 +26,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Test) -> Result<i32> {
     let file = chosen.file.canonicalize().doing(|| format!("open `{}`", chosen.file.display()))?;
     let (root, name) = project::parts(&file)?;
     let loader = Files { root: root.to_owned(), packages: project::packages(store) };
-    let lang = project::with_packages(name, root, &loader, store, project::Fetching::Yes)?;
+    let lang = project::with_packages(name, root, &loader, store, project::Fetching::Yes(&[]))?;
     let host = Host { arch: project::host_arch()? };
     let evaluated = rbld_lang::evaluate(&lang, &loader, &host);
     let wrong = |found: &Diagnostic| found.severity == Severity::Error && found.code != codes::TEST;

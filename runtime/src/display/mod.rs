@@ -92,11 +92,12 @@ fn ended(step: crate::progress::Step) -> &'static str {
         Step::Configure => "configured",
         Step::Build => "built",
         Step::Compare => "compared",
+        Step::Write => "wrote",
     }
 }
 
 /// True for steps that come by the hundred and are summed up rather than told one by one.
 fn is_small(step: crate::progress::Step) -> bool {
     use crate::progress::Step;
-    matches!(step, Step::Fetch | Step::Unpack | Step::Compare)
+    matches!(step, Step::Fetch | Step::Unpack | Step::Compare | Step::Write)
 }

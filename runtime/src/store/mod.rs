@@ -6,7 +6,7 @@
 //! what a key means, nor where bytes come from. The chapter `spec/08-store.md` tells the layout.
 
 mod batch;
-mod beneath;
+pub(crate) mod beneath;
 mod blob;
 mod closure;
 mod database;

@@ -112,6 +112,19 @@ impl Folder {
         Digest::of(&self.encode(&mut |_, _| {}))
     }
 
+    /// The digests and sizes of all it is made of: its message, those of the folders beneath, and the files.
+    pub fn blobs(&self) -> BTreeMap<Digest, u64> {
+        let mut blobs = BTreeMap::new();
+        let top = self.encode(&mut |digest, bytes| drop(blobs.insert(digest, bytes.len() as u64)));
+        blobs.insert(Digest::of(&top), top.len() as u64);
+        for (_, node) in self.files() {
+            if let Node::File { digest, size, .. } = node {
+                blobs.insert(*digest, *size);
+            }
+        }
+        blobs
+    }
+
     /// Adds all of another tree. Folders are merged; anything else that both have must be equal.
     pub fn merge(&mut self, other: Folder) -> Result<()> {
         self.merge_at(other, "")

@@ -81,7 +81,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Update) -> Result<i32> {
     }
     let wants_more = work.names.is_empty() || work.names.iter().any(|name| !work.open.contains(name));
     if wants_more && work.failures.is_empty() {
-        let lang = match project::with_packages(name, root, &loader, store, Fetching::Yes) {
+        let lang = match project::with_packages(name, root, &loader, store, Fetching::Yes(&[])) {
             Ok(lang) => lang,
             // What doesn't need the package has its pins still.
             Err(failure) => {

@@ -3,7 +3,7 @@
 //! Asks the places that may know the instant, believes none of them: a signature decides about `InRelease`, its
 //! digests about everything below. What was read once is kept for the session, and in the store for the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +40,30 @@ pub struct Sources {
     pub now: i64,
     releases: Shelf<(ArchiveId, String), Release>,
     indexes: Shelf<Digest, Vec<u8>>,
+    /// Signed indexes that are looked for by digest before anybody is asked.
+    known: BTreeMap<(ArchiveId, String), BTreeSet<Digest>>,
+    used: Mutex<BTreeSet<Used>>,
+}
+
+/// What was read: whoever has all of it can resolve the same again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Used {
+    /// A signed index.
+    Release {
+        /// Of this archive at this instant.
+        archive: ArchiveId,
+        /// The suite.
+        suite: String,
+        /// The sha256 of its bytes.
+        digest: Digest,
+    },
+    /// An index that a signed one names.
+    Index {
+        /// The archive, the suite and the path, for a person.
+        name: String,
+        /// The sha256 of its bytes, unpacked.
+        digest: Digest,
+    },
 }
 
 /// What was read already, by what it is called; two that want the same wait for one to read it.
@@ -67,7 +91,52 @@ impl<K: Ord, V> Shelf<K, V> {
 impl Sources {
     /// Sources that have read nothing yet.
     pub fn new(http: Http, mirrors: Mirrors, store: Store, progress: Progress, now: i64) -> Sources {
-        Sources { http, mirrors, store, progress, now, releases: Shelf::new(), indexes: Shelf::new() }
+        Sources {
+            http,
+            mirrors,
+            store,
+            progress,
+            now,
+            releases: Shelf::new(),
+            indexes: Shelf::new(),
+            known: BTreeMap::new(),
+            used: Mutex::default(),
+        }
+    }
+
+    /// Looks for this signed index of a suite before asking what was current.
+    pub fn know(&mut self, archive: ArchiveId, suite: &str, digest: Digest) {
+        self.known.entry((archive, suite.to_owned())).or_default().insert(digest);
+    }
+
+    /// What was read so far.
+    pub fn used(&self) -> Vec<Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn note(&self, used: Used) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(used);
+    }
+
+    /// Bytes of this digest, of at most `limit`, if the store or a vendored folder has them.
+    fn kept(&self, digest: Digest, limit: u64) -> Result<Option<Vec<u8>>> {
+        if self.store.has_blob(digest)?
+            && let Ok(bytes) = self.store.read_blob(digest, limit)
+        {
+            return Ok(Some(bytes));
+        }
+        let bytes = self.mirrors.vendored().bytes(digest, limit)?;
+        if let Some(bytes) = &bytes {
+            self.keep(bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Keeps bytes for the next run.
+    fn keep(&self, bytes: &[u8]) -> Result<()> {
+        let batch = self.store.batch()?;
+        batch.bytes(bytes)?;
+        batch.commit(&[])
     }
 
     /// The signed index of a suite that was current at its instant.
@@ -82,7 +151,37 @@ impl Sources {
             Failure::input(format!("no keys are known for the archive `{}`", suite.archive))
                 .help("the archives known are `debian` and `debian-security`")
         })?;
-        self.releases.get((archive_id(suite), suite.suite.clone()), || self.find_release(suite, &keyring))
+        let key = (archive_id(suite), suite.suite.clone());
+        let release = self.releases.get(key, || self.find_release(suite, &keyring))?;
+        let (archive, suite, digest) = (archive_id(suite), suite.suite.clone(), release.digest);
+        self.note(Used::Release { archive, suite, digest });
+        Ok(release)
+    }
+
+    /// A signed index that is known by digest: one that was asked for, or that a vendored folder names.
+    fn known_release(
+        &self,
+        suite: &SuiteAt,
+        keyring: &Keyring,
+        tried: &mut Vec<String>,
+    ) -> Result<Option<Release>> {
+        let id = archive_id(suite);
+        let known = self.known.get(&(id, suite.suite.clone())).cloned().unwrap_or_default();
+        let named = self.mirrors.vendored().releases(&suite.archive, &suite.suite, suite.instant)?;
+        for digest in known.into_iter().chain(named) {
+            let Some(bytes) = self.kept(digest, inrelease::LONGEST)? else { continue };
+            match self.judge(suite, keyring, &bytes) {
+                Ok(Found::Fits(release)) => return Ok(Some(release)),
+                Ok(Found::Newer(date)) => {
+                    tried.push(format!("vendored {}: is of {}, after the pin", digest.short(), date::instant(date)));
+                }
+                Err(failure) => {
+                    tried.push(format!("vendored {}: {}", digest.short(), failure.message));
+                    tried.extend(failure.facts);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Asks place after place for a signed index that fits the instant.
@@ -91,15 +190,20 @@ impl Sources {
         let task = self.progress.begin(Step::Resolve, &format!("{} {}", suite.archive, suite.suite));
         let mut tried = Vec::new();
         let mut newer: Option<i64> = None;
+        if let Some(release) = self.known_release(suite, keyring, &mut tried)? {
+            task.done(format!("of {}", date::instant(release.date)));
+            return Ok(release);
+        }
         for base in self.mirrors.index_bases(&id) {
             let url = format!("{}/dists/{}/InRelease", base.url, suite.suite);
-            match self.http.get(&url, inrelease::LONGEST).and_then(|bytes| self.judge(suite, keyring, &bytes))
-            {
-                Ok(Found::Fits(release)) => {
+            let asked = self.http.get(&url, inrelease::LONGEST);
+            match asked.and_then(|bytes| Ok((self.judge(suite, keyring, &bytes)?, bytes))) {
+                Ok((Found::Fits(release), bytes)) => {
+                    self.keep(&bytes)?;
                     task.done(format!("of {}", date::instant(release.date)));
                     return Ok(release);
                 }
-                Ok(Found::Newer(date)) => {
+                Ok((Found::Newer(date), _)) => {
                     tried.push(format!("{url}: is of {}, after the pin", date::instant(date)));
                     newer = Some(newer.map_or(date, |other| other.min(date)));
                 }
@@ -159,20 +263,21 @@ impl Sources {
         let bytes = self.indexes.get(key, || {
             let limit = plain.map_or(LARGEST_INDEX, |(_, size)| size);
             if plain.is_some()
-                && self.store.has_blob(key)?
-                && let Ok(bytes) = self.store.read_blob(key, limit)
+                && let Some(bytes) = self.kept(key, limit)?
             {
                 return Ok(bytes);
             }
             let expect = Expected { digest, size: Some(size) };
             let bytes = self.fetch_index(suite, release, &packed, expect, plain)?;
             if plain.is_some() {
-                let batch = self.store.batch()?;
-                batch.bytes(&bytes)?;
-                batch.commit(&[])?;
+                self.keep(&bytes)?;
             }
             Ok(bytes)
         })?;
+        if plain.is_some() {
+            let name = format!("{} {} {path}", suite.archive, suite.suite);
+            self.note(Used::Index { name, digest: key });
+        }
         Ok(Some(bytes))
     }
 

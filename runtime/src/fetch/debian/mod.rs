@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rbld_lang::derivation::{Arch, Package};
 use rbld_lang::lock::{Block, Facts, LockedPackage, Request, SuiteAt};
 
-pub use archive::Sources;
+pub use archive::{Sources, Used};
 use index::{NameId, Offer, Universe};
 use resolve::Chosen;
 

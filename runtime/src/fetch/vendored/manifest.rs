@@ -11,7 +11,7 @@
 //! total 312 245300000
 //! ```
 //! Nothing in it is believed: what a line leads to is checked by a digest, a commit's id or a signature that the
-//! project holds. spec/19-vendoring.md lists every line.
+//! project holds. the chapter of vendoring in `spec/` lists every line.
 
 use std::collections::BTreeSet;
 
