@@ -183,7 +183,8 @@ impl Config {
                 let list = value.as_array().ok_or_else(|| wrong(example))?;
                 let place = |place: &toml::Value| {
                     let place = place.as_str()?;
-                    let known = ["/", "http://", "https://", "file:///"].iter().any(|begin| place.starts_with(begin));
+                    let known =
+                        ["/", "http://", "https://", "file:///"].iter().any(|begin| place.starts_with(begin));
                     known.then(|| place.to_owned())
                 };
                 self.from = list.iter().map(place).collect::<Option<_>>().ok_or_else(|| wrong(example))?;

@@ -91,7 +91,8 @@ impl Bench {
         self.write("repos/src/README", "one\n");
         self.write("repos/src/a/run.sh", "#!/bin/sh\n");
         self.write("repos/src/a.b", "sorted after `a/` by git and before it by others\n");
-        std::fs::set_permissions(self.at("repos/src/a/run.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(self.at("repos/src/a/run.sh"), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
         std::os::unix::fs::symlink("../README", self.at("repos/src/a/link")).unwrap();
         self.git("repos/src", &["submodule", "--quiet", "add", "../inner", "lib"]);
         self.git("repos/src", &["add", "-A"]);
@@ -186,7 +187,9 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => open.push(path),
-                false => found.push((path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap())),
+                false => {
+                    found.push((path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap()))
+                }
             }
         }
     }
@@ -298,7 +301,8 @@ fn a_folder_that_lies_is_not_believed() {
         bench.offline("../vendor").exits(4).says("isn't the tree of the commit");
     }
     // A proof of another commit, and none.
-    let proof = text.lines().find(|line| line.starts_with("proof ") && line.contains(src.split(' ').nth(1).unwrap()));
+    let proof =
+        text.lines().find(|line| line.starts_with("proof ") && line.contains(src.split(' ').nth(1).unwrap()));
     let other = text.lines().find(|line| line.starts_with("proof ") && Some(*line) != proof).unwrap();
     let (proof, digest) = (proof.unwrap(), |line: &str| line.split(' ').nth(2).unwrap().to_owned());
     manifest(text.replace(proof, &proof.replace(&digest(proof), &digest(other))));
@@ -324,7 +328,8 @@ fn a_run_that_is_killed_is_gone_on_with() {
     let folder = bench.at("vendor");
     // As soon as the first file is there, and as soon as anything is.
     for looked_for in [folder.join("objects"), folder.clone()] {
-        let mut child = bench.command("store", &["vendor", "../vendor"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            bench.command("store", &["vendor", "../vendor"]).stderr(Stdio::null()).spawn().unwrap();
         while !looked_for.exists() && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -404,7 +409,9 @@ fn a_mirror_serves_several_clients_at_once() {
     for mut client in clients {
         assert_eq!(client.wait().unwrap().code(), Some(0));
     }
-    let head = |path: &str, more: &str| mirror.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n"));
+    let head = |path: &str, more: &str| {
+        mirror.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n"))
+    };
     let hex = Digest::of(FILE).to_hex();
     let path = format!("/objects/{}/{}/{hex}", &hex[..2], &hex[2..4]);
     assert!(head(&path, "").ends_with("the bytes of a release\n"));
@@ -413,7 +420,9 @@ fn a_mirror_serves_several_clients_at_once() {
     assert!(head(&path, "Range: bytes=100-\r\n").starts_with("HTTP/1.1 416"));
     assert!(head(&path, "Range: bytes=4-8\r\nIf-Range: \"x\"\r\n").starts_with("HTTP/1.1 200"));
     assert!(head(&path, &format!("If-None-Match: \"{hex}\"\r\n")).starts_with("HTTP/1.1 304"));
-    for odd in ["/objects/../../project/build.rbld", "/project/build.rbld", "/objects/", "//etc/passwd", "/%2e%2e/x"] {
+    for odd in
+        ["/objects/../../project/build.rbld", "/project/build.rbld", "/objects/", "//etc/passwd", "/%2e%2e/x"]
+    {
         assert!(head(odd, "").starts_with("HTTP/1.1 404"), "{odd}");
     }
     let posted = mirror.ask("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");

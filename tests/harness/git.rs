@@ -12,6 +12,7 @@ use super::tools::Tool;
 
 /// Each test uses another part of this; to the compiler all of it is used here.
 const _: fn(PathBuf, &'static str) -> Server = Server::start_private;
+const _: fn(&Server) -> usize = Server::requests;
 
 /// Runs git in a folder, with no configuration but these settings, and gives what it wrote.
 pub(crate) fn run(folder: &Path, home: &Path, settings: &[&str], arguments: &[&str]) -> String {

@@ -23,7 +23,9 @@ pub(super) fn run(command: &MirrorCommand) -> Result<i32> {
 fn serve(folder: &Path, listen: SocketAddr) -> Result<i32> {
     let server = Server::open(folder, listen)?;
     let (files, bytes) = server.manifest()?.total;
-    let signals = server.enter(|| Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)));
+    let signals = server.enter(|| {
+        Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    });
     let signals = signals.map_err(|error| Failure::io("listen for signals", &error))?;
     let address = server.address();
     output::line(&format!(

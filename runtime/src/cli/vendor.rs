@@ -93,7 +93,8 @@ fn say(done: &Done, project: &Project, args: &args::Vendor) {
         _ => plural(number, noun),
     };
     let kinds: Vec<String> = kinds(done).iter().map(|(kind, number)| plural(kind, *number)).collect();
-    let what = if kinds.is_empty() { "nothing, since it fetches nothing".to_owned() } else { kinds.join(", ") };
+    let what =
+        if kinds.is_empty() { "nothing, since it fetches nothing".to_owned() } else { kinds.join(", ") };
     output::line(&format!("{} needs {what}", project.file));
     let (files, bytes) = done.manifest.total;
     let written = done.written;

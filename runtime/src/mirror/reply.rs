@@ -73,7 +73,10 @@ impl Folder {
         }
         let path = request.uri().path();
         let mut response = if path == "/" {
-            said(StatusCode::OK, "a vendored folder of rbld: use it by `rbld check --from` and this address\n")
+            said(
+                StatusCode::OK,
+                "a vendored folder of rbld: use it by `rbld check --from` and this address\n",
+            )
         } else if path.strip_prefix('/') == Some(manifest::NAME) {
             self.answer_manifest(request.headers())
         } else if let Some((path, digest)) = object(path) {
@@ -157,7 +160,9 @@ fn part(range: &str, size: u64) -> Option<Option<(u64, u64)>> {
     let range = range.trim().strip_prefix("bytes=")?;
     let (from, to) = range.split_once('-')?;
     let number = |text: &str| {
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<u64>().ok()).flatten()
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.parse::<u64>().ok())
+            .flatten()
     };
     let (from, to) = match (from, to) {
         ("", last) => (size.saturating_sub(number(last)?), size),

@@ -103,8 +103,13 @@ fn staged(verdict: Verdict, reached: Option<usize>, moving: Vec<Moving>) -> Outc
 
 #[test]
 fn a_chain_for_a_person_and_for_a_merge_request() {
-    let moving =
-        |like| Moving { output: 1, always: like.is_none(), like, count: 2, files: vec!["seal.deb".to_owned()] };
+    let moving = |like: Option<usize>| Moving {
+        output: 1,
+        always: like.is_none(),
+        like,
+        count: 2,
+        files: vec!["seal.deb".to_owned()],
+    };
     let outcomes = vec![
         staged(Verdict::Match, Some(2), Vec::new()),
         staged(Verdict::Mismatch, None, vec![moving(None)]),

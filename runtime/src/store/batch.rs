@@ -110,7 +110,9 @@ impl Batch {
         let name = self.0.staged().blobs.get(&digest).map(|temporary| temporary.name.clone());
         let Some(name) = name else { return self.0.store.open_blob(digest) };
         let doing = || format!("read {}", self.0.session.path.join(&name).display());
-        Ok(File::from(beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY).doing(doing)?))
+        Ok(File::from(
+            beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY).doing(doing)?,
+        ))
     }
 
     fn path(&self, path: &Path, executable: bool, take: Take) -> Result<Blob> {

@@ -115,7 +115,9 @@ impl Folder {
     /// The digests and sizes of all it is made of: its message, those of the folders beneath, and the files.
     pub fn blobs(&self) -> BTreeMap<Digest, u64> {
         let mut blobs = BTreeMap::new();
-        let top = self.encode(&mut |digest, bytes| drop(blobs.insert(digest, bytes.len() as u64)));
+        let top = self.encode(&mut |digest, bytes| {
+            blobs.insert(digest, bytes.len() as u64);
+        });
         blobs.insert(Digest::of(&top), top.len() as u64);
         for (_, node) in self.files() {
             if let Node::File { digest, size, .. } = node {

@@ -130,11 +130,19 @@ impl Needs<'_> {
     }
 
     fn file(&mut self, file: File) {
-        let known = self.files.entry((file.digest, file.kind, file.name.clone())).or_insert_with(|| file.clone());
+        let known =
+            self.files.entry((file.digest, file.kind, file.name.clone())).or_insert_with(|| file.clone());
         known.urls.extend(file.urls.into_iter().filter(|url| !known.urls.contains(url)).collect::<Vec<_>>());
     }
 
-    fn commit(&mut self, id: DerivationId, derivation: Derivation, commit: &str, submodules: bool, name: &str) {
+    fn commit(
+        &mut self,
+        id: DerivationId,
+        derivation: Derivation,
+        commit: &str,
+        submodules: bool,
+        name: &str,
+    ) {
         let (commit, name) = (commit.to_owned(), name.to_owned());
         self.commits.entry(id).or_insert(Commit { derivation, commit, submodules, name });
     }

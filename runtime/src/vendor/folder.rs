@@ -88,9 +88,12 @@ fn refuse_other_use(folder: &Path) -> Result<()> {
         if name.starts_with(TEMPORARY) {
             let _ = std::fs::remove_file(entry.path());
         } else if !ours && name != "objects" {
-            return Err(Failure::input(format!("`{}` is neither empty nor a vendored folder", folder.display()))
-                .fact(format!("it has `{name}`, and no `{}`", manifest::NAME))
-                .help("name a folder of its own, such as `vendor`"));
+            return Err(Failure::input(format!(
+                "`{}` is neither empty nor a vendored folder",
+                folder.display()
+            ))
+            .fact(format!("it has `{name}`, and no `{}`", manifest::NAME))
+            .help("name a folder of its own, such as `vendor`"));
         }
     }
     Ok(())
@@ -99,7 +102,8 @@ fn refuse_other_use(folder: &Path) -> Result<()> {
 /// What the last manifest led to: only that may be removed.
 fn old(folder: &Path) -> BTreeSet<Digest> {
     let mut old = BTreeSet::new();
-    let text = bounded(&folder.join(manifest::NAME), manifest::LIMIT).and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = bounded(&folder.join(manifest::NAME), manifest::LIMIT)
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(manifest) = text.and_then(|text| Manifest::parse(&text).ok()) else { return old };
     old.extend(manifest.files.iter().map(|row| row.digest));
     old.extend(manifest.proofs.iter().map(|row| row.digest));
@@ -205,9 +209,11 @@ fn put(world: &World, folder: &Path, digest: Digest, size: u64) -> Result<State>
         }
     })
     .map_err(|error| match found {
-        Some(found) if found != digest => Failure::world(format!("the blob {digest} in the store is damaged"))
-            .fact("its bytes have another sha256")
-            .help("`rbld store repair` moves damaged blobs away; then run `rbld vendor` again"),
+        Some(found) if found != digest => {
+            Failure::world(format!("the blob {digest} in the store is damaged"))
+                .fact("its bytes have another sha256")
+                .help("`rbld store repair` moves damaged blobs away; then run `rbld vendor` again")
+        }
         _ => Failure::io(doing(), &error),
     })?;
     Ok(if there { State::Mended } else { State::New })

@@ -203,7 +203,9 @@ fn size(world: &World, digest: Digest) -> Result<Option<u64>> {
     }
     let path = world.store.blob_path(digest);
     let facts = std::fs::metadata(&path);
-    facts.map(|facts| Some(facts.len())).map_err(|error| Failure::io(format!("read {}", path.display()), &error))
+    facts
+        .map(|facts| Some(facts.len()))
+        .map_err(|error| Failure::io(format!("read {}", path.display()), &error))
 }
 
 fn file(world: &World, file: &File) -> Result<FileRow> {

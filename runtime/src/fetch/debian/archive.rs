@@ -173,7 +173,11 @@ impl Sources {
             match self.judge(suite, keyring, &bytes) {
                 Ok(Found::Fits(release)) => return Ok(Some(release)),
                 Ok(Found::Newer(date)) => {
-                    tried.push(format!("vendored {}: is of {}, after the pin", digest.short(), date::instant(date)));
+                    tried.push(format!(
+                        "vendored {}: is of {}, after the pin",
+                        digest.short(),
+                        date::instant(date)
+                    ));
                 }
                 Err(failure) => {
                     tried.push(format!("vendored {}: {}", digest.short(), failure.message));

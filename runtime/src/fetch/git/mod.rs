@@ -103,7 +103,9 @@ pub fn folder(
     let odd = match vended {
         Ok(Some(found)) => return Ok(found),
         Ok(None) => None,
-        Err(failure) if access.offline || matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
+        Err(failure) if access.offline || matches!(failure.kind, Kind::Interrupted(_)) => {
+            return Err(failure);
+        }
         // Another place may have it right; if none has, this is a part of the reason.
         Err(failure) => Some(failure),
     };

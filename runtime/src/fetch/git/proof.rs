@@ -104,7 +104,8 @@ pub fn prove(
             Ok((blob, store.read_blob(blob.digest, LIMIT)?))
         };
         let open = |digest: Digest| store.open_blob(digest);
-        let mut check = Check { proof: &mut proof, open: &open, submodules, proved: Vec::new(), known: BTreeMap::new() };
+        let mut check =
+            Check { proof: &mut proof, open: &open, submodules, proved: Vec::new(), known: BTreeMap::new() };
         check.commit(commit, folder, "", 0).map(|()| check.proved)
     };
     match (proved, missing) {
@@ -173,7 +174,9 @@ impl Check<'_> {
                     self.tree(oid, trees, inner, &at, below + 1, depth)?;
                 }
                 // git's trees may be empty; where nothing is below, there is no folder.
-                (EntryKind::Tree, None) => self.tree(oid, trees, &Folder::default(), &at, below + 1, depth)?,
+                (EntryKind::Tree, None) => {
+                    self.tree(oid, trees, &Folder::default(), &at, below + 1, depth)?
+                }
                 (EntryKind::Blob, Some(Node::File { digest, size, executable: false }))
                 | (EntryKind::BlobExecutable, Some(Node::File { digest, size, executable: true })) => {
                     let is = self.file(*digest, *size)?;
@@ -218,9 +221,9 @@ impl Check<'_> {
                 Err(error) => return Err(error).doing(doing),
             }
         }
-        let id = hasher
-            .try_finalize()
-            .map_err(|error| Failure::world(format!("the file {digest} can't be hashed as git does: {error}")))?;
+        let id = hasher.try_finalize().map_err(|error| {
+            Failure::world(format!("the file {digest} can't be hashed as git does: {error}"))
+        })?;
         self.known.insert(digest, id);
         Ok(id)
     }
@@ -228,12 +231,15 @@ impl Check<'_> {
 
 /// The root tree of a commit and its trees by their ids, each computed here.
 fn objects(commit: ObjectId, bytes: &[u8]) -> Result<(ObjectId, Trees<'_>)> {
-    let wrong = |why: &str| Failure::world(format!("the proof of commit {commit} can't be used")).fact(why.to_owned());
+    let wrong = |why: &str| {
+        Failure::world(format!("the proof of commit {commit} can't be used")).fact(why.to_owned())
+    };
     let mut trees = BTreeMap::new();
     let mut root = None;
     let mut rest = bytes;
     while !rest.is_empty() {
-        let head = rest.iter().take(32).position(|byte| *byte == 0).ok_or_else(|| wrong("an object has no head"))?;
+        let head =
+            rest.iter().take(32).position(|byte| *byte == 0).ok_or_else(|| wrong("an object has no head"))?;
         let (kind, length) = std::str::from_utf8(&rest[..head])
             .ok()
             .and_then(|head| head.split_once(' '))

@@ -76,15 +76,18 @@ impl Bench {
     fn fetch(&self, commit: &Commit<'_>, offline: bool) -> Result<BTreeMap<String, String>> {
         let task = Progress::silent().begin(Step::Fetch, commit.url);
         let batch = self.store.batch()?;
-        let object = git(
+        let (object, proofs) = git(
             &batch,
             &self.project(),
             commit,
             Access { offline, stopped: &|| false, mirrors: &self.mirrors, limits: self.limits },
             &task,
         )?;
-        batch.commit(&[])?;
+        batch.commit(&proofs)?;
         let folder = tree::read(&self.store, object.digest())?;
+        // Whatever way it came by, what was kept proves it.
+        let proved = prove(&self.store, commit.id, commit.submodules, &folder)?;
+        assert_eq!(proved.map(|proved| proved[0].commit.clone()), Ok(commit.id.to_owned()));
         Ok(folder.nodes().map(|(path, node)| (path, self.show(node))).collect())
     }
 

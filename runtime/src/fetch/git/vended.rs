@@ -74,7 +74,8 @@ fn judge(batch: &Batch, commit: &Commit<'_>, vendored: &Vendored, folder: &Folde
     };
     let open = |digest| batch.open(digest);
     let submodules = commit.submodules;
-    let mut check = Check { proof: &mut proof, open: &open, submodules, proved: Vec::new(), known: BTreeMap::new() };
+    let mut check =
+        Check { proof: &mut proof, open: &open, submodules, proved: Vec::new(), known: BTreeMap::new() };
     check.commit(commit.id, folder, "", 0)?;
     drop(check);
     Ok(proofs)

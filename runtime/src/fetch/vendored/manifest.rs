@@ -202,8 +202,8 @@ fn digest(text: &str) -> Option<Digest> {
 }
 
 fn commit(text: &str) -> Option<String> {
-    let fits = matches!(text.len(), 40 | 64)
-        && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let fits =
+        matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     fits.then(|| text.to_owned())
 }
 
@@ -261,7 +261,8 @@ mod tests {
             total: (3, 1 << 40),
             ..Manifest::default()
         };
-        let row = |name: &str| FileRow { digest: one, size: 7, kind: "package".to_owned(), name: name.to_owned() };
+        let row =
+            |name: &str| FileRow { digest: one, size: 7, kind: "package".to_owned(), name: name.to_owned() };
         manifest.files.extend([row("a b"), row("a\n%b")]);
         let name = "src".to_owned();
         manifest.commits.insert(CommitRow { commit: id.clone(), submodules: true, tree: two, size: 0, name });

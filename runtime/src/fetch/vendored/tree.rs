@@ -45,7 +45,10 @@ impl Vendored {
                     {
                         if let Err(failure) = self.file(batch, *digest, *size, *executable, path, task) {
                             next.store(files.len(), Ordering::Relaxed);
-                            failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(failure);
+                            failed
+                                .lock()
+                                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                                .get_or_insert(failure);
                         }
                     }
                 });
