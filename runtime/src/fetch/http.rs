@@ -155,9 +155,29 @@ impl Http {
     /// The bytes at a URL, at most `limit` of them. For what is checked by other means than a digest known before.
     pub fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Bytes(Vec::new());
-        self.try_url(url, &mut Goal { limit, expect: None }, &mut bytes, &mut Meter::new(None))
+        self.try_url(url, &mut Goal { limit, ..Goal::default() }, &mut bytes, &mut Meter::new(None))
             .map_err(|trouble| trouble.into_failure(format!("could not fetch `{url}`")))?;
         Ok(bytes.0)
+    }
+
+    /// Like [`Http::get`], tried `tries` times in place of what patience says, where given.
+    pub(super) fn get_within(&self, url: &str, limit: u64, tries: Option<u32>) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = Bytes(Vec::new());
+        self.try_url(url, &mut Goal { limit, tries, ..Goal::default() }, &mut bytes, &mut Meter::new(None))?;
+        Ok(bytes.0)
+    }
+
+    /// Gives whatever bytes are at one URL to a sink. With `all` said, they are that many: a server that forgets to end
+    /// its answer isn't waited for.
+    pub(super) fn pour(
+        &self,
+        url: &str,
+        limit: u64,
+        all: Option<u64>,
+        tries: Option<u32>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Trouble> {
+        self.try_url(url, &mut Goal { limit, expect: None, all, tries }, sink, &mut Meter::new(None))
     }
 
     /// Gives whatever bytes are at the first of the URLs that answers to a sink, and says which that is: for a digest
@@ -172,7 +192,7 @@ impl Http {
         let mut tried = Vec::new();
         for url in urls {
             sink.restart()?;
-            match self.try_url(url, &mut Goal { limit, expect: None }, sink, &mut Meter::new(task)) {
+            match self.try_url(url, &mut Goal { limit, ..Goal::default() }, sink, &mut Meter::new(task)) {
                 Ok(()) => return Ok(url),
                 Err(Trouble::Here(failure)) => return Err(failure),
                 Err(trouble) => tried.push(format!("{url}: {trouble}")),
@@ -195,7 +215,8 @@ impl Http {
         sink: &mut dyn Sink,
         task: Option<&Task>,
     ) -> Result<()> {
-        let mut goal = Goal { limit: expect.size.unwrap_or(LARGEST), expect: Some(expect) };
+        let mut goal =
+            Goal { limit: expect.size.unwrap_or(LARGEST), expect: Some(expect), ..Goal::default() };
         let mut meter = Meter::new(task);
         let mut tried = Vec::new();
         let (first, last): (Vec<&String>, Vec<&String>) = urls.iter().partition(|url| !self.is_down(url));
@@ -263,7 +284,10 @@ impl Http {
             return goal.judge(meter).inspect_err(|_| meter.spoilt = true);
         }
         let host = self.host(url);
-        let tries = if host.down.load(Ordering::Relaxed) { 1 } else { self.0.patience.tries };
+        let tries = match goal.tries {
+            _ if host.down.load(Ordering::Relaxed) => 1,
+            tries => tries.unwrap_or(self.0.patience.tries),
+        };
         let mut pause = self.0.patience.pause;
         let mut again = 1;
         meter.mixed = meter.have > 0;
@@ -345,9 +369,14 @@ impl Http {
 }
 
 /// What has to come.
+#[derive(Default)]
 pub(super) struct Goal {
     pub(super) limit: u64,
     pub(super) expect: Option<Expected>,
+    /// After so many bytes it is all there, whether the server ends its answer or not.
+    pub(super) all: Option<u64>,
+    /// How often it is tried, in place of what patience says.
+    pub(super) tries: Option<u32>,
 }
 
 impl Goal {
@@ -389,7 +418,9 @@ impl<'a> Meter<'a> {
             self.spoilt = true;
             return Err(Trouble::Wrong(format!("has more than {} bytes", goal.limit)));
         }
-        self.hash.update(bytes);
+        if goal.expect.is_some() {
+            self.hash.update(bytes);
+        }
         sink.write(bytes).map_err(Trouble::Here)?;
         self.have += bytes.len() as u64;
         if let Some(task) = self.task

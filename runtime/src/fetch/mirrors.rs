@@ -51,8 +51,14 @@ pub struct Mirrors {
 const SNAPSHOT: &str = "http://snapshot.debian.org/archive";
 
 /// The archives that can be named by the environment, and how.
-const OVERRIDES: [(&str, &str); 2] =
-    [("debian", "RBLD_MIRROR_DEBIAN"), ("debian-security", "RBLD_MIRROR_DEBIAN_SECURITY")];
+const OVERRIDES: [(&str, &str); 3] = [
+    ("debian", "RBLD_MIRROR_DEBIAN"),
+    ("debian-security", "RBLD_MIRROR_DEBIAN_SECURITY"),
+    ("guix", "RBLD_MIRROR_GUIX"),
+];
+
+/// The servers that Guix itself asks for what it hasn't built.
+const GUIX: [&str; 2] = ["https://bordeaux.guix.gnu.org", "https://ci.guix.gnu.org"];
 
 impl Mirrors {
     /// The places by settings, environment and the machine's apt.
@@ -120,6 +126,16 @@ impl Mirrors {
         self.host.iter().filter(|url| holds(url, &archive.name)).for_each(|url| add(url, Origin::Host));
         add(&format!("{SNAPSHOT}/{}/{{instant}}", archive.name), Origin::Snapshot);
         bases
+    }
+
+    /// The servers of Guix's store items: the configured ones, then Guix's own.
+    pub fn guix(&self) -> Vec<String> {
+        if let Some(only) = self.only.get("guix") {
+            return only.clone();
+        }
+        let mut servers = self.configured.get("guix").cloned().unwrap_or_default();
+        servers.extend(GUIX.iter().map(|server| (*server).to_owned()));
+        servers
     }
 
     /// The places to ask for a signed index: the snapshot archive, which knows what was current, before the

@@ -6,6 +6,7 @@
 pub mod date;
 pub mod debian;
 pub mod git;
+pub mod guix;
 pub mod http;
 pub mod local;
 pub mod mirrors;

@@ -165,8 +165,11 @@ pub(super) async fn once(
     meter.version = version(response.headers()).map(|version| (url.to_owned(), version));
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(http, &error))? {
         meter.take(&chunk, goal, sink)?;
+        if goal.all.is_some_and(|all| meter.have >= all) {
+            return Ok(());
+        }
     }
-    match size.or(coming) {
+    match size.or(goal.all).or(coming) {
         Some(size) if meter.have < size => {
             Err(Trouble::Broken(format!("ended after {} of {size} bytes", meter.have)))
         }

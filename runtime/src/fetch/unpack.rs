@@ -172,7 +172,7 @@ fn members(head: &[u8], reader: impl Read, batch: &Batch, strip: u32, limits: &L
     let empty = head.len() >= 512 && head.iter().all(|byte| *byte == 0);
     if !tar::is_tar(head) && !empty {
         return Err(Failure::input(
-            "the file is neither a zip nor a tar archive, nor a tar compressed by gzip, xz, zstd or bzip2",
+            "the file is neither a zip nor a tar archive, nor a tar compressed by gzip, xz, zstd, bzip2 or lzip",
         )
         .help("unpack it in a recipe, with a program of its environment"));
     }

@@ -29,6 +29,8 @@ pub enum Codec {
     Zstd,
     /// bzip2.
     Bzip2,
+    /// lzip.
+    Lzip,
 }
 
 impl Codec {
@@ -38,6 +40,7 @@ impl Codec {
             [0x1f, 0x8b, 8, ..] => Some(Codec::Gzip),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Codec::Xz),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Codec::Zstd),
+            [b'L', b'Z', b'I', b'P', 0 | 1, ..] => Some(Codec::Lzip),
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some(Codec::Bzip2),
             _ => None,
         }
@@ -50,6 +53,7 @@ impl Codec {
             Codec::Xz => "xz",
             Codec::Zstd => "zstd",
             Codec::Bzip2 => "bzip2",
+            Codec::Lzip => "lzip",
         }
     }
 
@@ -65,6 +69,12 @@ impl Codec {
                     liblzma::stream::CONCATENATED,
                 )
                 .map_err(io::Error::other)?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(inner, stream))
+            }
+            Codec::Lzip => {
+                let flags = liblzma::stream::CONCATENATED;
+                let stream = liblzma::stream::Stream::new_lzip_decoder(DECODER_MEMORY, flags)
+                    .map_err(io::Error::other)?;
                 Box::new(liblzma::bufread::XzDecoder::new_stream(inner, stream))
             }
             Codec::Zstd => {
