@@ -3,7 +3,7 @@
 
     cargo build --release -p rbld --bins --example environment
     apt-get install mmdebstrap libgpgme-dev
-    cargo install --locked --root "$PEERS" debrepo        # rdebootstrap; left out if $PEERS isn't set
+    cargo install --locked --root "$PEERS" rdebootstrap   # of the crate debrepo; left out if $PEERS isn't set
     python3 tests/bench/environment.py [--runs 5] [--folder /var/tmp] [--only cold,second,warm,lock]
 
 Medians of wall and CPU seconds (of the whole process tree), programs in turn, `sync` between them; all packages are on
@@ -132,12 +132,11 @@ class Bench:
             return None
         folder = self.path("rdebootstrap", name)
         os.makedirs(folder)
-        env = {**os.environ, "XDG_CACHE_HOME": self.path("rdebootstrap", "cache")}
+        command = [self.rdebootstrap, "--quiet", "--cache-dir", self.path("rdebootstrap", "cache")]
         packages = [word for package in ["apt", *names] for word in ("--package", package)]
-        url = self.mirror()
-        self.timed([self.rdebootstrap, "init", *packages, "--suite", self.options.suite, "--url", url], env, cwd=folder)
-        build = [self.rdebootstrap, "build", "--path", "root"]
-        run = lambda: self.timed(build, env, cwd=folder)[:2]
+        suite = ["--suite", self.options.suite, "--components", "main"]
+        self.timed([*command, "init", self.mirror(), *suite, *packages], cwd=folder)
+        run = lambda: self.timed([*command, "build", "--path", "root"], cwd=folder)[:2]
         run()
         root = os.path.join(folder, "root")
         shutil.rmtree(root)

@@ -3,7 +3,7 @@
 
     trees.py spec/09-environments.md MMDEBSTRAP RBLD
 
-Paths that the rules of the chapter name, and what it says of the rest, are left out; each other difference is a line:
+With /dev/null for the chapter nothing is left out. Paths that the rules of the chapter name, and what it says of the rest, are left out; each other difference is a line:
 `- /path` only mmdebstrap has it, `+ /path` only rbld, `~ /path` they differ. Compared are kinds of files, contents,
 targets of links and whether a file is executable: owners, times and other modes aren't in a tree.
 """
@@ -17,8 +17,8 @@ import sys
 
 def rules(chapter):
     """What the chapter leaves out, those that only mmdebstrap has, and those whose lines may be in another order."""
-    text = open(chapter, encoding="utf-8").read()
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text[text.index("### Rules"):], re.M)
+    text = open(chapter, encoding="utf-8").read().partition("### Rules")[2]
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text, re.M)
     pick = lambda fits: [re.compile(translate(path)) for path, what in rows if fits(what)]
     only, order = "only mmdebstrap has it", "the order of lines"
     return pick(lambda what: what not in (only, order)), pick(lambda what: what == only), pick(lambda what: what == order)

@@ -49,7 +49,8 @@ wrong=0
 bootstrap() {
   local name=$1 include=$2 root=$3
   rm -f "$place/$name.debs"
-  mmdebstrap --quiet --mode=root --variant=minbase --architectures="$arch" ${include:+--include="$include"} \
+  # Some scripts ask for the name of the machine.
+  unshare --uts sh -c 'hostname localhost; exec "$@"' sh mmdebstrap --quiet --mode=root --variant=minbase --architectures="$arch" ${include:+--include="$include"} \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' \
     --skip=download/empty,essential/unlink,cleanup/apt/cache \
     --setup-hook="mkdir -p \"\$1/var/cache/apt\" && cp -rl '$place/debs/$suite' \"\$1/var/cache/apt/archives\"" \
@@ -100,14 +101,18 @@ while read -r name include; do
   fi
   there=$(realise user "$memory/store" "$name")
   if [ -z "$here" ] || [ "$here" != "$there" ]; then
-    same="NO: ${here:-none} ${there:-none}"
+    same=NO
     wrong=$((wrong + 1))
+    grep -vE '^ *[0-9.]+ |^(root|seconds|entries|facts)' "$place/$name.root.log" "$place/$name.user.log" | head -20
+    [ -z "$here$there" ] || python3 "$repo/tests/world/trees.py" /dev/null \
+      "$(sed -n 's/^root //p' "$place/$name.root.log")" "$(sed -n 's/^root //p' "$place/$name.user.log")" || true
   else
     same=yes
   fi
   beside="not compared"
   if [ -n "$here" ]; then
     ours=$(sed -n 's/^root //p' "$place/$name.root.log")
+    [ -z "${SHOW:-}" ] || for path in $SHOW; do diff "$theirs/$path" "$ours/$path" | head -20 || true; done
     if python3 "$repo/tests/world/trees.py" "$repo/spec/09-environments.md" "$theirs" "$ours" > "$place/$name.differences"; then
       beside="the same but for the rules"
     else
