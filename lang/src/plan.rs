@@ -17,6 +17,8 @@ pub struct Plan {
     pub derivations: IndexMap<DerivationId, Derivation>,
     /// The names a person knows derivations by: `t[trisquel11]`, `src`; in the file's order.
     pub names: Vec<Named>,
+    /// What to call builds that are no items by themselves: the recipe, and what it is applied to where that is known.
+    pub labels: IndexMap<DerivationId, String>,
     /// The assertions, in the file's order.
     pub comparisons: Vec<Comparison>,
 }

@@ -12,6 +12,7 @@ mod place;
 mod real;
 mod snapshot;
 mod spec;
+mod stages;
 mod tidy;
 mod txtar;
 

@@ -51,6 +51,7 @@ pub(crate) fn trials() -> Result<Vec<Trial>, Failed> {
     }
     trials.extend(crate::library::trials(&world));
     trials.extend(crate::drafts::trials(&world));
+    trials.extend(crate::stages::trials(&world));
     let (one, other) = (world.clone(), world);
     trials.push(Trial::test("real/another architecture", move || emulated(&one, Who::Me)));
     if Who::all().len() > 1 {
@@ -110,7 +111,7 @@ impl World {
     }
 
     /// A place with the shared store and a project: the environment `base`, and what `text` adds.
-    fn project(&self, who: Who, text: &str) -> Result<Place, Failed> {
+    pub(crate) fn project(&self, who: Who, text: &str) -> Result<Place, Failed> {
         let place = self.empty(who)?;
         place.write("build.rbld", &self.file(text))?;
         place.write("rbld.lock", &self.lock(&place)?)?;
@@ -133,7 +134,7 @@ impl World {
     }
 
     /// A word that no run before had, so that a build isn't in the kept store.
-    fn news(&self) -> String {
+    pub(crate) fn news(&self) -> String {
         self.folder.path().display().to_string()
     }
 }

@@ -93,7 +93,14 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
     };
     let pool = Fetch::Pool { archive: archive(), name: "ucf 3.0043".to_owned(), files: vec![file] };
     let from = InputRef { derivation: url().id(), output: "out".into() };
+    let replaced = Replaced { packages: vec![from.clone()], add: vec!["ucf".to_owned()] };
+    let staged = Environment { replaced: vec![replaced], ..environment() };
     vec![
+        (
+            "staged environment",
+            Derivation::Environment(staged),
+            "e7503af8384de15aae99c717347a938e81cbcd87cfc13a0c5c49da94588e49f7",
+        ),
         ("url", url(), "a998ca38f7cb266b75ba08c041cef24cdda2645ffdade63f643f0c0071e8ec81"),
         ("git", git(false), "1bdad45ec237e93d73f64396306cad3655a50c28b54bdd178971e4bd4a2e0ea7"),
         (

@@ -84,13 +84,26 @@ fn names(stages: &[Vec<Arc<Output>>]) -> Vec<String> {
 
 /// What tells a build from the others of its stage: its keys, or what it is made from.
 fn of_build(build: &Build) -> String {
-    if let Some(cell) = &build.name {
-        return cell.key();
+    match &build.name {
+        Some(cell) => cell.key(),
+        None => made_from(build).unwrap_or_else(|| build.recipe.to_string()),
     }
+}
+
+/// What a build that is no item is called: `package(fill)`.
+pub(super) fn label(build: &Build) -> String {
+    match made_from(build) {
+        Some(input) => format!("{}({input})", build.recipe),
+        None => build.recipe.to_string(),
+    }
+}
+
+/// The name of a build's main input: its `workdir`, or the first.
+fn made_from(build: &Build) -> Option<String> {
     let main = build.workdir.as_ref().and_then(|name| build.inputs.iter().find(|(input, _)| *input == name));
     match main.or_else(|| build.inputs.iter().next()) {
-        Some((_, Value::Input(input))) => of_input(input).unwrap_or_else(|| build.recipe.to_string()),
-        _ => build.recipe.to_string(),
+        Some((_, Value::Input(input))) => of_input(input),
+        _ => None,
     }
 }
 

@@ -317,7 +317,13 @@ impl<'a> Instantiation<'a> {
             }
             let id = match node {
                 Node::Env(env) => self.environment_derivation(env),
-                Node::Build(build) => self.build_derivation(build).map(|build| self.add(build)),
+                Node::Build(build) => self.build_derivation(build).map(|derivation| {
+                    let id = self.add(derivation);
+                    if build.name.is_none() {
+                        self.plan.labels.entry(id).or_insert_with(|| super::fixpoint::label(build));
+                    }
+                    id
+                }),
                 Node::Input(input) => {
                     self.fetch(&input.source).map(|fetch| self.add(Derivation::Fetch(fetch)))
                 }

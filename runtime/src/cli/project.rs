@@ -1,6 +1,6 @@
 //! A project as a command sees it: which file is meant, what it evaluates to, its lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rbld_lang::derivation::{Arch, Derivation, DerivationId};
@@ -164,8 +164,8 @@ impl Project {
     }
 
     /// The names of derivations, for people.
-    pub(super) fn names(&self) -> std::collections::BTreeMap<DerivationId, String> {
-        let mut names = std::collections::BTreeMap::new();
+    pub(super) fn names(&self) -> BTreeMap<DerivationId, String> {
+        let mut names = BTreeMap::new();
         for named in &self.plan.names {
             names.entry(named.id).or_insert_with(|| named.name.clone());
         }
@@ -174,25 +174,35 @@ impl Project {
                 self.name_stages(stages, &mut names);
             }
         }
+        for (id, label) in &self.plan.labels {
+            names.entry(*id).or_insert_with(|| label.clone());
+        }
+        let named: Vec<(DerivationId, String)> = names.iter().map(|(id, name)| (*id, name.clone())).collect();
+        for (id, name) in named {
+            if let Some(env) = self.staged_env(id) {
+                names.entry(env).or_insert_with(|| format!("environment of {name}"));
+            }
+        }
         names
     }
 
+    /// The environment of a build, if builds made some of its packages.
+    fn staged_env(&self, build: DerivationId) -> Option<DerivationId> {
+        let Some(Derivation::Build(build)) = self.plan.derivations.get(&build) else { return None };
+        match self.plan.derivations.get(&build.env.derivation) {
+            Some(Derivation::Environment(of)) if !of.replaced.is_empty() => Some(build.env.derivation),
+            _ => None,
+        }
+    }
+
     /// Names what the stages of a chain are made of and isn't an item: `stage 2: hello`, and the environment that the
-    /// builds of stage 2 run in `stage 2`.
-    fn name_stages(
-        &self,
-        stages: &[Vec<Member>],
-        names: &mut std::collections::BTreeMap<DerivationId, String>,
-    ) {
+    /// builds of stage 2 run in.
+    fn name_stages(&self, stages: &[Vec<Member>], names: &mut BTreeMap<DerivationId, String>) {
         for (number, stage) in stages.iter().enumerate() {
             for member in stage {
                 let id = member.output.derivation;
                 names.entry(id).or_insert_with(|| member.key.clone());
-                let Some(Derivation::Build(build)) = self.plan.derivations.get(&id) else { continue };
-                let env = build.env.derivation;
-                if let Some(Derivation::Environment(of)) = self.plan.derivations.get(&env)
-                    && !of.replaced.is_empty()
-                {
+                if let Some(env) = self.staged_env(id) {
                     names.entry(env).or_insert_with(|| format!("environment of stage {number}"));
                 }
             }

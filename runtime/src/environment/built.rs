@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use deb822_fast::Paragraph;
-use rbld_lang::derivation::{Environment, InputRef, Package, Replaced};
+use rbld_lang::derivation::{DerivationId, Environment, InputRef, Package, Replaced};
 use rbld_lang::digest::Digest;
 
 use super::{deb, unpack};
@@ -54,6 +54,7 @@ pub fn stage(environment: &Environment, given: &Given<'_>, store: &Store) -> Res
 /// A package that a build made.
 struct Made {
     who: String,
+    by: DerivationId,
     /// The file in its output.
     file: String,
     package: Package,
@@ -129,7 +130,7 @@ fn made_in(layer: &Replaced, given: &Given<'_>, store: &Store) -> Result<Vec<Mad
         for (file, digest, size) in files {
             let package = read(&who, &file, digest, size, store)?;
             let key = (package.name.clone(), package.arch.clone());
-            let made = Made { who: who.clone(), file, package };
+            let made = Made { who: who.clone(), by: output.derivation, file, package };
             if let Some(first) = all.get(&key) {
                 return Err(twice(first, &made));
             }
@@ -140,9 +141,12 @@ fn made_in(layer: &Replaced, given: &Given<'_>, store: &Store) -> Result<Vec<Mad
 }
 
 /// Two packages of one name and architecture.
-fn twice(first: &Made, second: &Made) -> Failure {
+fn twice(one: &Made, other: &Made) -> Failure {
+    // In the order of their names: that of derivations says nothing to a person.
+    let swapped = (&other.who, &other.file) < (&one.who, &one.file);
+    let (first, second) = if swapped { (other, one) } else { (one, other) };
     let package = &first.package;
-    let message = match first.who == second.who {
+    let message = match first.by == second.by {
         true => format!("`{}` made the package `{}` twice for {}", first.who, package.name, package.arch),
         false => format!(
             "`{}` and `{}` both made the package `{}` for {}",

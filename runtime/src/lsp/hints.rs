@@ -131,12 +131,18 @@ fn state(ids: &[DerivationId], standings: &BTreeMap<DerivationId, Standing>) -> 
 
 /// Why something has no derivation: its lock is stale, or it has none.
 fn unlocked(value: &Value, evaluated: &Evaluated, diagnostics: &[Diagnostic]) -> Option<&'static str> {
-    let env = match value {
+    let mut env = match value {
         Value::Env(env) => env,
         Value::Build(_) | Value::Matrix(_) | Value::Output(_) => return Some("needs a lock"),
         _ => return None,
     };
-    let asked = env.request()?;
+    // What stands on another environment is locked with that.
+    let asked = loop {
+        match env.request() {
+            Some(request) => break request,
+            None => env = env.base()?,
+        }
+    };
     let place = evaluated.requests.iter().find(|(request, _)| *request == **asked).map(|(_, span)| *span);
     let stale = |place: Span| {
         let of_place = |diagnostic: &&Diagnostic| {
