@@ -250,7 +250,8 @@ impl Http {
         sink: &mut dyn Sink,
         task: Option<&Task>,
     ) -> Result<(), Trouble> {
-        let mut goal = Goal { limit: expect.size.unwrap_or(LARGEST), expect: Some(expect) };
+        let mut goal =
+            Goal { limit: expect.size.unwrap_or(LARGEST), expect: Some(expect), ..Goal::default() };
         self.try_url(url, &mut goal, sink, &mut Meter::new(task))
     }
 
