@@ -168,7 +168,8 @@ pub enum Fetch {
 /// A distribution's archive as of an instant. Tells where to fetch from; enters no key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArchiveId {
-    /// The archive's name in a snapshot service: `debian`, `debian-security`.
+    /// The archive's name in a snapshot service: `debian`, `debian-security`; its address, where it isn't known by a
+    /// name.
     pub name: String,
     /// The snapshot instant, seconds since 1970.
     pub instant: i64,
@@ -185,6 +186,8 @@ pub struct PoolFile {
     pub size: u64,
     /// Where it is in the archive: `pool/main/u/ucf/ucf_….dsc`. Not in the key.
     pub path: String,
+    /// The archive, where it isn't the one that the whole comes from. Not in the key.
+    pub origin: Option<ArchiveId>,
 }
 
 /// A root filesystem made of a distribution's packages. Its realisation has one output, `out`, a tree.
@@ -232,6 +235,8 @@ pub struct Package {
     pub size: u64,
     /// Where it is in the archive. Not in the key.
     pub path: String,
+    /// The archive, where it isn't the environment's. Not in the key.
+    pub origin: Option<ArchiveId>,
 }
 
 /// A statically linked qemu-user, taken from a locked package.

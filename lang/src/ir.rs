@@ -129,10 +129,12 @@ pub enum Builtin {
     Git,
     /// `core.unpack(from, strip)`.
     Unpack,
-    /// `core.archive(name, suite, components, at)`.
+    /// `core.archive(name, suite, components, at, keyring, always)`.
     Archive,
     /// `core.staged(base, packages, add)`.
     Staged,
+    /// `core.together(archives)`.
+    Together,
     /// `ARCHIVE.env(arch, packages, build_depends)`.
     ArchiveEnv,
     /// `ARCHIVE.source(name, arch)`.

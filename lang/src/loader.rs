@@ -189,7 +189,8 @@ pub struct Project {
 }
 
 /// The standard library: the dotted name and the text of each module.
-const STD: [(&str, &str); 8] = [
+const STD: [(&str, &str); 11] = [
+    ("std.apt", include_str!("../../stdlib/apt.rbld")),
     ("std.cargo", include_str!("../../stdlib/cargo.rbld")),
     ("std.cmake", include_str!("../../stdlib/cmake.rbld")),
     ("std.debian", include_str!("../../stdlib/debian.rbld")),
@@ -198,10 +199,12 @@ const STD: [(&str, &str); 8] = [
     ("std.meson", include_str!("../../stdlib/meson.rbld")),
     ("std.python", include_str!("../../stdlib/python.rbld")),
     ("std.reproducible", include_str!("../../stdlib/reproducible.rbld")),
+    ("std.trisquel", include_str!("../../stdlib/trisquel.rbld")),
+    ("std.ubuntu", include_str!("../../stdlib/ubuntu.rbld")),
 ];
 
 /// Modules that the standard library is to have and doesn't yet.
-const PLANNED: [&str; 4] = ["std.guix", "std.oci", "std.trisquel", "std.ubuntu"];
+const PLANNED: [&str; 2] = ["std.guix", "std.oci"];
 mod memory;
 mod path;
 mod required;
@@ -555,7 +558,7 @@ fn planned(dotted: &str, span: Span) -> Diagnostic {
     let names = crate::nearest::listed(STD.iter().map(|(name, _)| *name));
     Diagnostic::error(codes::UNKNOWN, format!("this version has no `{dotted}` yet"), span, "to come").help(
         format!(
-            "it has {names}; environments are Debian's so far: `use std.debian`, then \
+            "it has {names}; environments are of distributions with Debian's packages so far: `use std.debian`, then \
          `env e = debian.snapshot(trixie, 2026-11-01T00:00:00Z).env(amd64, packages = [\"…\"])`"
         ),
     )

@@ -24,7 +24,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::derivation::{Arch, PoolFile};
+use crate::derivation::{Arch, ArchiveId, PoolFile};
 use crate::digest::{Digest, Hasher, Manifest};
 use crate::syntax::show_instant;
 
@@ -99,15 +99,30 @@ impl Request {
             suite.components.join(","),
             show_instant(suite.instant)
         );
-        match self {
+        let title = match self {
             Request::Environment { arch, .. } => format!("environment {from} {}", arch.name()),
             Request::Source { name, arch, .. } => format!("source {from} {name} {}", arch.name()),
             Request::Emulator { host, .. } => format!("emulator {from} {}", host.name()),
+        };
+        match suite.beside.is_empty() {
+            true => title,
+            false => {
+                let names: Vec<&str> = suite.beside.iter().map(|one| one.suite.as_str()).collect();
+                format!("{title} with {}", names.join(", "))
+            }
         }
     }
 
     /// Where from.
     pub fn suite(&self) -> &SuiteAt {
+        match self {
+            Request::Environment { suite, .. }
+            | Request::Source { suite, .. }
+            | Request::Emulator { suite, .. } => suite,
+        }
+    }
+
+    fn suite_mut(&mut self) -> &mut SuiteAt {
         match self {
             Request::Environment { suite, .. }
             | Request::Source { suite, .. }
@@ -128,6 +143,18 @@ impl Request {
         to.field("suite", suite.suite.as_bytes());
         names(to, "components", &suite.components);
         to.field("instant", show_instant(suite.instant).as_bytes());
+        // What follows came later, and is left out where it isn't used: the digests of older requests stay.
+        if let Some(keyring) = &suite.keyring {
+            to.field("keyring", keyring.to_hex().as_bytes());
+        }
+        let beside: BTreeSet<&Beside> = suite.beside.iter().collect();
+        if !beside.is_empty() {
+            to.open("beside", beside.len());
+            for one in beside {
+                one.manifest(to);
+            }
+            to.close();
+        }
         match self {
             Request::Environment { arch, packages, build_depends, .. } => {
                 to.field("arch", arch.name().as_bytes());
@@ -153,10 +180,10 @@ fn names(to: &mut impl Manifest, field: &str, names: &[String]) {
     to.close();
 }
 
-/// A suite of a signed archive as of an instant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A suite of a signed archive as of an instant, and others that are used with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SuiteAt {
-    /// The archive's name in a snapshot service: `debian`.
+    /// The archive's name in a snapshot service: `debian`; its address, where it isn't known by a name.
     pub archive: String,
     /// The suite: `bookworm`.
     pub suite: String,
@@ -164,6 +191,53 @@ pub struct SuiteAt {
     pub components: Vec<String>,
     /// The instant, seconds since 1970.
     pub instant: i64,
+    /// The sha256 of the file whose keys sign the archive, where rbld doesn't know them itself.
+    pub keyring: Option<Digest>,
+    /// Suites of the same instant whose packages are on offer too, sorted, each once.
+    pub beside: Vec<Beside>,
+}
+
+/// A further suite that is used with another, as of the same instant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Beside {
+    /// As in [`SuiteAt`].
+    pub archive: String,
+    /// As in [`SuiteAt`].
+    pub suite: String,
+    /// As in [`SuiteAt`].
+    pub components: Vec<String>,
+    /// As in [`SuiteAt`].
+    pub keyring: Option<Digest>,
+}
+
+impl Beside {
+    fn manifest(&self, to: &mut impl Manifest) {
+        to.field("archive", self.archive.as_bytes());
+        to.field("suite", self.suite.as_bytes());
+        names(to, "components", &self.components);
+        to.field("keyring", self.keyring.map(|keyring| keyring.to_hex()).unwrap_or_default().as_bytes());
+    }
+}
+
+impl SuiteAt {
+    /// The suites that packages come from, each alone: itself, then those beside it.
+    pub fn each(&self) -> Vec<SuiteAt> {
+        let alone = SuiteAt { beside: Vec::new(), ..self.clone() };
+        let beside = self.beside.iter().map(|one| SuiteAt {
+            archive: one.archive.clone(),
+            suite: one.suite.clone(),
+            components: one.components.clone(),
+            instant: self.instant,
+            keyring: one.keyring,
+            beside: Vec::new(),
+        });
+        std::iter::once(alone).chain(beside).collect()
+    }
+
+    /// The archive as of the instant.
+    pub fn archive_id(&self) -> ArchiveId {
+        ArchiveId { name: self.archive.clone(), instant: self.instant }
+    }
 }
 
 /// A signed index and who signed it.
@@ -179,6 +253,8 @@ pub struct Index {
     pub valid_until: Option<i64>,
     /// The fingerprint of the key whose signature was checked, upper-case hexadecimal.
     pub signer: String,
+    /// The archive, where it isn't the request's first.
+    pub archive: Option<String>,
 }
 
 /// The facts of a block.

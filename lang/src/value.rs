@@ -108,8 +108,10 @@ impl fmt::Display for Key {
 /// A distribution's archive as of an instant.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    /// Which suite of what, and when.
+    /// Which suites of what, and when.
     pub at: SuiteAt,
+    /// Packages that every environment of it holds.
+    pub always: Vec<String>,
     /// The item it is the value of.
     pub name: Option<Arc<str>>,
 }

@@ -118,6 +118,7 @@ impl Archive {
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let bytes = fs::read(&deb).unwrap();
         self.packages.push(Package {
+            origin: None,
             name: making.name,
             arch: host_arch().unwrap().name().to_owned(),
             version: "1".to_owned(),
@@ -406,6 +407,7 @@ fn as_told_by_another_test() {
 fn locked(path: &Path, arch: Arch) -> Package {
     let bytes = fs::read(path).unwrap();
     Package {
+        origin: None,
         name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
         arch: arch.name().to_owned(),
         version: "1".to_owned(),

@@ -53,6 +53,7 @@ impl Place {
             suite: name.to_owned(),
             components,
             instant: self.sources.now,
+            ..SuiteAt::default()
         }
     }
 

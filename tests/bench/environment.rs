@@ -50,6 +50,7 @@ fn package(path: &Path) -> Result<Package> {
     };
     let bytes = std::fs::read(path).doing(reading)?;
     Ok(Package {
+        origin: None,
         name: field("Package")?,
         arch: field("Architecture")?,
         version: field("Version")?,

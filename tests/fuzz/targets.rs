@@ -186,6 +186,7 @@ fn locked(evaluated: &Evaluated) -> Lock {
                 digest: Digest::of(name.as_bytes()),
                 size: 1,
                 path: format!("pool/{name}.deb"),
+                origin: None,
             },
             needs: Vec::new(),
         };
@@ -193,6 +194,7 @@ fn locked(evaluated: &Evaluated) -> Lock {
             digest: Digest::of(name.as_bytes()),
             size: 1,
             path: name.clone(),
+            origin: None,
             name,
         };
         let facts = match request {
@@ -214,6 +216,7 @@ fn locked(evaluated: &Evaluated) -> Lock {
             date: 0,
             valid_until: None,
             signer: "00".to_owned(),
+            archive: None,
         };
         lock.blocks.insert(request.digest(), Block { title: request.clone(), indexes: vec![index], facts });
     }

@@ -148,9 +148,20 @@ pub(super) fn core(name: &str) -> Option<(Builtin, Signature)> {
             (Builtin::Staged, signature(name, params, Plain::Env))
         }
         "archive" => {
-            let params =
-                vec![text("name"), text("suite"), param("components", texts()), maybe("at", Plain::Instant)];
+            let keyring = Type::from(Plain::Input).option();
+            let params = vec![
+                text("name"),
+                text("suite"),
+                param("components", texts()),
+                maybe("at", Plain::Instant),
+                optional("keyring", keyring, Value::None, "none"),
+                optional("always", texts(), no_texts(), "[]"),
+            ];
             (Builtin::Archive, signature(name, params, Plain::Archive))
+        }
+        "together" => {
+            let archives = Type::from(Plain::Archive).list();
+            (Builtin::Together, signature(name, vec![param("archives", archives)], Plain::Archive))
         }
         _ => return None,
     })

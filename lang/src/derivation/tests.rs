@@ -19,6 +19,7 @@ fn package() -> Package {
         digest: digest(1),
         size: 1_491_312,
         path: "pool/main/b/bash/bash_5.2.15-2+b7_amd64.deb".to_owned(),
+        origin: None,
     }
 }
 
@@ -90,6 +91,7 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
         digest: digest(4),
         size: 1451,
         path: "pool/main/u/ucf/ucf_3.0043.dsc".to_owned(),
+        origin: None,
     };
     let pool = Fetch::Pool { archive: archive(), name: "ucf 3.0043".to_owned(), files: vec![file] };
     let from = InputRef { derivation: url().id(), output: "out".into() };
@@ -178,7 +180,12 @@ fn what_decides_no_bytes_is_in_no_id() {
         archive: ArchiveId { name: "elsewhere".to_owned(), instant: 0 },
         expected: Some(digest(7)),
         request: digest(8),
-        packages: vec![Package { path: "elsewhere".to_owned(), size: 0, ..package() }],
+        packages: vec![Package {
+            path: "elsewhere".to_owned(),
+            size: 0,
+            origin: Some(archive()),
+            ..package()
+        }],
         ..environment()
     };
     assert_eq!(Derivation::Environment(known).id(), Derivation::Environment(environment()).id());

@@ -9,8 +9,8 @@ use super::single::Single;
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
 use crate::derivation::{
-    self, ArchiveId, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef,
-    PoolFile, Replaced,
+    self, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef, PoolFile,
+    Replaced,
 };
 use crate::diagnostic::Diagnostic;
 use crate::lock::{Facts, Lock, Request, SuiteAt};
@@ -259,7 +259,7 @@ impl<'a> Instantiation<'a> {
         };
         Some(self.add(Derivation::Environment(Environment {
             arch: *arch,
-            archive: archive_id(suite),
+            archive: suite.archive_id(),
             packages,
             replaced: Vec::new(),
             rules: ENVIRONMENT_RULES,
@@ -271,7 +271,7 @@ impl<'a> Instantiation<'a> {
 
     fn emulator(&self, instant: i64) -> Option<Emulator> {
         let suite = super::builtin::archive::emulator_suite(instant);
-        let archive = archive_id(&suite);
+        let archive = suite.archive_id();
         let request = Request::Emulator { suite, host: self.host.arch };
         let package = match self.lock.and_then(|lock| lock.get(&request)).map(|block| &block.facts) {
             Some(Facts::Emulator(locked)) => locked.package.clone(),
@@ -358,12 +358,12 @@ impl<'a> Instantiation<'a> {
                 let (version, files) = match facts {
                     Some(Facts::Source { version, files, .. }) => (version.as_str(), files.clone()),
                     None if self.assumed => {
-                        let derivation::Package { name, digest, size, path, .. } = stand_in(request);
-                        ("", vec![PoolFile { name, digest, size, path }])
+                        let derivation::Package { name, digest, size, path, origin, .. } = stand_in(request);
+                        ("", vec![PoolFile { name, digest, size, path, origin }])
                     }
                     _ => return None,
                 };
-                Fetch::Pool { archive: archive_id(suite), name: format!("{name} {version}"), files }
+                Fetch::Pool { archive: suite.archive_id(), name: format!("{name} {version}"), files }
             }
         })
     }
@@ -547,7 +547,7 @@ impl<'a> Instantiation<'a> {
                 files.sort();
                 files.dedup();
                 let by = format!("{} {} {}", at.archive, at.suite, show_instant(at.instant));
-                plan::Expected::Published { by, files, archive: archive_id(at) }
+                plan::Expected::Published { by, files, archive: at.archive_id() }
             }
         })
     }
@@ -599,9 +599,6 @@ fn stand_in(request: &Request) -> derivation::Package {
         digest: request.digest(),
         size: 0,
         path: String::new(),
+        origin: None,
     }
-}
-
-fn archive_id(suite: &SuiteAt) -> ArchiveId {
-    ArchiveId { name: suite.archive.clone(), instant: suite.instant }
 }

@@ -113,6 +113,13 @@ fn changes(old: &Request, new: &Request) -> Option<Vec<String>> {
     if from.components != to.components {
         changes.push("the components changed".to_owned());
     }
+    if from.keyring != to.keyring {
+        changes.push("the keyring changed".to_owned());
+    }
+    let names = |suite: &crate::lock::SuiteAt| -> Vec<String> {
+        suite.beside.iter().map(|one| format!("{} {}", one.archive, one.suite)).collect()
+    };
+    changes.extend(names_changed("suite", &names(from), &names(to)));
     if from.instant != to.instant {
         changes.push(format!("the instant was {}", show_instant(from.instant)));
     }

@@ -27,6 +27,7 @@ use crate::check::{self, Body, Program};
 use crate::codes;
 use crate::derivation::Arch;
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::digest::Digest;
 use crate::ir::ItemId;
 use crate::loader::{Loader, Local, ModuleId, Place, Project};
 use crate::lock::{Request, SuiteAt};
@@ -60,6 +61,8 @@ pub struct Evaluated {
     /// What must be locked, each once, with the place that first asks for it. The emulators that this host needs
     /// are among them.
     pub requests: Vec<(Request, Span)>,
+    /// The files whose keys sign archives that rbld has no keys of, by digest.
+    pub keyrings: BTreeMap<Digest, Place>,
     /// Everything found wrong: of loading, checking and evaluating.
     pub diagnostics: Vec<Diagnostic>,
     /// The values of the root's `let`, `input`, `env` and `build` items, by name.
@@ -141,6 +144,7 @@ struct Evaluator<'a> {
     /// The requests in the order made.
     order: Vec<Arc<Request>>,
     locals: BTreeMap<Place, Option<Local>>,
+    keyrings: BTreeMap<Digest, Place>,
     /// What is asked of the world, where somebody wants to know.
     asked: Option<Vec<pins::Asked>>,
     tests: Vec<Test>,
@@ -165,6 +169,7 @@ impl<'a> Evaluator<'a> {
             requests: BTreeMap::new(),
             order: Vec::new(),
             locals: BTreeMap::new(),
+            keyrings: BTreeMap::new(),
             asked: None,
             tests: Vec::new(),
             comparisons: Vec::new(),
@@ -386,6 +391,7 @@ impl<'a> Evaluator<'a> {
         let top = top.map_or(Span { file, start: 0, end: line }, |edition| edition.span);
         Evaluated {
             requests,
+            keyrings: self.keyrings,
             diagnostics,
             values,
             tests: self.tests,

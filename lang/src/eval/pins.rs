@@ -40,6 +40,8 @@ pub enum Question {
         suite: String,
         /// Its components.
         components: Vec<String>,
+        /// The file whose keys sign it, where rbld has none; its digest.
+        keyring: Option<Digest>,
         /// The instant now.
         at: Option<i64>,
     },

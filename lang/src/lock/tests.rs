@@ -26,6 +26,7 @@ fn request() -> Request {
             suite: "bookworm".to_owned(),
             components: vec!["main".to_owned()],
             instant: 1_795_132_800,
+            ..SuiteAt::default()
         },
         arch: Arch::Amd64,
         packages: vec!["git".to_owned()],
@@ -35,6 +36,41 @@ fn request() -> Request {
 
 fn example() -> String {
     EXAMPLE.replace("REQUEST", &request().digest().to_hex())
+}
+
+const BESIDE: &str = "\
+rbld-lock 1
+
+request REQUEST
+environment debian bookworm main 2026-11-20T00:00:00Z amd64
+keyring 0505050505050505050505050505050505050505050505050505050505050505
+suite debian bookworm-updates main
+suite http://a.example/b stable main 0505050505050505050505050505050505050505050505050505050505050505
+index bookworm 0101010101010101010101010101010101010101010101010101010101010101 2026-11-15T10:02:11Z - 4CB5
+index stable 0101010101010101010101010101010101010101010101010101010101010101 2026-11-15T10:02:11Z - 4CB5 http://a.example/b
+package git 1:2.39.5-0+deb12u2 amd64 0202020202020202020202020202020202020202020202020202020202020202 7256412 pool/git.deb - http://a.example/b 2026-11-20T00:00:00Z
+root git
+";
+
+#[test]
+fn further_suites_and_keyrings_are_read_and_written() {
+    let text = BESIDE.replace("REQUEST", &"0".repeat(64));
+    let lock = parse(&text).unwrap();
+    assert_eq!(print(&lock), text);
+    let block = lock.blocks.values().next().unwrap();
+    let suite = block.title.suite();
+    assert_eq!((suite.beside.len(), suite.each().len(), suite.keyring.is_some()), (2, 3, true));
+    assert!(block.title.title().ends_with(" amd64 with bookworm-updates, stable"));
+    assert_eq!(block.indexes[1].archive.as_deref(), Some("http://a.example/b"));
+    let Facts::Environment { packages, .. } = &block.facts else { panic!("{block:?}") };
+    assert_eq!(packages[0].package.origin.as_ref().map(|origin| origin.instant), Some(1_795_132_800));
+    let plain = SuiteAt { keyring: None, beside: Vec::new(), ..suite.clone() };
+    let digest = |suite: &SuiteAt| Request::Emulator { suite: suite.clone(), host: Arch::Amd64 }.digest();
+    assert_ne!(digest(&plain), digest(suite));
+    let mut turned = suite.clone();
+    turned.beside.reverse();
+    assert_eq!(digest(&turned), digest(suite));
+    assert_eq!(refused(&text.replace(" main\nsuite", " main main\nsuite")).split(':').next(), Some("line 6"));
 }
 
 fn refused(text: &str) -> String {
@@ -172,28 +208,52 @@ fn any_arch() -> impl Strategy<Value = Arch> {
 }
 
 fn any_suite() -> impl Strategy<Value = SuiteAt> {
-    (any_name(), any_name(), any_names(), any_instant())
-        .prop_map(|(archive, suite, components, instant)| SuiteAt { archive, suite, components, instant })
-}
-
-fn any_package() -> impl Strategy<Value = LockedPackage> {
-    (any_name(), any_name(), any_name(), any_digest(), any::<u64>(), any_name(), any_names()).prop_map(
-        |(name, version, arch, digest, size, path, needs)| LockedPackage {
-            package: Package { name, version, arch, digest, size, path },
-            needs,
+    let keyring = || proptest::option::of(any_digest());
+    let beside = (any_name(), any_name(), any_names(), keyring())
+        .prop_map(|(archive, suite, components, keyring)| Beside { archive, suite, components, keyring });
+    let beside = proptest::collection::btree_set(beside, 0..3);
+    (any_name(), any_name(), any_names(), any_instant(), keyring(), beside).prop_map(
+        |(archive, suite, components, instant, keyring, beside)| SuiteAt {
+            archive,
+            suite,
+            components,
+            instant,
+            keyring,
+            beside: beside.into_iter().collect(),
         },
     )
 }
 
+fn any_origin() -> impl Strategy<Value = Option<ArchiveId>> {
+    proptest::option::of((any_name(), any_instant()).prop_map(|(name, instant)| ArchiveId { name, instant }))
+}
+
+fn any_package() -> impl Strategy<Value = LockedPackage> {
+    let all = (any_name(), any_name(), any_name(), any_digest(), any::<u64>(), any_name(), any_names());
+    (all, any_origin()).prop_map(|((name, version, arch, digest, size, path, needs), origin)| LockedPackage {
+        package: Package { name, version, arch, digest, size, path, origin },
+        needs,
+    })
+}
+
 fn any_pool() -> impl Strategy<Value = Vec<PoolFile>> {
-    let file = (any_name(), any_digest(), any::<u64>(), any_name())
-        .prop_map(|(name, digest, size, path)| PoolFile { name, digest, size, path });
+    let file = (any_name(), any_digest(), any::<u64>(), any_name(), any_origin())
+        .prop_map(|(name, digest, size, path, origin)| PoolFile { name, digest, size, path, origin });
     proptest::collection::btree_set(file, 0..4).prop_map(|files| files.into_iter().collect())
 }
 
 fn any_index() -> impl Strategy<Value = Index> {
-    (any_name(), any_digest(), any_instant(), proptest::option::of(any_instant()), any_name()).prop_map(
-        |(suite, digest, date, valid_until, signer)| Index { suite, digest, date, valid_until, signer },
+    let until = proptest::option::of(any_instant());
+    let archive = proptest::option::of(any_name());
+    (any_name(), any_digest(), any_instant(), until, any_name(), archive).prop_map(
+        |(suite, digest, date, valid_until, signer, archive)| Index {
+            suite,
+            digest,
+            date,
+            valid_until,
+            signer,
+            archive,
+        },
     )
 }
 

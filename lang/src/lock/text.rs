@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Block, Facts, Index, Lock, LockedPackage, Request, SuiteAt};
-use crate::derivation::{Arch, Package, PoolFile};
+use super::{Beside, Block, Facts, Index, Lock, LockedPackage, Request, SuiteAt};
+use crate::derivation::{Arch, ArchiveId, Package, PoolFile};
 use crate::digest::Digest;
 use crate::syntax::{read_instant, show_instant};
 
@@ -56,10 +56,8 @@ fn lines(block: &Block) -> Vec<Vec<String>> {
         ]
     };
     match &block.title {
-        Request::Environment { arch, packages, build_depends, .. } => {
+        Request::Environment { arch, .. } => {
             lines.push([from("environment"), vec![arch.name().to_owned()]].concat());
-            lines.extend(each("asked", packages));
-            lines.extend(each("asked-build-depends", build_depends));
         }
         Request::Source { name, arch, .. } => {
             lines.push([from("source"), vec![word(name), arch.name().to_owned()]].concat());
@@ -67,6 +65,12 @@ fn lines(block: &Block) -> Vec<Vec<String>> {
         Request::Emulator { host, .. } => {
             lines.push([from("emulator"), vec![host.name().to_owned()]].concat())
         }
+    }
+    lines.extend(suite.keyring.iter().map(|keyring| vec!["keyring".to_owned(), keyring.to_hex()]));
+    lines.extend(suites(&suite.beside));
+    if let Request::Environment { packages, build_depends, .. } = &block.title {
+        lines.extend(each("asked", packages));
+        lines.extend(each("asked-build-depends", build_depends));
     }
     let mut indexes: Vec<&Index> = block.indexes.iter().collect();
     indexes.sort();
@@ -101,15 +105,35 @@ fn each(kind: &str, names: &[String]) -> Vec<Vec<String>> {
     names.into_iter().map(|name| vec![kind.to_owned(), word(name)]).collect()
 }
 
+/// The suites beside the first, a line each.
+fn suites(beside: &[Beside]) -> Vec<Vec<String>> {
+    let mut beside: Vec<&Beside> = beside.iter().collect();
+    beside.sort();
+    let line = |one: &Beside| {
+        let mut line = vec!["suite".to_owned(), word(&one.archive), word(&one.suite), list(&one.components)];
+        line.extend(one.keyring.map(|keyring| keyring.to_hex()));
+        line
+    };
+    beside.into_iter().map(line).collect()
+}
+
 fn index(index: &Index) -> Vec<String> {
     let until = index.valid_until.map_or("-".to_owned(), show_instant);
     let date = show_instant(index.date);
-    vec!["index".to_owned(), word(&index.suite), index.digest.to_hex(), date, until, word(&index.signer)]
+    let mut line =
+        vec!["index".to_owned(), word(&index.suite), index.digest.to_hex(), date, until, word(&index.signer)];
+    line.extend(index.archive.as_deref().map(word));
+    line
+}
+
+/// Where a file is that isn't in the request's first archive: the archive and its instant.
+fn origin(origin: Option<&ArchiveId>) -> Vec<String> {
+    origin.map_or(Vec::new(), |origin| vec![word(&origin.name), show_instant(origin.instant)])
 }
 
 fn package(locked: &LockedPackage) -> Vec<String> {
     let package = &locked.package;
-    vec![
+    let mut line = vec![
         "package".to_owned(),
         word(&package.name),
         word(&package.version),
@@ -118,14 +142,24 @@ fn package(locked: &LockedPackage) -> Vec<String> {
         package.size.to_string(),
         word(&package.path),
         list(&locked.needs),
-    ]
+    ];
+    line.extend(origin(package.origin.as_ref()));
+    line
 }
 
 fn pool(kind: &str, files: &[PoolFile]) -> Vec<Vec<String>> {
     let mut files: Vec<&PoolFile> = files.iter().collect();
     files.sort();
     let line = |file: &PoolFile| {
-        vec![kind.to_owned(), word(&file.name), file.digest.to_hex(), file.size.to_string(), word(&file.path)]
+        let mut line = vec![
+            kind.to_owned(),
+            word(&file.name),
+            file.digest.to_hex(),
+            file.size.to_string(),
+            word(&file.path),
+        ];
+        line.extend(origin(file.origin.as_ref()));
+        line
     };
     files.into_iter().map(line).collect()
 }
@@ -282,6 +316,22 @@ impl<'a> Line<'a> {
         self.read(what, read_instant)
     }
 
+    /// Whether the line goes on.
+    fn more(&self) -> bool {
+        self.words.clone().next().is_some()
+    }
+
+    /// The archive and its instant, where the line goes on with them.
+    fn origin(&mut self) -> Result<Option<ArchiveId>, LockError> {
+        if !self.more() {
+            return Ok(None);
+        }
+        Ok(Some(ArchiveId {
+            name: self.value("an archive")?,
+            instant: self.instant("the instant of the archive")?,
+        }))
+    }
+
     fn end(&mut self) -> Result<(), LockError> {
         match self.words.next() {
             None => Ok(()),
@@ -303,6 +353,8 @@ struct Open {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fact {
     Name(String),
+    Keyring(Digest),
+    Beside(Beside),
     Index(Index),
     Package(LockedPackage),
     Pool(PoolFile),
@@ -360,6 +412,15 @@ impl Open {
             0 => Err(error(line, format!("the block has no `{kind}` line"))),
             _ => Err(error(line, format!("the block has more than one `{kind}` line"))),
         };
+        let keyrings =
+            self.take("keyring", |fact| if let Fact::Keyring(digest) = fact { Some(digest) } else { None });
+        if keyrings.len() > 1 {
+            one("keyring", keyrings.len())?;
+        }
+        let suite = title.suite_mut();
+        suite.keyring = keyrings.first().copied();
+        suite.beside =
+            self.take("suite", |fact| if let Fact::Beside(beside) = fact { Some(beside) } else { None });
         let facts = match &mut title {
             Request::Environment { packages, build_depends, .. } => {
                 *packages = self.names("asked");
@@ -422,6 +483,7 @@ fn title(line: &mut Line<'_>) -> Result<Option<Request>, LockError> {
         suite: line.value("a suite")?,
         components: line.list("components")?,
         instant: line.instant("an instant")?,
+        ..SuiteAt::default()
     };
     Ok(Some(match line.kind {
         "environment" => Request::Environment {
@@ -442,6 +504,19 @@ fn fact(line: &mut Line<'_>) -> Result<(&'static str, Fact), LockError> {
         return Ok((kind, Fact::Name(line.value("a name")?)));
     }
     Ok(match line.kind {
+        "keyring" => ("keyring", Fact::Keyring(line.digest("the digest of the keyring")?)),
+        "suite" => (
+            "suite",
+            Fact::Beside(Beside {
+                archive: line.value("an archive")?,
+                suite: line.value("a suite")?,
+                components: line.list("components")?,
+                keyring: match line.more() {
+                    true => Some(line.digest("the digest of the keyring")?),
+                    false => None,
+                },
+            }),
+        ),
         "index" => (
             "index",
             Fact::Index(Index {
@@ -453,20 +528,27 @@ fn fact(line: &mut Line<'_>) -> Result<(&'static str, Fact), LockError> {
                     word => read_instant(word).map(Some),
                 })?,
                 signer: line.value("a fingerprint")?,
+                archive: match line.more() {
+                    true => Some(line.value("an archive")?),
+                    false => None,
+                },
             }),
         ),
         "package" => (
             "package",
-            Fact::Package(LockedPackage {
-                package: Package {
+            Fact::Package({
+                let mut package = Package {
                     name: line.value("a package")?,
                     version: line.value("a version")?,
                     arch: line.value("an architecture")?,
                     digest: line.digest("the digest of the package")?,
                     size: line.number("a size in bytes")?,
                     path: line.value("a path")?,
-                },
-                needs: line.list("names of packages")?,
+                    origin: None,
+                };
+                let needs = line.list("names of packages")?;
+                package.origin = line.origin()?;
+                LockedPackage { package, needs }
             }),
         ),
         "file" | "binary" => {
@@ -478,6 +560,7 @@ fn fact(line: &mut Line<'_>) -> Result<(&'static str, Fact), LockError> {
                     digest: line.digest("the digest of the file")?,
                     size: line.number("a size in bytes")?,
                     path: line.value("a path")?,
+                    origin: line.origin()?,
                 }),
             )
         }

@@ -9,7 +9,7 @@ use rbld_lang::lock::{Lock, Request};
 use super::args;
 use super::check::plural;
 use super::project::{Fetching, Project, choose, write_lock};
-use super::{context, output};
+use super::{context, keyrings, output};
 use crate::config::Config;
 use crate::display::Screen;
 use crate::failure::{Failure, Result};
@@ -56,13 +56,12 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
     if !missing.is_empty() {
         let config = Config::load(Some(&project.root))?;
         let screen = Screen::on_stderr(false);
-        let sources = debian::Sources::new(
-            Http::new(args.reach.offline)?,
-            Mirrors::from_machine(&config).from_vendored(&args.reach.from)?,
-            context::store(store)?,
-            screen.progress(),
-            now(),
-        );
+        let store = context::store(store)?;
+        let keyrings = keyrings::read(&project.evaluated.keyrings, &project.root, &store)?;
+        let mirrors = Mirrors::from_machine(&config).from_vendored(&args.reach.from)?;
+        let http = Http::new(args.reach.offline)?;
+        let mut sources = debian::Sources::new(http, mirrors, store, screen.progress(), now());
+        sources.keyrings = keyrings;
         for (request, block) in missing.iter().zip(debian::resolve_all(&missing, &sources)) {
             new.blocks.insert(request.digest(), block?);
         }

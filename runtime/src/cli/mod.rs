@@ -10,6 +10,7 @@ mod eval;
 mod fmt;
 mod import;
 mod init;
+mod keyrings;
 mod lock;
 mod log;
 mod mirror;

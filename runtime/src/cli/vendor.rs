@@ -8,7 +8,7 @@ use serde_json::json;
 use super::args::{self, Format, Running};
 use super::check::plural;
 use super::project::{Fetching, Project, choose};
-use super::{check, context, lock, output};
+use super::{check, context, keyrings, lock, output};
 use crate::display::{self, Screen};
 use crate::failure::{Doing, Result};
 use crate::fetch::debian::Sources;
@@ -31,13 +31,14 @@ pub(super) fn run(store: Option<&Path>, args: &args::Vendor) -> Result<i32> {
         Some(_) => Some(std::fs::read(&project.lock_path).doing(|| "read the lock")?),
         None => None,
     };
-    let sources = Sources::new(
+    let mut sources = Sources::new(
         world.http()?,
         world.mirrors.clone(),
         world.store.clone(),
         screen.progress(),
         lock::now(),
     );
+    sources.keyrings = keyrings::read(&project.evaluated.keyrings, &project.root, &world.store)?;
     let asked = Asked {
         file: &project.file,
         plan: &project.plan,

@@ -143,6 +143,7 @@ fn a_published_file_is_fetched_to_be_shown() {
     let mut bench = Bench::new();
     let member = bench.folder("ucf", &[("ucf_1_all.deb", "built\n"), ("ucf_1.buildinfo", "x")]);
     let file = PoolFile {
+        origin: None,
         name: "ucf_1_all.deb".to_owned(),
         digest: Digest::of(b"published\n"),
         size: 10,

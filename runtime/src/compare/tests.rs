@@ -227,6 +227,7 @@ fn matches_a_digest_or_another_output() {
 
 fn published(files: &[(&str, &str)]) -> Expected {
     let file = |(name, content): &(&str, &str)| PoolFile {
+        origin: None,
         name: (*name).to_owned(),
         digest: digest(content),
         size: 1,

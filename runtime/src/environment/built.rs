@@ -192,6 +192,7 @@ fn read(who: &str, file: &str, digest: Digest, size: u64, store: &Store) -> Resu
         .map_err(|error| wrong(&format!("its `control` can't be read: {error}")))?;
     let field = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
     let package = Package {
+        origin: None,
         name: field("Package"),
         arch: field("Architecture"),
         version: field("Version"),

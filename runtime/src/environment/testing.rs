@@ -11,6 +11,7 @@ use crate::store::tree::{Folder, Node};
 /// A package as it would be locked: version 1, amd64.
 pub(super) fn package(name: &str) -> Package {
     Package {
+        origin: None,
         name: name.to_owned(),
         arch: "amd64".to_owned(),
         version: "1".to_owned(),

@@ -76,6 +76,21 @@ pub fn take(batch: &Batch, project: &Path, path: &str, expected: &Found) -> Resu
     Ok((tree::write(batch, &imported.folder)?, imported.dropped))
 }
 
+/// The bytes of a file of the project, if it still is the one of this digest and has no more than `limit`.
+pub fn read(project: &Path, path: &str, digest: Digest, limit: u64) -> Result<Vec<u8>> {
+    let place = Place::find(project, path)?;
+    let file = File::open(&place.target).doing(|| format!("open `./{path}`"))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).doing(|| format!("read `./{path}`"))?;
+    if bytes.len() as u64 > limit {
+        return Err(Failure::input(format!("`./{path}` has more than {limit} bytes")));
+    }
+    if Digest::of(&bytes) != digest {
+        return Err(changed(path, "the file isn't the one that was read at the start"));
+    }
+    Ok(bytes)
+}
+
 fn changed(path: &str, how: &str) -> Failure {
     Failure::input(format!("`./{path}` changed while rbld was running"))
         .fact(how)

@@ -47,23 +47,48 @@ pub struct Mirrors {
     vendored: Vendored,
 }
 
-/// Where the snapshot archive is.
+/// Where Debian's snapshot archive is, which holds several archives by name.
 const SNAPSHOT: &str = "http://snapshot.debian.org/archive";
 
+/// Archives that are elsewhere, best first. Ubuntu's snapshots begin in March 2023; what the other places hold is the
+/// archive as it is today. Trisquel keeps no older state of itself.
+const ELSEWHERE: [(&str, &[&str]); 2] = [
+    (
+        "ubuntu",
+        &[
+            "https://snapshot.ubuntu.com/ubuntu/{instant}",
+            "http://archive.ubuntu.com/ubuntu",
+            "http://ports.ubuntu.com/ubuntu-ports",
+        ],
+    ),
+    ("trisquel", &["https://archive.trisquel.org/trisquel", "https://archive.trisquel.info/trisquel"]),
+];
+
 /// The archives that can be named by the environment, and how.
-const OVERRIDES: [(&str, &str); 3] = [
+const OVERRIDES: [(&str, &str); 5] = [
     ("debian", "RBLD_MIRROR_DEBIAN"),
     ("debian-security", "RBLD_MIRROR_DEBIAN_SECURITY"),
+    ("ubuntu", "RBLD_MIRROR_UBUNTU"),
+    ("trisquel", "RBLD_MIRROR_TRISQUEL"),
     ("guix", "RBLD_MIRROR_GUIX"),
 ];
 
 /// The servers that Guix itself asks for what it hasn't built.
 const GUIX: [&str; 2] = ["https://bordeaux.guix.gnu.org", "https://ci.guix.gnu.org"];
 
+/// Whether an archive can be had as it once was.
+pub(crate) fn has_snapshots(archive: &str) -> bool {
+    match ELSEWHERE.iter().find(|(name, _)| *name == archive) {
+        Some((_, places)) => places.iter().any(|place| place.contains("{instant}")),
+        None => !archive.contains("://") || archive.contains("{instant}"),
+    }
+}
+
 impl Mirrors {
     /// The places by settings, environment and the machine's apt.
     ///
     /// `RBLD_MIRROR_DEBIAN` (base URLs separated by blanks) replaces all places of `debian`: nothing else is asked.
+    /// Each archive that has a name has such a variable.
     pub fn from_machine(config: &Config) -> Mirrors {
         let mut mirrors = Mirrors::new(config, &host_bases(Path::new("/etc/apt")));
         for (archive, variable) in OVERRIDES {
@@ -122,9 +147,20 @@ impl Mirrors {
             only.iter().for_each(|url| add(url, Origin::Configured));
             return bases;
         }
+        if archive.name.contains("://") {
+            // Known by its address: wherever the settings say that this may be had, then there.
+            let own = archive.name.as_str();
+            for url in self.rewritten(own) {
+                add(&url, if url == own { Origin::Snapshot } else { Origin::Configured });
+            }
+            return bases;
+        }
         self.configured.get(&archive.name).into_iter().flatten().for_each(|url| add(url, Origin::Configured));
         self.host.iter().filter(|url| holds(url, &archive.name)).for_each(|url| add(url, Origin::Host));
-        add(&format!("{SNAPSHOT}/{}/{{instant}}", archive.name), Origin::Snapshot);
+        match ELSEWHERE.iter().find(|(name, _)| *name == archive.name) {
+            Some((_, places)) => places.iter().for_each(|url| add(url, Origin::Snapshot)),
+            None => add(&format!("{SNAPSHOT}/{}/{{instant}}", archive.name), Origin::Snapshot),
+        }
         bases
     }
 
@@ -335,6 +371,41 @@ mod tests {
         assert_eq!(
             mirrors.only("debian", vec!["file:///m".to_owned()]).urls(&archive(), "x"),
             ["file:///m/x"]
+        );
+    }
+
+    #[test]
+    fn other_archives_have_places_of_their_own() {
+        let config = Config::from_text(
+            "[mirrors]\ntrisquel = [\"file:///srv/t\"]\n\"https://apt.example/own\" = [\"file:///srv/own/{instant}\"]\n",
+        )
+        .unwrap();
+        let mirrors = Mirrors::new(&config, &["http://m.example/ubuntu/".to_owned()]);
+        let urls = |name: &str| mirrors.urls(&ArchiveId { name: name.to_owned(), ..archive() }, "x");
+        assert_eq!(
+            urls("ubuntu"),
+            [
+                "http://m.example/ubuntu/x",
+                "https://snapshot.ubuntu.com/ubuntu/20261122T000000Z/x",
+                "http://archive.ubuntu.com/ubuntu/x",
+                "http://ports.ubuntu.com/ubuntu-ports/x",
+            ]
+        );
+        assert_eq!(
+            urls("trisquel"),
+            [
+                "file:///srv/t/x",
+                "https://archive.trisquel.org/trisquel/x",
+                "https://archive.trisquel.info/trisquel/x",
+            ]
+        );
+        assert_eq!(
+            urls("https://apt.example/own"),
+            ["file:///srv/own/20261122T000000Z/x", "https://apt.example/own/x"]
+        );
+        assert_eq!(urls("https://apt.example/{instant}/a"), ["https://apt.example/20261122T000000Z/a/x"]);
+        assert!(
+            has_snapshots("ubuntu") && !has_snapshots("trisquel") && !has_snapshots("https://apt.example/a")
         );
     }
 

@@ -281,7 +281,7 @@ fn fetched(
 
 /// A file of a distribution's pool, from the store or the first mirror that has it.
 pub fn pool_file(world: &World, archive: &ArchiveId, file: &PoolFile, batch: &Batch) -> Result<Blob> {
-    let urls = world.mirrors.urls(archive, &file.path);
+    let urls = world.mirrors.urls(file.origin.as_ref().unwrap_or(archive), &file.path);
     download(world, &file.name, &urls, file.digest, Some(file.size), batch)
 }
 
@@ -292,6 +292,7 @@ pub fn package_file(world: &World, archive: &ArchiveId, package: &Package, batch
         digest: package.digest,
         size: package.size,
         path: package.path.clone(),
+        origin: package.origin.clone(),
     };
     pool_file(world, archive, &file, batch)
 }

@@ -120,12 +120,12 @@ impl Needs<'_> {
 
     fn package(&mut self, archive: &ArchiveId, package: &Package) {
         let name = package.path.rsplit('/').next().unwrap_or(&package.name).to_owned();
-        let (digest, size, path) = (package.digest, package.size, package.path.clone());
-        self.pool("package", archive, &PoolFile { name, digest, size, path });
+        let Package { digest, size, path, origin, .. } = package.clone();
+        self.pool("package", archive, &PoolFile { name, digest, size, path, origin });
     }
 
     fn pool(&mut self, kind: &'static str, archive: &ArchiveId, file: &PoolFile) {
-        let urls = self.mirrors.urls(archive, &file.path);
+        let urls = self.mirrors.urls(file.origin.as_ref().unwrap_or(archive), &file.path);
         self.file(File { digest: file.digest, size: Some(file.size), kind, name: file.name.clone(), urls });
     }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rbld_lang::derivation::ArchiveId;
 use rbld_lang::digest::Digest;
 use rbld_lang::loader;
 use rbld_lang::lock::{Block, Facts, Lock};
@@ -139,9 +140,10 @@ impl Gathered {
     /// The indexes that the lock was resolved from: it is resolved again, and what that reads is kept.
     fn indexes(&mut self, world: &World, lock: &Lock, mut sources: Sources) -> Result<()> {
         for block in lock.blocks.values() {
-            let archive = debian::archive::archive_id(block.title.suite());
+            let first = block.title.suite().archive_id();
             for index in &block.indexes {
-                sources.know(archive.clone(), &index.suite, index.digest);
+                let name = index.archive.clone().unwrap_or_else(|| first.name.clone());
+                sources.know(ArchiveId { name, ..first.clone() }, &index.suite, index.digest);
             }
         }
         let titles: Vec<_> = lock.blocks.values().map(|block| block.title.clone()).collect();

@@ -66,6 +66,7 @@ impl Corpus {
             suite: name.to_owned(),
             components: vec!["main".to_owned()],
             instant: sources.now,
+            ..SuiteAt::default()
         };
         let release = sources.release(&suite).unwrap();
         Corpus {

@@ -1,4 +1,4 @@
-//! Archives of distributions: environments and source packages as requests to be locked.
+//! What is asked of an archive: environments and source packages as requests to be locked.
 
 use std::sync::Arc;
 
@@ -6,12 +6,11 @@ use super::{as_text, as_texts};
 use crate::codes;
 use crate::derivation::Arch;
 use crate::diagnostic::Diagnostic;
-use crate::eval::pins::Question;
 use crate::eval::{Eval, Evaluator, Host, Stop};
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
 use crate::syntax::show_instant;
-use crate::value::{Archive, Env, EnvSource, Input, Source, Value};
+use crate::value::{Env, EnvSource, Input, Source, Value};
 
 /// The suite whose emulator serves environments of another: the newest that is stable for all of them, at the same
 /// instant.
@@ -21,6 +20,7 @@ pub(in crate::eval) fn emulator_suite(instant: i64) -> SuiteAt {
         suite: "bookworm".to_owned(),
         components: vec!["main".to_owned()],
         instant,
+        ..SuiteAt::default()
     }
 }
 
@@ -31,40 +31,15 @@ fn released(suite: &SuiteAt, arch: Arch) -> bool {
 }
 
 impl Evaluator<'_> {
-    /// `core.archive(name, suite, components, at)`.
-    pub(super) fn archive(&mut self, args: &[Value], span: Span) -> Eval<Value> {
-        let (archive, suite) = (as_text(args.first())?.to_owned(), as_text(args.get(1))?.to_owned());
-        let mut components = as_texts(args.get(2))?;
-        components.sort();
-        components.dedup();
-        let instant = match args.get(3) {
-            Some(Value::Instant(instant)) => Some(*instant),
-            _ => None,
-        };
-        let question = || Question::Snapshot {
-            archive: archive.clone(),
-            suite: suite.clone(),
-            components: components.clone(),
-            at: instant,
-        };
-        self.ask(question, span);
-        let Some(instant) = instant else {
-            return self.stop(
-                codes::UNPINNED,
-                format!("{archive} `{suite}` is not pinned: it changes several times a day"),
-                span,
-                "no instant",
-                format!("say as of when: `snapshot({suite}, at = 2026-11-01T00:00:00Z)`"),
-            );
-        };
-        let at = SuiteAt { archive, suite, components, instant };
-        Ok(Value::Archive(Arc::new(Archive { at, name: None })))
-    }
-
     /// `ARCHIVE.env(arch, packages, build_depends)`.
     pub(super) fn archive_env(&mut self, args: &[Value], span: Span) -> Eval<Value> {
         let (at, arch) = self.archive_at(args.first(), args.get(1), span)?;
-        let packages = self.package_names(args.get(2), span)?;
+        let mut packages = self.package_names(args.get(2), span)?;
+        if let Some(Value::Archive(archive)) = args.first() {
+            packages.extend(archive.always.iter().cloned());
+            packages.sort();
+            packages.dedup();
+        }
         let build_depends = self.package_names(args.get(3), span)?;
         let request = self.request(Request::Environment { suite: at, arch, packages, build_depends }, span);
         let span = self.place(span);

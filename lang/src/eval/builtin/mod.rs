@@ -3,6 +3,7 @@
 pub(super) mod archive;
 mod fetch;
 mod staged;
+mod suite;
 mod text;
 
 pub(super) use fetch::tower;
@@ -34,6 +35,7 @@ impl Evaluator<'_> {
             Builtin::Unpack => self.unpack(args, span),
             Builtin::Archive => self.archive(&args, span),
             Builtin::Staged => self.staged(&args, span),
+            Builtin::Together => self.together(&args, span),
             Builtin::ArchiveEnv => self.archive_env(&args, span),
             Builtin::ArchiveSource => self.archive_source(&args, span),
         }

@@ -60,6 +60,7 @@ fn locked(evaluated: &Evaluated) -> Lock {
                 digest: Digest::of(format!("{} {name}", request.title()).as_bytes()),
                 size: 1,
                 path: format!("pool/{name}.deb"),
+                origin: None,
             },
             needs: Vec::new(),
         };
@@ -67,6 +68,7 @@ fn locked(evaluated: &Evaluated) -> Lock {
             digest: Digest::of(name.as_bytes()),
             size: 1,
             path: name.clone(),
+            origin: None,
             name,
         };
         let facts = match request {
@@ -88,6 +90,7 @@ fn locked(evaluated: &Evaluated) -> Lock {
             date: 0,
             valid_until: None,
             signer: "00".to_owned(),
+            archive: None,
         };
         lock.blocks.insert(request.digest(), Block { title: request.clone(), indexes: vec![index], facts });
     }

@@ -1,6 +1,7 @@
 //! Asking the world what is at the end of a tag, an address or an archive now.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rbld_lang::digest::Digest;
@@ -33,6 +34,8 @@ pub(super) struct World {
     pub now: i64,
     /// The instant that snapshots are to be of, where one is named.
     pub to: Option<i64>,
+    /// The files of keys that the project names, by digest.
+    pub keyrings: OnceCell<BTreeMap<Digest, Vec<u8>>>,
     /// Archives, once one is asked.
     pub sources: OnceCell<Sources>,
 }
@@ -149,20 +152,26 @@ impl World {
     fn instant(&self, subjects: &[Subject]) -> Result<Option<Answer>> {
         if self.sources.get().is_none() {
             let (mirrors, store) = (self.mirrors.clone(), self.store.clone());
-            let sources = Sources::new(Http::new(false)?, mirrors, store, self.progress.clone(), self.now);
+            let mut sources =
+                Sources::new(Http::new(false)?, mirrors, store, self.progress.clone(), self.now);
+            sources.keyrings = self.keyrings.get().cloned().unwrap_or_default();
             drop(self.sources.set(sources));
         }
         let Some(sources) = self.sources.get() else { return Err(Failure::bug("no archive can be asked")) };
         let mut suites: Vec<SuiteAt> = Vec::new();
         let mut old: Option<i64> = None;
         for subject in subjects {
-            let Subject::Snapshot { archive, suite, components, at } = subject else { return Err(mixed()) };
+            let Subject::Snapshot { archive, suite, components, keyring, at } = subject else {
+                return Err(mixed());
+            };
             let instant = self.to.unwrap_or(self.now);
             let suite = SuiteAt {
                 archive: archive.clone(),
                 suite: suite.clone(),
                 components: components.clone(),
                 instant,
+                keyring: *keyring,
+                beside: Vec::new(),
             };
             if !suites.contains(&suite) {
                 suites.push(suite);

@@ -13,7 +13,7 @@ use rbld_lang::loader::Project;
 use rbld_lang::{codes, package};
 
 use super::project::{self, Fetching};
-use super::{args, context, output};
+use super::{args, context, keyrings, output};
 use crate::config::Config;
 use crate::display::Screen;
 use crate::failure::{Doing, Failure, Result};
@@ -60,6 +60,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Update) -> Result<i32> {
         progress: screen.progress(),
         now: super::lock::now(),
         to,
+        keyrings: std::cell::OnceCell::new(),
         sources: std::cell::OnceCell::new(),
     };
     let mut work = Work {
@@ -212,6 +213,13 @@ impl Work<'_> {
     fn pins(&mut self, lang: &Project, loader: &Edited, edits: &mut Edits) -> Result<()> {
         let pins = rbld_lang::eval::pins::pins(lang, loader);
         let wanted = pin::wanted(&pins, self.names);
+        let asks = |subject: &Subject| matches!(subject, Subject::Snapshot { keyring: Some(_), .. });
+        if wanted.iter().flat_map(|wanted| &wanted.subjects).any(asks) {
+            let host = rbld_lang::Host { arch: project::host_arch()? };
+            let places = rbld_lang::evaluate(lang, loader, &host).keyrings;
+            let read = keyrings::read(&places, &self.world.project, &self.world.store)?;
+            drop(self.world.keyrings.set(read));
+        }
         for name in self.names.iter().filter(|name| !self.open.contains(name)) {
             if !wanted.iter().any(|wanted| wanted.names.contains(name)) {
                 return Err(pin::unknown(lang, &pins, name));

@@ -16,7 +16,7 @@ use super::keyring::Keyring;
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::date;
 use crate::fetch::http::{Expected, Http};
-use crate::fetch::mirrors::Mirrors;
+use crate::fetch::mirrors::{Mirrors, has_snapshots};
 use crate::progress::{Progress, Step};
 use crate::store::Store;
 
@@ -38,7 +38,9 @@ pub struct Sources {
     pub progress: Progress,
     /// The time taken at start: an instant after it isn't fixed yet.
     pub now: i64,
-    releases: Shelf<(ArchiveId, String), Release>,
+    /// The files of keys that the project names, by digest.
+    pub keyrings: BTreeMap<Digest, Vec<u8>>,
+    releases: Shelf<(ArchiveId, String, Option<Digest>), Release>,
     indexes: Shelf<Digest, Vec<u8>>,
     /// Signed indexes that are looked for by digest before anybody is asked.
     known: BTreeMap<(ArchiveId, String), BTreeSet<Digest>>,
@@ -97,6 +99,7 @@ impl Sources {
             store,
             progress,
             now,
+            keyrings: BTreeMap::new(),
             releases: Shelf::new(),
             indexes: Shelf::new(),
             known: BTreeMap::new(),
@@ -147,15 +150,32 @@ impl Sources {
                 .fact("what an archive will hold then isn't known yet")
                 .help(format!("pin {} or earlier", date::instant(self.now))));
         }
-        let keyring = Keyring::of(&suite.archive).ok_or_else(|| {
-            Failure::input(format!("no keys are known for the archive `{}`", suite.archive))
-                .help("the archives known are `debian` and `debian-security`")
-        })?;
-        let key = (archive_id(suite), suite.suite.clone());
+        let keyring = self.keyring(suite)?;
+        let key = (suite.archive_id(), suite.suite.clone(), suite.keyring);
         let release = self.releases.get(key, || self.find_release(suite, &keyring))?;
-        let (archive, suite, digest) = (archive_id(suite), suite.suite.clone(), release.digest);
+        let (archive, suite, digest) = (suite.archive_id(), suite.suite.clone(), release.digest);
         self.note(Used::Release { archive, suite, digest });
         Ok(release)
+    }
+
+    /// The keys that may sign a suite: those that the file names, else those that are built in.
+    fn keyring(&self, suite: &SuiteAt) -> Result<Keyring> {
+        let Some(digest) = suite.keyring else {
+            return Keyring::of(&suite.archive).ok_or_else(|| {
+                Failure::input(format!("no keys are known for the archive `{}`", suite.archive))
+                    .help("the archives known are `debian`, `debian-security` and `ubuntu`; for another, name its `keyring`")
+            });
+        };
+        let bytes = self.keyrings.get(&digest).ok_or_else(|| {
+            Failure::input(format!("the keyring of `{}` isn't there any more", suite.archive))
+                .fact(format!("its sha256 is {digest}"))
+        })?;
+        let keyring = Keyring::from_bytes(bytes);
+        if keyring.is_empty() {
+            return Err(Failure::input(format!("the keyring given for `{}` holds no key", suite.archive))
+                .help("it is a file of public keys, as `gpg --export` and `gpg --armor --export` write it"));
+        }
+        Ok(keyring)
     }
 
     /// A signed index that is known by digest: one that was asked for, or that a vendored folder names.
@@ -165,7 +185,7 @@ impl Sources {
         keyring: &Keyring,
         tried: &mut Vec<String>,
     ) -> Result<Option<Release>> {
-        let id = archive_id(suite);
+        let id = suite.archive_id();
         let known = self.known.get(&(id, suite.suite.clone())).cloned().unwrap_or_default();
         let named = self.mirrors.vendored().releases(&suite.archive, &suite.suite, suite.instant)?;
         for digest in known.into_iter().chain(named) {
@@ -190,7 +210,7 @@ impl Sources {
 
     /// Asks place after place for a signed index that fits the instant.
     fn find_release(&self, suite: &SuiteAt, keyring: &Keyring) -> Result<Release> {
-        let id = archive_id(suite);
+        let id = suite.archive_id();
         let task = self.progress.begin(Step::Resolve, &format!("{} {}", suite.archive, suite.suite));
         let mut tried = Vec::new();
         let mut newer: Option<i64> = None;
@@ -227,10 +247,18 @@ impl Sources {
                 "every index of `{}` within reach is newer than the pin {pin}",
                 suite.suite
             ))
-            .help(format!(
-                "pin {} or later, or name a mirror of the snapshot archive under `[mirrors]` in config.toml",
-                date::instant(date)
-            )),
+            .help(match has_snapshots(&suite.archive) {
+                true => format!(
+                    "pin {} or later, or name a mirror of the snapshot archive under `[mirrors]` in config.toml",
+                    date::instant(date)
+                ),
+                false => format!(
+                    "{0} keeps no older state of itself: pin {1} or later, or name a mirror that kept it: `[mirrors]` and \
+                     `\"{0}\" = [\"…\"]` in config.toml",
+                    suite.archive,
+                    date::instant(date)
+                ),
+            }),
             None => Failure::world(format!("no good index of `{}` as of {pin} is within reach", suite.suite))
                 .help("check the network, or name a mirror under `[mirrors]` in config.toml"),
         };
@@ -296,7 +324,7 @@ impl Sources {
         let below = format!("dists/{}", suite.suite);
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut urls = Vec::new();
-        for base in self.mirrors.bases(&archive_id(suite)) {
+        for base in self.mirrors.bases(&suite.archive_id()) {
             if release.by_hash {
                 urls.push(format!("{}/{below}/{folder}/by-hash/SHA256/{}", base.url, expect.digest));
             }
@@ -357,14 +385,10 @@ enum Found {
     Newer(i64),
 }
 
-/// The archive of a suite, as of its instant.
-pub fn archive_id(suite: &SuiteAt) -> ArchiveId {
-    ArchiveId { name: suite.archive.clone(), instant: suite.instant }
-}
-
-/// What the lock keeps of a signed index.
-pub fn locked(suite: &SuiteAt, release: &Release) -> Index {
+/// What the lock keeps of a signed index; `first` is the archive that the request begins with.
+pub fn locked(suite: &SuiteAt, release: &Release, first: &str) -> Index {
     Index {
+        archive: (suite.archive != first).then(|| suite.archive.clone()),
         suite: suite.suite.clone(),
         digest: release.digest,
         date: release.date,
@@ -380,12 +404,14 @@ fn no_component(suite: &SuiteAt, release: &Release, component: &str) -> Failure 
 
 /// Suites and components become parts of URLs.
 fn check_names(suite: &SuiteAt) -> Result<()> {
+    let address = suite.archive.contains("://");
     let fits = |name: &str| {
         !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-_/".contains(&byte))
             && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
     };
-    match [&suite.archive, &suite.suite].into_iter().chain(&suite.components).find(|name| !fits(name)) {
+    let archive = (!address).then_some(&suite.archive);
+    match archive.into_iter().chain([&suite.suite]).chain(&suite.components).find(|name| !fits(name)) {
         Some(name) => {
             Err(Failure::input(format!("`{name}` can't be the name of an archive, a suite or a component")))
         }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use indexmap::IndexSet;
+use rbld_lang::derivation::ArchiveId;
 
 use super::relation::{self, Malformed, Op};
 use super::stanza::{self, Stanza};
@@ -86,6 +87,10 @@ pub struct Offer<'a> {
     pub digest: &'a str,
     /// `Filename`.
     pub path: &'a str,
+    /// Which of the indexes it was read from it is of, by their number.
+    pub index: u16,
+    /// How much it is wanted: a version of a higher rank before any of a lower.
+    rank: u16,
 }
 
 /// What provides a name.
@@ -100,7 +105,7 @@ pub struct Provider<'a> {
 /// What is known of a name.
 #[derive(Clone, Debug, Default)]
 pub struct Named<'a> {
-    /// The versions on offer, the highest first.
+    /// The versions on offer, the one that would be taken first: by rank, then by version.
     pub offers: Vec<OfferId>,
     /// What else provides it.
     pub providers: Vec<Provider<'a>>,
@@ -118,6 +123,8 @@ pub struct Universe<'a> {
     named: Vec<Named<'a>>,
     offers: Vec<Offer<'a>>,
     relations: Vec<Relation<'a>>,
+    /// The archives of the indexes, by their number, where they aren't the first one's.
+    origins: Vec<Option<ArchiveId>>,
 }
 
 /// The fields of a stanza that matter.
@@ -196,11 +203,28 @@ impl<'a> Universe<'a> {
             named: Vec::new(),
             offers: Vec::new(),
             relations: Vec::new(),
+            origins: Vec::new(),
         }
     }
 
     /// Adds what a `Packages` file offers.
     pub fn add(&mut self, packages: &'a [u8]) -> Result<(), Unreadable> {
+        self.add_of(packages, 0, 500)
+    }
+
+    /// Says which archives the indexes are of, by their number: none for the first one's.
+    pub fn of_archives(mut self, origins: Vec<Option<ArchiveId>>) -> Universe<'a> {
+        self.origins = origins;
+        self
+    }
+
+    /// The archive of a version, where it isn't the first one's.
+    pub fn origin(&self, offer: &Offer<'_>) -> Option<ArchiveId> {
+        self.origins.get(usize::from(offer.index)).cloned().flatten()
+    }
+
+    /// Adds what a `Packages` file offers that is one of several, by its number, and wanted so much.
+    pub fn add_of(&mut self, packages: &'a [u8], index: u16, rank: u16) -> Result<(), Unreadable> {
         for stanza in stanza::stanzas(packages) {
             let fields = Fields::read(stanza);
             if fields.package.is_empty() || fields.version.is_empty() {
@@ -209,10 +233,22 @@ impl<'a> Universe<'a> {
             if fields.arch != "all" && fields.arch != self.arch {
                 continue;
             }
-            self.add_offer(&fields)
+            if index > 0 && self.is_known(&fields) {
+                continue;
+            }
+            self.add_offer(&fields, index, rank)
                 .map_err(|wrong| Unreadable { package: fields.package.to_owned(), wrong })?;
         }
         Ok(())
+    }
+
+    /// Whether the very same file is on offer already, from another index.
+    fn is_known(&self, fields: &Fields<'a>) -> bool {
+        let Some(name) = self.find(&lower(fields.package)) else { return false };
+        !fields.digest.is_empty()
+            && self.named(name).offers.iter().map(|id| self.offer(*id)).any(|offer| {
+                offer.version == fields.version && offer.arch == fields.arch && offer.digest == fields.digest
+            })
     }
 
     /// Adds a package that exists only here, to hold what a build needs and what it can't stand.
@@ -239,11 +275,13 @@ impl<'a> Universe<'a> {
             size: "",
             digest: "",
             path: "",
+            index: 0,
+            rank: 500,
         });
         name
     }
 
-    fn add_offer(&mut self, fields: &Fields<'a>) -> Result<(), Malformed> {
+    fn add_offer(&mut self, fields: &Fields<'a>, index: u16, rank: u16) -> Result<(), Malformed> {
         let name = self.intern(lower(fields.package));
         let first = self.relations.len();
         for (kind, field) in [
@@ -291,6 +329,8 @@ impl<'a> Universe<'a> {
             size: fields.size,
             digest: fields.digest,
             path: fields.path,
+            index,
+            rank,
         });
         for (target, version) in provided {
             self.named[target.0 as usize].providers.push(Provider { version, by: offer });
@@ -304,10 +344,12 @@ impl<'a> Universe<'a> {
     fn push(&mut self, offer: Offer<'a>) -> OfferId {
         let id = OfferId(self.offers.len() as u32);
         let name = offer.name;
-        let version = offer.version;
+        let (rank, version) = (offer.rank, offer.version);
         self.offers.push(offer);
-        let above =
-            |other: &&OfferId| version::compare(self.offers[other.0 as usize].version, version).is_ge();
+        let above = |other: &&OfferId| {
+            let other = &self.offers[other.0 as usize];
+            other.rank.cmp(&rank).then_with(|| version::compare(other.version, version)).is_ge()
+        };
         let at = self.named[name.0 as usize].offers.iter().take_while(above).count();
         self.named[name.0 as usize].offers.insert(at, id);
         id
@@ -443,6 +485,28 @@ mod tests {
             .map(|group| group.iter().map(|one| universe.show(one)).collect())
             .collect();
         assert_eq!(shown, [vec!["v", "b (>= 2)"], vec!["c:any"]]);
+    }
+
+    #[test]
+    fn of_several_indexes_the_highest_version_of_the_highest_rank() {
+        let stanza = |version: &str, digest: &str| {
+            format!("Package: a\nVersion: {version}\nArchitecture: all\nSHA256: {digest}\nProvides: p\n\n")
+        };
+        let texts =
+            [stanza("2", "22"), stanza("3", "33") + &stanza("2", "22"), stanza("9", "99"), stanza("3", "44")];
+        let mut universe = Universe::new("amd64");
+        for (index, (text, rank)) in texts.iter().zip([500, 500, 100, 500]).enumerate() {
+            universe.add_of(text.as_bytes(), index as u16, rank).unwrap();
+        }
+        let named = universe.named(universe.find("a").unwrap());
+        let offers: Vec<(&str, u16)> = named
+            .offers
+            .iter()
+            .map(|id| universe.offer(*id))
+            .map(|offer| (offer.version, offer.index))
+            .collect();
+        assert_eq!(offers, [("3", 1), ("3", 3), ("2", 0), ("9", 2)]);
+        assert_eq!(universe.named(universe.find("p").unwrap()).providers.len(), 4);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct Release {
     pub by_hash: bool,
     /// `Packages` of an architecture hold those of `all` too.
     pub all_included: bool,
+    /// How much its packages are wanted, as apt ranks them: 500; 1 where it says `NotAutomatic`, 100 where it also says
+    /// `ButAutomaticUpgrades`.
+    pub rank: u16,
     /// The indexes by path: digest and length.
     files: BTreeMap<String, (Digest, u64)>,
 }
@@ -68,16 +71,19 @@ impl Release {
                 files.insert(path.to_owned(), (digest, size));
             }
         }
+        let says = |name: &str| stanza.get(name) == Some("yes");
+        let rank = match (says("NotAutomatic"), says("ButAutomaticUpgrades")) {
+            (false, _) => 500,
+            (true, false) => 1,
+            (true, true) => 100,
+        };
         Ok(Release {
             digest,
             signer,
+            rank,
             date: stanza.get("Date").and_then(date::parse).ok_or_else(|| missing("Date"))?,
             valid_until: stanza.get("Valid-Until").and_then(date::parse),
-            names: ["Codename", "Suite"]
-                .into_iter()
-                .filter_map(|name| stanza.get(name))
-                .map(str::to_owned)
-                .collect(),
+            names: names(stanza.get("Codename"), stanza.get("Suite")),
             components: words("Components"),
             architectures: words("Architectures"),
             by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
@@ -92,9 +98,28 @@ impl Release {
         self.files.get(path).copied()
     }
 
+    /// Whether it lists source packages of some of these components.
+    pub fn has_sources(&self, components: &[String]) -> bool {
+        let begins = |component: &String| {
+            let folder = format!("{component}/source/Sources");
+            self.files.range(folder.clone()..).next().is_some_and(|(path, _)| path.starts_with(&folder))
+        };
+        components.iter().any(begins)
+    }
+
     /// Whether it is the suite that was asked for.
     pub fn is(&self, suite: &str) -> bool {
         self.names.iter().any(|name| name == suite)
+    }
+}
+
+/// What a suite may be asked for by. Ubuntu's `jammy-updates` has the codename `jammy` and still isn't `jammy`.
+fn names(codename: Option<&str>, suite: Option<&str>) -> Vec<String> {
+    let part =
+        |codename: &str, suite: &str| suite.strip_prefix(codename).is_some_and(|rest| rest.starts_with('-'));
+    match (codename, suite) {
+        (Some(codename), Some(suite)) if part(codename, suite) => vec![suite.to_owned()],
+        _ => codename.into_iter().chain(suite).map(str::to_owned).collect(),
     }
 }
 
@@ -114,6 +139,23 @@ mod tests {
         assert!(release.by_hash && release.all_included && release.valid_until.is_none());
         assert_eq!(release.file("main/binary-amd64/Packages"), Some((Digest::of(b""), 0)));
         assert_eq!(release.file("main/binary-arm64/Packages"), None);
+    }
+
+    #[test]
+    fn names_and_ranks() {
+        let read = |text: &str| {
+            let text = format!("Date: Fri, 01 Jan 2021 00:00:00 UTC\nSHA256:\n{text}");
+            Release::parse(&text, Digest::of(b""), String::new()).unwrap()
+        };
+        let updates = read("Suite: jammy-updates\nCodename: jammy\n");
+        assert!(updates.is("jammy-updates") && !updates.is("jammy") && updates.rank == 500);
+        let backports = read(
+            "Suite: stable-backports\nCodename: bookworm-backports\nNotAutomatic: yes\nButAutomaticUpgrades: yes\n",
+        );
+        assert!(
+            backports.is("bookworm-backports") && backports.is("stable-backports") && backports.rank == 100
+        );
+        assert_eq!(read("Suite: rc-buggy\nNotAutomatic: yes\n").rank, 1);
     }
 
     #[test]

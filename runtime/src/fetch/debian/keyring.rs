@@ -11,10 +11,14 @@ use pgp::types::{KeyDetails, Tag, VerifyingKey};
 
 const DEBIAN: &[u8] = include_bytes!("../../../../stdlib/keyrings/debian-archive-keyring.gpg");
 const DEBIAN_REMOVED: &[u8] = include_bytes!("../../../../stdlib/keyrings/debian-archive-removed-keys.gpg");
+const UBUNTU: &[u8] = include_bytes!("../../../../stdlib/keyrings/ubuntu-archive-keyring.gpg");
 
 /// Which keys may sign which archive.
-const KEYRINGS: [(&str, &[&[u8]]); 2] =
-    [("debian", &[DEBIAN, DEBIAN_REMOVED]), ("debian-security", &[DEBIAN, DEBIAN_REMOVED])];
+const KEYRINGS: [(&str, &[&[u8]]); 3] = [
+    ("debian", &[DEBIAN, DEBIAN_REMOVED]),
+    ("debian-security", &[DEBIAN, DEBIAN_REMOVED]),
+    ("ubuntu", &[UBUNTU]),
+];
 
 /// The keys of an archive.
 pub struct Keyring {
@@ -38,9 +42,16 @@ impl Keyring {
         Some(Keyring { keys })
     }
 
-    /// The keys in a file of the same form as those embedded.
+    /// The keys in a file: of the same form as those embedded, or as text between `-----BEGIN PGP…` and its end.
     pub fn from_bytes(bytes: &[u8]) -> Keyring {
-        Keyring { keys: read(bytes) }
+        Keyring {
+            keys: if bytes.trim_ascii_start().starts_with(ARMOR) { armored(bytes) } else { read(bytes) },
+        }
+    }
+
+    /// Whether no key could be read.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// The text of a clear-signed message when one signature on it is good as of an instant; else why none is.
@@ -89,10 +100,68 @@ impl Keyring {
     }
 }
 
+const ARMOR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
+/// The most blocks of text that a file's keys are read from.
+const BLOCKS: usize = 1000;
+
+/// The keys of a file of text, which may hold several blocks.
+fn armored(bytes: &[u8]) -> Vec<SignedPublicKey> {
+    let starts: Vec<usize> = memchr::memmem::find_iter(bytes, ARMOR).take(BLOCKS).collect();
+    let block = |start: &usize| {
+        let keys = SignedPublicKey::from_armor_many(&bytes[*start..]).ok()?.0;
+        Some(keys.filter_map(Result::ok).collect::<Vec<_>>())
+    };
+    starts.iter().filter_map(block).flatten().collect()
+}
+
 fn read(bytes: &[u8]) -> Vec<SignedPublicKey> {
-    SignedPublicKey::from_bytes_many(bytes)
+    SignedPublicKey::from_bytes_many(&*without_trust(bytes))
         .map(|keys| keys.filter_map(Result::ok).collect())
         .unwrap_or_default()
+}
+
+/// The packets of a keyring but those in which GnuPG notes whom it trusts: older keyrings are files of its own, and the
+/// library takes such a packet for the end of a key. What can't be taken apart stays as it is.
+fn without_trust(bytes: &[u8]) -> Vec<u8> {
+    const TRUST: u8 = 12;
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((tag, length)) = packet(rest).filter(|(_, length)| *length <= rest.len()) {
+        let (packet, after) = rest.split_at(length);
+        if tag != TRUST {
+            kept.extend_from_slice(packet);
+        }
+        rest = after;
+    }
+    kept.extend_from_slice(rest);
+    kept
+}
+
+/// The tag and the length, with its head, of the first packet (RFC 9580, 4.2); none where its length isn't told.
+fn packet(bytes: &[u8]) -> Option<(u8, usize)> {
+    let first = *bytes.first().filter(|first| **first & 0x80 != 0)?;
+    let number = |from: usize, count: usize| -> Option<usize> {
+        let digits = bytes.get(from..from + count)?;
+        Some(digits.iter().fold(0, |number, digit| number << 8 | usize::from(*digit)))
+    };
+    let (tag, head, body) = if first & 0x40 == 0 {
+        let count = match first & 3 {
+            0 => 1,
+            1 => 2,
+            2 => 4,
+            _ => return None,
+        };
+        (first >> 2 & 15, 1 + count, number(1, count)?)
+    } else {
+        match number(1, 1)? {
+            short @ 0..=191 => (first & 63, 2, short),
+            192..=223 => (first & 63, 3, number(1, 2)? - (192 << 8) + 192),
+            255 => (first & 63, 6, number(2, 4)?),
+            _ => return None,
+        }
+    };
+    Some((tag, head.checked_add(body)?))
 }
 
 fn fingerprint(key: &impl KeyDetails) -> String {
@@ -315,6 +384,26 @@ mod tests {
     }
 
     #[test]
+    fn packets_of_trust_are_passed_over() {
+        let whole =
+            [&[0x99, 0, 1, 7][..], &[0xb0, 2, 6, 0], &[0xcc, 1, 0], &[0xcd, 192, 0], &[1; 192]].concat();
+        let without = [&[0x99, 0, 1, 7][..], &[0xcd, 192, 0], &[1; 192]].concat();
+        assert_eq!(without_trust(&whole), without);
+        for odd in [
+            &b""[..],
+            b"text",
+            &[0xb0],
+            &[0xb0, 9, 1],
+            &[0xcc, 255, 255, 255, 255, 255],
+            &[0xb3, 1],
+            &[0xcc, 230],
+        ] {
+            assert_eq!(without_trust(odd), odd);
+        }
+        assert_eq!(without_trust(KEYS), KEYS);
+    }
+
+    #[test]
     fn the_embedded_keyrings_are_whole() {
         let keyring = Keyring::of("debian").unwrap();
         assert_eq!(keyring.keys.len(), 32);
@@ -323,5 +412,15 @@ mod tests {
         assert_eq!(valid(2026), 12);
         assert_eq!(valid(2040), 0);
         assert!(Keyring::of("nonesuch").is_none());
+        // Of Ubuntu's, the key of 2018 signs what its snapshots hold; the one of 2012 vouches for itself by SHA-1 only.
+        let ubuntu = Keyring::of("ubuntu").unwrap();
+        assert_eq!(ubuntu.keys.len(), 3);
+        let good: Vec<String> = ubuntu
+            .keys
+            .iter()
+            .filter(|key| primary_may_sign(key, at(2026)).is_ok())
+            .map(|key| fingerprint(&key.primary_key))
+            .collect();
+        assert!(good.contains(&"F6ECB3762474EDA9D21B7022871920D1991BC93C".to_owned()), "{good:?}");
     }
 }

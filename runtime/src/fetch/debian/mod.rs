@@ -11,6 +11,7 @@ pub mod relation;
 pub mod resolve;
 pub mod source;
 pub mod stanza;
+mod suites;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,47 +24,41 @@ use rbld_lang::lock::{Block, Facts, LockedPackage, Request, SuiteAt};
 pub use archive::{Sources, Used};
 use index::{NameId, Offer, Universe};
 use resolve::Chosen;
+use suites::Suites;
 
 use super::date;
 use crate::failure::{Failure, Result};
 
 /// Resolves a request from signed indexes.
 pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
-    let (Request::Environment { suite, .. }
-    | Request::Source { suite, .. }
-    | Request::Emulator { suite, .. }) = request;
-    let release = sources.release(suite)?;
+    let suite = request.suite();
+    let suites = Suites::open(suite, sources)?;
     let arch = match request {
         Request::Environment { arch, .. } | Request::Source { arch, .. } => *arch,
         Request::Emulator { host, .. } => *host,
     };
-    let packages = sources.packages(suite, &release, arch)?;
+    let packages = suites.packages(arch, sources)?;
+    let universe = suites.universe(arch, &packages)?;
     let facts = match request {
         Request::Environment { packages: wanted, build_depends, .. } => {
-            let source_indexes =
-                if build_depends.is_empty() { Vec::new() } else { sources.sources(suite, &release)? };
-            environment(
-                suite,
-                arch,
-                wanted,
-                build_depends,
-                universe(suite, arch, &packages)?,
-                &source_indexes,
-            )?
+            let indexes = if build_depends.is_empty() { Vec::new() } else { suites.sources(sources)? };
+            let indexes: Vec<Arc<Vec<u8>>> = indexes.into_iter().map(|index| index.text).collect();
+            environment(suite, arch, wanted, build_depends, universe, &indexes)?
         }
         Request::Source { name, .. } => {
-            let indexes = sources.sources(suite, &release)?;
-            let universe = universe(suite, arch, &packages)?;
-            let found = find_source(suite, &indexes, name)?;
+            let indexes = suites.sources(sources)?;
+            let texts: Vec<Arc<Vec<u8>>> = indexes.iter().map(|index| index.text.clone()).collect();
+            let found = find_source(suite, &texts, name)?;
+            let origin = indexes.get(found.at).and_then(|index| suites.origin(index.index));
             Facts::Source {
                 version: found.version.to_owned(),
-                files: found.files()?,
+                files: found.files(origin)?,
                 binaries: found.binaries(&universe)?,
             }
         }
-        Request::Emulator { .. } => emulator(suite, &universe(suite, arch, &packages)?)?,
+        Request::Emulator { .. } => emulator(suite, &universe)?,
     };
-    Ok(Block { title: request.clone(), indexes: vec![archive::locked(suite, &release)], facts })
+    Ok(Block { title: request.clone(), indexes: suites.indexes(), facts })
 }
 
 /// Resolves requests side by side, in their order.
@@ -84,17 +79,6 @@ pub fn resolve_all(requests: &[Request], sources: &Sources) -> Vec<Result<Block>
         }
     });
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
-}
-
-/// What is on offer, by texts that live as long.
-fn universe<'a>(suite: &SuiteAt, arch: Arch, packages: &'a [Arc<Vec<u8>>]) -> Result<Universe<'a>> {
-    let mut universe = Universe::new(arch.name());
-    for text in packages {
-        universe.add(text).map_err(|wrong| {
-            Failure::world(format!("the index of `{}` can't be read", suite.suite)).fact(wrong.to_string())
-        })?;
-    }
-    Ok(universe)
 }
 
 /// Chooses the packages of an environment from what is on offer. `wanted` are names of packages, `build_depends` of
@@ -156,8 +140,7 @@ fn essential(universe: &Universe<'_>) -> Vec<NameId> {
 
 /// The package that a name asked for means: itself, or the only one that provides it.
 fn wish(universe: &Universe<'_>, suite: &SuiteAt, arch: Arch, name: &str) -> Result<NameId> {
-    let place =
-        format!("{} {} for {} at {}", suite.archive, suite.suite, arch.name(), date::instant(suite.instant));
+    let place = suites::place_at(suite, arch);
     // The architecture is this one anyway; of another there is nothing.
     let own = name.strip_suffix(arch.name()).and_then(|name| name.strip_suffix(':')).unwrap_or(name);
     let Some(id) = universe.find(own) else {
@@ -208,13 +191,8 @@ fn unsolvable(suite: &SuiteAt, arch: Arch, wrong: resolve::Unsolvable) -> Failur
         Some(source) => format!("what building `{source}` needs"),
         None => format!("`{}`", wrong.wish),
     };
-    let mut failure = Failure::input(format!(
-        "{wish} can't be installed from {} {} for {} at {}",
-        suite.archive,
-        suite.suite,
-        arch.name(),
-        date::instant(suite.instant)
-    ));
+    let mut failure =
+        Failure::input(format!("{wish} can't be installed from {}", suites::place_at(suite, arch)));
     failure.facts = wrong.chain.into_iter().map(|line| line.replace("`builddeps:", "building `")).collect();
     failure.help("leave one of the packages out, or pin another instant")
 }
@@ -280,6 +258,7 @@ fn package(universe: &Universe<'_>, offer: &Offer<'_>) -> Result<Package> {
         digest: offer.digest.parse().map_err(|_| wrong("SHA256"))?,
         size: offer.size.parse().map_err(|_| wrong("Size"))?,
         path: if path_fits { offer.path.to_owned() } else { return Err(wrong("Filename")) },
+        origin: universe.origin(offer),
     })
 }
 
@@ -293,9 +272,8 @@ fn find_source<'a>(
         let names =
             texts.iter().flat_map(|text| stanza::stanzas(text)).filter_map(|stanza| stanza.get("Package"));
         let failure = Failure::input(format!(
-            "no source package `{name}` is in {} {} at {}",
-            suite.archive,
-            suite.suite,
+            "no source package `{name}` is in {} at {}",
+            suites::place(suite),
             date::instant(suite.instant)
         ));
         match nearest(name, names) {

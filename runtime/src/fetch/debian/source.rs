@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rbld_lang::derivation::PoolFile;
+use rbld_lang::derivation::{ArchiveId, Package, PoolFile};
 
 use super::index::Universe;
 use super::relation::{self, Atom};
@@ -20,6 +20,8 @@ pub struct SourcePackage<'a> {
     pub name: &'a str,
     /// Its version.
     pub version: &'a str,
+    /// Which of the indexes it was found in, by their order.
+    pub at: usize,
 }
 
 /// What building a source package needs and what may not be there.
@@ -36,7 +38,7 @@ pub fn find<'a>(indexes: &[&'a [u8]], name: &str) -> Option<SourcePackage<'a>> {
     let mut best: Option<SourcePackage<'a>> = None;
     let heading = format!("Package: {name}\n");
     let finder = memchr::memmem::Finder::new(&heading);
-    for index in indexes {
+    for (place, index) in indexes.iter().enumerate() {
         for at in finder.find_iter(index).filter(|at| *at == 0 || index[at - 1] == b'\n') {
             let start = memchr::memmem::rfind(&index[..at], b"\n\n").map_or(0, |blank| blank + 2);
             let Some(stanza) = stanza::stanzas(&index[start..]).next() else { continue };
@@ -48,7 +50,7 @@ pub fn find<'a>(indexes: &[&'a [u8]], name: &str) -> Option<SourcePackage<'a>> {
                 continue;
             }
             if best.is_none_or(|best| version::compare(best.version, version).is_lt()) {
-                best = Some(SourcePackage { stanza, name, version });
+                best = Some(SourcePackage { stanza, name, version, at: place });
             }
         }
     }
@@ -56,8 +58,8 @@ pub fn find<'a>(indexes: &[&'a [u8]], name: &str) -> Option<SourcePackage<'a>> {
 }
 
 impl<'a> SourcePackage<'a> {
-    /// Its files, by name.
-    pub fn files(&self) -> Result<Vec<PoolFile>> {
+    /// Its files, by name; `origin` is their archive, where it isn't the request's first.
+    pub fn files(&self, origin: Option<ArchiveId>) -> Result<Vec<PoolFile>> {
         let wrong = |what: &str| {
             Failure::world(format!("the index's entry of the source `{}` has no {what}", self.name))
         };
@@ -76,7 +78,8 @@ impl<'a> SourcePackage<'a> {
             if name.contains('/') || name.starts_with('.') {
                 return Err(wrong("list of files that are only files"));
             }
-            let file = PoolFile { name: name.to_owned(), digest, size, path: format!("{folder}/{name}") };
+            let (path, origin) = (format!("{folder}/{name}"), origin.clone());
+            let file = PoolFile { name: name.to_owned(), digest, size, path, origin };
             files.insert(file.name.clone(), file);
         }
         if files.is_empty() {
@@ -97,10 +100,10 @@ impl<'a> SourcePackage<'a> {
             if source != self.name || version != self.version {
                 continue;
             }
-            let package = super::package(universe, offer)?;
-            let name = package.path.rsplit('/').next().unwrap_or("").to_owned();
-            let file = PoolFile { name, digest: package.digest, size: package.size, path: package.path };
-            files.insert(file.name.clone(), file);
+            let Package { digest, size, path, origin, .. } = super::package(universe, offer)?;
+            let name = path.rsplit('/').next().unwrap_or("").to_owned();
+            // Of two archives that have it, the one named first.
+            files.entry(name.clone()).or_insert(PoolFile { name, digest, size, path, origin });
         }
         Ok(files.into_values().collect())
     }
@@ -149,13 +152,13 @@ mod tests {
     fn the_highest_version_with_its_files() {
         let found = find(&[SOURCES], "a").unwrap();
         assert_eq!(found.version, "1-1");
-        let files = found.files().unwrap();
+        let files = found.files(None).unwrap();
         assert_eq!(
             (files[0].name.as_str(), files[0].size, files[0].path.as_str()),
             ("a_1-1.dsc", 7, "pool/a/a_1-1.dsc")
         );
         assert!(find(&[SOURCES], "b").is_none());
-        assert!(find(&[SOURCES], "ab").unwrap().files().is_err());
+        assert!(find(&[SOURCES], "ab").unwrap().files(None).is_err());
     }
 
     #[test]
