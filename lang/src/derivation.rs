@@ -306,6 +306,18 @@ pub enum OutputSpec {
 /// The rules of this edition by which environments are configured and normalised.
 pub const ENVIRONMENT_RULES: u32 = 1;
 
+/// The last of the rules, which hold all that came before.
+pub const LATEST_RULES: u32 = 2;
+
+/// Packages that need more than the first rules, and which they need: environments without them keep their keys.
+const LATER_RULES: [(&str, u32); 1] = [("texlive-binaries", 2)];
+
+/// The rules for an environment of these packages.
+pub fn environment_rules(packages: &[Package]) -> u32 {
+    let needed = LATER_RULES.iter().filter(|(name, _)| packages.iter().any(|package| package.name == *name));
+    needed.map(|(_, rules)| *rules).max().unwrap_or(ENVIRONMENT_RULES)
+}
+
 impl Derivation {
     /// Its id: the digest of its canonical form.
     pub fn id(&self) -> DerivationId {

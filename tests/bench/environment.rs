@@ -17,7 +17,7 @@ use rbld::failure::{Doing, Failure, Result};
 use rbld::progress::{Display, End, Progress, Step};
 use rbld::sandbox::helper;
 use rbld::store::{Store, tree};
-use rbld_lang::derivation::{Arch, ArchiveId, ENVIRONMENT_RULES, Emulator, Environment, Package};
+use rbld_lang::derivation::{Arch, ArchiveId, Emulator, Environment, Package, environment_rules};
 use rbld_lang::digest::Digest;
 
 /// Prints when each step begins and ends.
@@ -80,9 +80,9 @@ fn run() -> Result<()> {
     let env = Environment {
         arch,
         archive: archive.clone(),
+        rules: environment_rules(&packages),
         packages,
         replaced: Vec::new(),
-        rules: ENVIRONMENT_RULES,
         emulator: emulator.map(|package| Emulator { host, package, archive }),
         expected: None,
         request: Digest::of(b""),

@@ -9,8 +9,7 @@ use super::single::Single;
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
 use crate::derivation::{
-    self, Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Fetch, InputRef, PoolFile,
-    Replaced,
+    self, Derivation, DerivationId, Emulator, Environment, Fetch, InputRef, PoolFile, Replaced,
 };
 use crate::diagnostic::Diagnostic;
 use crate::lock::{Facts, Lock, Request, SuiteAt};
@@ -260,9 +259,9 @@ impl<'a> Instantiation<'a> {
         Some(self.add(Derivation::Environment(Environment {
             arch: *arch,
             archive: suite.archive_id(),
+            rules: derivation::environment_rules(&packages),
             packages,
             replaced: Vec::new(),
-            rules: ENVIRONMENT_RULES,
             emulator,
             expected: tree,
             request: request.digest(),

@@ -34,6 +34,8 @@ const LOG_LIMIT: usize = 4 << 20;
 pub(super) struct Setting<'a> {
     pub(super) executor: &'a dyn Executor,
     pub(super) arch: Arch,
+    /// The number of the rules.
+    pub(super) rules: u32,
     /// Runs the programs, if the machine can't.
     pub(super) emulator: Option<&'a Path>,
     /// The unpacked root; never written to.
@@ -159,7 +161,7 @@ pub(super) fn run(
         mounts,
         copies: Vec::new(),
         argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script(parts, order)],
-        env: variables(),
+        env: variables(setting.rules),
         cwd: "/".to_owned(),
         user: User::Root,
         timeout: Some(LIMIT),
@@ -207,7 +209,7 @@ fn state(package: &str, state: &str) -> State {
 }
 
 /// The environment of the scripts.
-fn variables() -> BTreeMap<String, String> {
+fn variables(rules: u32) -> BTreeMap<String, String> {
     let epoch = EPOCH.to_string();
     let fixed = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -221,7 +223,9 @@ fn variables() -> BTreeMap<String, String> {
         ("PYTHONDONTWRITEBYTECODE", "1"),
         ("SOURCE_DATE_EPOCH", &epoch),
     ];
-    fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    // For TeX: its formats hold the time, and it takes the one above only if this is set too.
+    let later = (rules >= 2).then_some(("FORCE_SOURCE_DATE", "1"));
+    fixed.into_iter().chain(later).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The failure of the first package that failed by itself; the rest mostly waited for it.

@@ -25,7 +25,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rbld_lang::derivation::{Derivation, DerivationId, ENVIRONMENT_RULES, Emulator, Environment, Package};
+use rbld_lang::derivation::{Derivation, DerivationId, Emulator, Environment, LATEST_RULES, Package};
 use rbld_lang::digest::Digest;
 
 use self::package::Part;
@@ -79,9 +79,9 @@ pub fn realise_stage(
     if !env.replaced.is_empty() {
         return Err(Failure::bug("an environment was to be made before its packages were known"));
     }
-    if env.rules != ENVIRONMENT_RULES {
+    if !(1..=LATEST_RULES).contains(&env.rules) {
         return Err(Failure::input(format!("the environment was locked under rules {}", env.rules))
-            .fact(format!("this rbld configures and normalises by rules {ENVIRONMENT_RULES}"))
+            .fact(format!("this rbld configures and normalises by rules 1 to {LATEST_RULES}"))
             .help("run `rbld lock`, or the rbld that locked it"));
     }
     make(staged, id, key, tools)
@@ -121,9 +121,12 @@ fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Res
         false => relations::check(&parts, &staged.made, env.arch.name()),
     };
     let unpacked = holds.and_then(|()| unpacked(env, &parts, &order, &batch));
-    // What was unpacked stays, even if these packages don't go together.
-    batch.commit(&new)?;
-    let mut root = unpacked?;
+    let placed = batch.place()?;
+    let mut root = match unpacked {
+        Ok(root) => root,
+        // What was unpacked stays, even if these packages don't go together.
+        Err(failure) => return placed.record(&new).and(Err(failure)),
+    };
     let beneath = store.scratch("unpacked")?;
     let lower = store.lay_out(&root, &beneath)?;
     task.done(format!("{} packages", parts.len()));
@@ -138,6 +141,7 @@ fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Res
     let setting = configure::Setting {
         executor: tools.executor,
         arch: env.arch,
+        rules: env.rules,
         emulator: emulated.as_deref(),
         lower: &lower,
         scratch: scratch.path(),
@@ -149,11 +153,18 @@ fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Res
         deb::check_digest(&mut File::open(&path).doing(|| format!("open {}", path.display()))?, package)?;
         Ok(path)
     };
-    let configured = configure::run(&setting, &parts, &order, &task, &deb)?;
+    // The disk may take as long for what was unpacked as the scripts take, so it works meanwhile.
+    let (configured, recorded) = std::thread::scope(|scope| {
+        let recording = scope.spawn(|| placed.record(&new));
+        let configured = configure::run(&setting, &parts, &order, &task, &deb);
+        (configured, recording.join().unwrap_or_else(|_| Err(Failure::bug("the store's writer panicked"))))
+    });
+    recorded?;
+    let configured = configured?;
 
     let batch = store.batch()?;
     let left_out = layer::apply(&configured.upper, &mut root, &batch, &normalise::wanted)?;
-    finish(&mut root, &batch)?;
+    finish(&mut root, env.rules, &batch)?;
     let out = tree::write(&batch, &root)?;
     let mut facts = facts(staged, &configured.isolation, begun);
     if !left_out.is_empty() {
@@ -210,12 +221,12 @@ fn unpacked(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -
 }
 
 /// Normalises the configured root.
-fn finish(root: &mut Folder, batch: &Batch) -> Result<()> {
+fn finish(root: &mut Folder, rules: u32, batch: &Batch) -> Result<()> {
     let read = |node: &Node| match node {
         Node::File { digest, .. } => batch.read(*digest, EDIT_LIMIT),
         _ => Err(Failure::bug("a link or folder was to be edited")),
     };
-    normalise::normalise(root, &read, &|bytes| blob(batch, bytes, false))
+    normalise::normalise(root, rules, &read, &|bytes| blob(batch, bytes, false))
 }
 
 fn blob(batch: &Batch, bytes: &[u8], executable: bool) -> Result<Node> {

@@ -1,8 +1,9 @@
 //! What is made equal in every environment: traces of time, machine and order go, the `build` user comes.
 //!
-//! One table, each row with its reason. The rows are numbered as a whole by
-//! [`ENVIRONMENT_RULES`](rbld_lang::derivation::ENVIRONMENT_RULES), which is in every environment's key: a row
-//! added, taken out or changed is a new number. Works on trees; `spec/09-environments.md` shows the table.
+//! Two tables, each row with its reason. The first is for every environment and never changes; a row that came later
+//! has a number and applies where a package asks for rules of at least that number
+//! ([`environment_rules`](rbld_lang::derivation::environment_rules)), which is in the environment's key. Works on
+//! trees; `spec/09-environments.md` shows the tables.
 
 use crate::failure::{Failure, Result};
 use crate::store::tree::{Folder, Node};
@@ -50,7 +51,7 @@ const fn rule(path: &'static str, action: Action, reason: &'static str) -> Rule 
     Rule { path, action, reason }
 }
 
-/// The rows, applied in this order.
+/// The rows of the first rules, applied in this order.
 pub(super) const RULES: &[Rule] = &[
     rule("dev", Action::Folder, "the executor mounts its own"),
     rule("proc", Action::Folder, "the executor mounts its own"),
@@ -111,7 +112,35 @@ pub(super) const RULES: &[Rule] = &[
     rule("etc/gshadow", Action::Edit(add_gshadow), "recipes run as `build`, 1000"),
 ];
 
-/// The table for a person: path, what is done, why.
+/// The rows that came later, and since which number.
+pub(super) const LATER: &[(u32, Rule)] = &[
+    (2, rule("var/lib/texmf/web2c/*.log", Action::Remove, "times")),
+    (2, rule("var/lib/texmf/web2c/*/*.log", Action::Remove, "times")),
+    (
+        2,
+        rule(
+            "var/lib/texmf/web2c/tex/*.fmt",
+            Action::Remove,
+            "Knuth's TeX keeps the time in it; made again when TeX is first run",
+        ),
+    ),
+    (
+        2,
+        rule(
+            "var/lib/texmf/web2c/lua*/*.fmt",
+            Action::Remove,
+            "Lua keeps tables in an order that the time decides; made again when LuaTeX is first run",
+        ),
+    ),
+];
+
+/// The rows of the rules of a number.
+fn applying(number: u32) -> impl Iterator<Item = &'static Rule> {
+    let later = LATER.iter().filter(move |(since, _)| *since <= number).map(|(_, rule)| rule);
+    RULES.iter().chain(later)
+}
+
+/// The first table for a person: path, what is done, why.
 pub fn rules() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     RULES.iter().map(|rule| (rule.path, rule.action.word(), rule.reason))
 }
@@ -124,13 +153,14 @@ pub(super) fn wanted(path: &str) -> bool {
     !RULES.iter().any(emptied) && !path.ends_with("/__pycache__")
 }
 
-/// Applies the table. `read` gives the bytes of a file's node, `write` a node of new bytes.
+/// Applies the rules of a number. `read` gives the bytes of a file's node, `write` a node of new bytes.
 pub(super) fn normalise(
     root: &mut Folder,
+    number: u32,
     read: &dyn Fn(&Node) -> Result<Vec<u8>>,
     write: &dyn Fn(&[u8]) -> Result<Node>,
 ) -> Result<()> {
-    for rule in RULES {
+    for rule in applying(number) {
         match &rule.action {
             Action::Folder => {
                 root.remove(rule.path);

@@ -49,6 +49,14 @@ struct Temporary {
     size: u64,
 }
 
+/// A batch whose files have their names, but may still be lost with the machine: nothing names them yet.
+pub struct Placed {
+    shared: Arc<Shared>,
+    named: Vec<(Digest, u64)>,
+    /// Whether the bytes were made to last already.
+    lasts: bool,
+}
+
 /// Whether a file that enters is copied or taken itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
@@ -144,6 +152,11 @@ impl Batch {
     /// Names everything: files get their names, their bytes are made to last, then one transaction records the
     /// blobs, the realisations and the keys of their derivations.
     pub fn commit(self, realisations: &[(DerivationId, Realisation)]) -> Result<()> {
+        self.place()?.record(realisations)
+    }
+
+    /// Gives the files their names. Folders can be laid out of them; all else waits for [`Placed::record`].
+    pub fn place(self) -> Result<Placed> {
         let shared = &self.0;
         let blobs: Vec<(Digest, Temporary)> = {
             let mut staged = shared.staged();
@@ -156,10 +169,21 @@ impl Batch {
                 shared.discard(&temporary.name);
             }
         }
-        result?;
-        let named: Vec<(Digest, u64)> =
-            blobs.iter().map(|(digest, temporary)| (*digest, temporary.size)).collect();
-        match shared.store.0.database.commit(&named, realisations)? {
+        let lasts = result?;
+        let named = blobs.iter().map(|(digest, temporary)| (*digest, temporary.size)).collect();
+        Ok(Placed { shared: self.0.clone(), named, lasts })
+    }
+}
+
+impl Placed {
+    /// Makes the bytes last, then records the blobs, the realisations and the keys of their derivations.
+    pub fn record(self, realisations: &[(DerivationId, Realisation)]) -> Result<()> {
+        let store = &self.shared.store;
+        if !self.lasts {
+            rustix::fs::syncfs(&store.0.objects)
+                .doing(|| format!("write to the store `{}`", store.root().display()))?;
+        }
+        match store.0.database.commit(&self.named, realisations)? {
             None => Ok(()),
             Some((key, output)) => {
                 Err(Failure::bug(format!("the output `{output}` of key {key} was realised but never stored")))
@@ -318,8 +342,8 @@ impl Shared {
         self.stage(blob, name)
     }
 
-    /// Gives the files their names in the store, and makes their bytes last.
-    fn place(&self, blobs: &[(Digest, Temporary)]) -> Result<()> {
+    /// Gives the files their names in the store; few files are made to last at once, and then it says so.
+    fn place(&self, blobs: &[(Digest, Temporary)]) -> Result<bool> {
         let doing = || format!("write to the store `{}`", self.store.root().display());
         if blobs.len() <= FEW {
             parallel::each_waiting(blobs, |(_, temporary)| {
@@ -331,10 +355,7 @@ impl Shared {
         parallel::each(blobs, |(digest, temporary)| {
             rename_into(&self.session.dir, &temporary.name, &self.store, *digest).doing(doing)
         })?;
-        if blobs.len() > FEW {
-            rustix::fs::syncfs(&self.store.0.objects).doing(doing)?;
-        }
-        Ok(())
+        Ok(blobs.len() <= FEW)
     }
 }
 
