@@ -5,6 +5,7 @@ pub mod compare;
 pub mod config;
 pub mod display;
 pub mod draft;
+pub mod drift;
 pub mod environment;
 pub mod executor;
 pub mod failure;

@@ -342,7 +342,7 @@ fn a_run_that_is_killed_is_gone_on_with() {
     bench.rbld("store", &["vendor", "../vendor"]).exits(0);
     assert!(files(&folder).iter().all(|(path, _)| !path.to_string_lossy().starts_with('.')));
     bench.offline("../vendor").exits(0);
-    bench.rbld("clean", &["vendor", "../clean"]).exits(0);
+    bench.rbld("fresh", &["vendor", "../clean"]).exits(0);
     assert_eq!(files(&folder), files(&bench.at("clean")));
 }
 

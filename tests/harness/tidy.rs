@@ -38,6 +38,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["environment"],
             &["compare"],
             &["report", "display"],
+            &["drift"],
             &["schedule"],
             &["vendor"],
             &["lsp"],

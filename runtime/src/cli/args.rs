@@ -29,6 +29,8 @@ pub(super) enum Command {
     Lock(Lock),
     /// Move pins to what they follow, editing the file
     Update(Update),
+    /// Say which packages changed between two locks, a toolchain's first
+    Diff(Diff),
     /// Evaluate an expression, or an item of the project
     Eval(Eval),
     /// Evaluate expressions and add items at a prompt
@@ -222,6 +224,23 @@ pub(super) struct Update {
     /// The instant that snapshots are moved to [default: the newest that the archive has]
     #[arg(long, value_name = "INSTANT")]
     pub to: Option<String>,
+    /// How to print what moved
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `rbld diff`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Diff {
+    /// The older lock, or the file that it is of [default: the lock of the project's last commit]
+    #[arg(value_name = "OLD")]
+    pub old: Option<PathBuf>,
+    /// The newer lock, or the file that it is of [default: the project's lock]
+    #[arg(value_name = "NEW")]
+    pub new: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// What is meant: a file and names of pins in it.

@@ -34,22 +34,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         return Ok(2);
     }
     let old = project.lock.clone().unwrap_or_default();
-    let mut new = Lock { blocks: BTreeMap::new() };
-    let mut missing = Vec::new();
-    for (request, _) in &project.evaluated.requests {
-        let digest = request.digest();
-        match old.blocks.get(&digest) {
-            Some(block) => drop(new.blocks.insert(digest, block.clone())),
-            None if missing.iter().any(|known| known == request) => {}
-            None => missing.push(request.clone()),
-        }
-    }
-    // An emulator for machines of another architecture than this one isn't asked for here, and stays.
-    for (digest, block) in &old.blocks {
-        if project.evaluated.wants(&block.title) {
-            new.blocks.entry(*digest).or_insert_with(|| block.clone());
-        }
-    }
+    let Planned { mut new, missing } = planned(&project.evaluated, &old);
     if args.check {
         return Ok(checked(&missing, &old, &new));
     }
@@ -86,6 +71,35 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         output::line(&format!("  + {}", described(request)));
     }
     Ok(0)
+}
+
+/// What a lock is to be: the blocks that stay, and what is to be resolved.
+pub(super) struct Planned {
+    /// The blocks that are right as they are.
+    pub new: Lock,
+    /// What isn't locked yet, in the order of the file.
+    pub missing: Vec<Request>,
+}
+
+/// Holds a lock against what a file asks for.
+pub(super) fn planned(evaluated: &rbld_lang::Evaluated, old: &Lock) -> Planned {
+    let mut new = Lock { blocks: BTreeMap::new() };
+    let mut missing = Vec::new();
+    for (request, _) in &evaluated.requests {
+        let digest = request.digest();
+        match old.blocks.get(&digest) {
+            Some(block) => drop(new.blocks.insert(digest, block.clone())),
+            None if missing.iter().any(|known| known == request) => {}
+            None => missing.push(request.clone()),
+        }
+    }
+    // An emulator for machines of another architecture than this one isn't asked for here, and stays.
+    for (digest, block) in &old.blocks {
+        if evaluated.wants(&block.title) {
+            new.blocks.entry(*digest).or_insert_with(|| block.clone());
+        }
+    }
+    Planned { new, missing }
 }
 
 fn checked(missing: &[Request], old: &Lock, new: &Lock) -> i32 {

@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod check;
 mod context;
+mod diff;
 mod doc;
 mod doctor;
 mod eval;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Build(args) => build::run(store, &args),
         Command::Lock(args) => lock::run(store, &args),
         Command::Update(args) => update::run(store, &args),
+        Command::Diff(args) => diff::run(store, &args),
         Command::Eval(args) => eval::run(store, &args),
         Command::Repl { file } => repl::run(store, file.as_deref()),
         Command::Vendor(args) => vendor::run(store, &args),

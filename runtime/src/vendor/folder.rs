@@ -81,12 +81,16 @@ fn lock(dir: &File, folder: &Path) -> Result<()> {
 fn refuse_other_use(folder: &Path) -> Result<()> {
     let doing = || format!("read `{}`", folder.display());
     let ours = folder.join(manifest::NAME).is_file();
+    let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).doing(doing)? {
-        let entry = entry.doing(doing)?;
-        let name = entry.file_name();
+        names.push(entry.doing(doing)?.file_name());
+    }
+    names.sort();
+    for name in &names {
+        let path = folder.join(name);
         let name = name.to_string_lossy();
         if name.starts_with(TEMPORARY) {
-            let _ = std::fs::remove_file(entry.path());
+            let _ = std::fs::remove_file(path);
         } else if !ours && name != "objects" {
             return Err(Failure::input(format!(
                 "`{}` is neither empty nor a vendored folder",

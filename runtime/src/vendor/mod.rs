@@ -19,7 +19,7 @@ use rbld_lang::lock::{Block, Facts, Lock};
 use rbld_lang::plan::Plan;
 use rbld_lang::syntax::show_instant;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::fetch::debian::{self, Sources, Used};
 use crate::fetch::git;
 use crate::fetch::vendored::manifest::{CommitRow, FileRow, Manifest, ProofRow, ReleaseRow};
@@ -170,19 +170,26 @@ impl Gathered {
     }
 
     fn index(&mut self, world: &World, used: Used) -> Result<()> {
-        let digest = match &used {
-            Used::Release { digest, .. } | Used::Index { digest, .. } => *digest,
-        };
-        let Some(size) = size(world, digest)? else { return Ok(()) };
-        self.blobs.insert(digest, size);
         match used {
-            Used::Release { archive, suite, .. } => {
-                let instant = show_instant(archive.instant);
-                let archive = archive.name;
+            Used::Release { archive, suite, digest } => {
+                let Some(size) = size(world, digest)? else { return Ok(()) };
+                self.blobs.insert(digest, size);
+                let (archive, instant) = (archive.name, show_instant(archive.instant));
                 self.manifest.releases.insert(ReleaseRow { archive, suite, instant, digest, size });
             }
-            Used::Index { name, .. } => {
-                self.manifest.files.insert(FileRow { digest, size, kind: "index".to_owned(), name });
+            Used::Index { name, digest, size, urls } => {
+                let size = Some(size);
+                match file(world, &File { digest, size, kind: "index", name: name.clone(), urls }) {
+                    Ok(row) => {
+                        self.blobs.insert(row.digest, row.size);
+                        self.manifest.files.insert(row);
+                    }
+                    Err(failure) if matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
+                    Err(failure) => self.notes.push(format!(
+                        "{}: from the folder alone it can be checked, not locked again",
+                        failure.message
+                    )),
+                }
             }
         }
         Ok(())

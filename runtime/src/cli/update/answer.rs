@@ -149,7 +149,8 @@ impl World {
         Ok(Some(Answer { literal: format!("sha256:{}", blob.digest), change, follows }))
     }
 
-    fn instant(&self, subjects: &[Subject]) -> Result<Option<Answer>> {
+    /// What archives are asked by.
+    pub(super) fn sources(&self) -> Result<&Sources> {
         if self.sources.get().is_none() {
             let (mirrors, store) = (self.mirrors.clone(), self.store.clone());
             let mut sources =
@@ -157,7 +158,11 @@ impl World {
             sources.keyrings = self.keyrings.get().cloned().unwrap_or_default();
             drop(self.sources.set(sources));
         }
-        let Some(sources) = self.sources.get() else { return Err(Failure::bug("no archive can be asked")) };
+        self.sources.get().ok_or_else(|| Failure::bug("no archive can be asked"))
+    }
+
+    fn instant(&self, subjects: &[Subject]) -> Result<Option<Answer>> {
+        let sources = self.sources()?;
         let mut suites: Vec<SuiteAt> = Vec::new();
         let mut old: Option<i64> = None;
         for subject in subjects {

@@ -123,6 +123,11 @@ impl Edited {
         Edited { files, texts: BTreeMap::new() }
     }
 
+    /// The files as they are.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// Takes what files are to be.
     pub(super) fn put(&mut self, texts: Vec<(String, String)>) {
         for (path, new) in texts {

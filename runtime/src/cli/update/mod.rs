@@ -1,10 +1,11 @@
 //! `rbld update`: moves pins to what they follow, editing the sources where the literals stand and nowhere else.
 //!
-//! All answers come before the first edit; if one can't be had, nothing is written. The lock is `rbld lock`'s matter.
+//! All answers come before the first edit, those for the lock too; if one can't be had, nothing is written.
 
 mod answer;
 mod edit;
 mod pin;
+mod relock;
 
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use super::project::{self, Fetching};
 use super::{args, context, keyrings, output};
 use crate::config::Config;
 use crate::display::Screen;
+use crate::drift;
 use crate::failure::{Doing, Failure, Result};
 use crate::fetch::date;
 use crate::fetch::mirrors::Mirrors;
@@ -23,6 +25,8 @@ use crate::files::Files;
 use answer::{Answer, World};
 use edit::{Edited, Edits};
 use pin::{Place, Subject, Wanted};
+use relock::Relocked;
+use serde_json::json;
 
 /// What came of a pin.
 struct Moved {
@@ -96,19 +100,59 @@ pub(super) fn run(store: Option<&Path>, args: &args::Update) -> Result<i32> {
         work.pins(&lang, &loader, &mut more)?;
         loader.put(more.texts(&lang)?);
     }
+    let Work { moved, mut failures, .. } = work;
+    let mut relocked = None;
+    if failures.is_empty() && moved.iter().any(|moved| moved.locked) {
+        match relock::relock(root, name, &loader, &world) {
+            Ok(lock) => relocked = lock,
+            Err(failure) => failures.push(failure),
+        }
+    }
     screen.finish();
-    let Work { moved, failures, .. } = work;
     if !failures.is_empty() {
         failures.iter().for_each(output::failure);
         output::note("nothing was written");
         let codes: Vec<i32> = failures.iter().map(Failure::exit_code).collect();
         return Ok([5, 2, 4].into_iter().find(|code| codes.contains(code)).unwrap_or(4));
     }
-    finish(&loader, &moved, args.dry_run)
+    match args.format {
+        args::Format::Text => finish(&loader, &moved, relocked.as_ref(), args.dry_run),
+        args::Format::Json => finish_json(&loader, &moved, relocked.as_ref(), args.dry_run),
+    }
+}
+
+/// Writes what moved and the lock, for a program.
+fn finish_json(
+    loader: &Edited,
+    moved: &[Moved],
+    relocked: Option<&Relocked>,
+    dry_run: bool,
+) -> Result<i32> {
+    let row = |of: &Moved| json!({ "name": of.name, "change": of.change, "follows": of.follows, "at": of.at });
+    let written = if dry_run { Vec::new() } else { write(loader, relocked)? };
+    output::line(&format!(
+        "{:#}",
+        json!({
+            "moved": moved.iter().map(row).collect::<Vec<_>>(),
+            "drift": relocked.map_or(json!([]), |relocked| drift::json(&relocked.drift)),
+            "written": written,
+        })
+    ));
+    Ok(0)
+}
+
+/// Writes the files that change, then the lock; gives their names.
+fn write(loader: &Edited, relocked: Option<&Relocked>) -> Result<Vec<String>> {
+    let mut written = loader.write()?;
+    if let Some(Relocked { path, lock, .. }) = relocked {
+        project::write_lock(path, lock)?;
+        written.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+    Ok(written)
 }
 
 /// Says what moved, and writes it.
-fn finish(loader: &Edited, moved: &[Moved], dry_run: bool) -> Result<i32> {
+fn finish(loader: &Edited, moved: &[Moved], relocked: Option<&Relocked>, dry_run: bool) -> Result<i32> {
     if moved.is_empty() {
         output::line("nothing moved: every pin is at what it follows");
         return Ok(0);
@@ -125,12 +169,19 @@ fn finish(loader: &Edited, moved: &[Moved], dry_run: bool) -> Result<i32> {
             output::line(line.trim_end());
         }
     }
+    if let Some(Relocked { drift, .. }) = relocked {
+        output::line("");
+        output::text(&drift::text(drift, &output::style()));
+        if !dry_run {
+            output::line("");
+        }
+    }
     if dry_run {
         return Ok(0);
     }
-    let written = loader.write()?;
+    let written = write(loader, relocked)?;
     output::line(&format!("wrote {}", written.join(", ")));
-    if moved.iter().any(|moved| moved.locked) {
+    if relocked.is_none() && moved.iter().any(|moved| moved.locked) {
         output::note("help: run `rbld lock`: what is locked follows the pins");
     }
     Ok(0)

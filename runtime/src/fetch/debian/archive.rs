@@ -63,8 +63,12 @@ pub enum Used {
     Index {
         /// The archive, the suite and the path, for a person.
         name: String,
-        /// The sha256 of its bytes, unpacked.
+        /// The sha256 of its bytes as they come, mostly packed.
         digest: Digest,
+        /// How many they are.
+        size: u64,
+        /// Where it may be had.
+        urls: Vec<String>,
     },
 }
 
@@ -123,9 +127,7 @@ impl Sources {
 
     /// Bytes of this digest, of at most `limit`, if the store or a vendored folder has them.
     fn kept(&self, digest: Digest, limit: u64) -> Result<Option<Vec<u8>>> {
-        if self.store.has_blob(digest)?
-            && let Ok(bytes) = self.store.read_blob(digest, limit)
-        {
+        if let Some(bytes) = self.stored(digest, limit)? {
             return Ok(Some(bytes));
         }
         let bytes = self.mirrors.vendored().bytes(digest, limit)?;
@@ -133,6 +135,12 @@ impl Sources {
             self.keep(bytes)?;
         }
         Ok(bytes)
+    }
+
+    /// Bytes of this digest, if the store has them.
+    fn stored(&self, digest: Digest, limit: u64) -> Result<Option<Vec<u8>>> {
+        // One that is damaged is fetched anew.
+        Ok(if self.store.has_blob(digest)? { self.store.read_blob(digest, limit).ok() } else { None })
     }
 
     /// Keeps bytes for the next run.
@@ -292,60 +300,65 @@ impl Sources {
         });
         let Some((packed, digest, size)) = packed else { return Ok(None) };
         let key = plain.map_or(digest, |(digest, _)| digest);
+        let expect = Expected { digest, size: Some(size) };
+        let urls = self.index_urls(suite, release, &packed, digest);
         let bytes = self.indexes.get(key, || {
             let limit = plain.map_or(LARGEST_INDEX, |(_, size)| size);
             if plain.is_some()
-                && let Some(bytes) = self.kept(key, limit)?
+                && let Some(bytes) = self.stored(key, limit)?
             {
                 return Ok(bytes);
             }
-            let expect = Expected { digest, size: Some(size) };
-            let bytes = self.fetch_index(suite, release, &packed, expect, plain)?;
-            if plain.is_some() {
-                self.keep(&bytes)?;
+            let bytes = match self.kept(digest, size)? {
+                Some(bytes) => bytes,
+                None => self.fetch_index(suite, &packed, &urls, expect)?,
+            };
+            let unpacked = unpack(&packed, bytes, limit)?;
+            if let Some((digest, _)) = plain {
+                if Digest::of(&unpacked) != digest {
+                    return Err(Failure::world(format!(
+                        "the index `{packed}` unpacks to other bytes than were signed"
+                    )));
+                }
+                self.keep(&unpacked)?;
             }
-            Ok(bytes)
+            Ok(unpacked)
         })?;
-        if plain.is_some() {
-            let name = format!("{} {} {path}", suite.archive, suite.suite);
-            self.note(Used::Index { name, digest: key });
-        }
+        let name = format!("{} {} {packed}", suite.archive, suite.suite);
+        self.note(Used::Index { name, digest, size, urls });
         Ok(Some(bytes))
     }
 
-    fn fetch_index(
-        &self,
-        suite: &SuiteAt,
-        release: &Release,
-        path: &str,
-        expect: Expected,
-        plain: Option<(Digest, u64)>,
-    ) -> Result<Vec<u8>> {
+    /// Where an index may be had.
+    fn index_urls(&self, suite: &SuiteAt, release: &Release, path: &str, digest: Digest) -> Vec<String> {
         let below = format!("dists/{}", suite.suite);
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut urls = Vec::new();
         for base in self.mirrors.bases(&suite.archive_id()) {
             if release.by_hash {
-                urls.push(format!("{}/{below}/{folder}/by-hash/SHA256/{}", base.url, expect.digest));
+                urls.push(format!("{}/{below}/{folder}/by-hash/SHA256/{digest}", base.url));
             }
             urls.push(format!("{}/{below}/{path}", base.url));
         }
+        urls
+    }
+
+    /// An index as it comes, kept for the next run.
+    fn fetch_index(
+        &self,
+        suite: &SuiteAt,
+        path: &str,
+        urls: &[String],
+        expect: Expected,
+    ) -> Result<Vec<u8>> {
         let task = self.progress.begin(Step::Fetch, &format!("{} {} {path}", suite.archive, suite.suite));
         if let Some(size) = expect.size {
             task.expect(size);
         }
-        let bytes = self.http.fetch_bytes(&urls, expect, Some(&task))?;
-        let limit = plain.map_or(LARGEST_INDEX, |(_, size)| size);
-        let unpacked = unpack(path, bytes, limit)?;
-        if let Some((digest, _)) = plain
-            && Digest::of(&unpacked) != digest
-        {
-            return Err(Failure::world(format!(
-                "the index `{path}` unpacks to other bytes than were signed"
-            )));
-        }
+        let bytes = self.http.fetch_bytes(urls, expect, Some(&task))?;
+        self.keep(&bytes)?;
         task.done("");
-        Ok(unpacked)
+        Ok(bytes)
     }
 
     /// The `Packages` of an architecture and `all`, of each component asked for.

@@ -120,6 +120,18 @@ pub fn folder(
     Ok((folder, fetch.proofs))
 }
 
+/// The bytes that a file has in the last commit (`HEAD`) of the repository that holds it; nothing where it is in none,
+/// or new.
+pub fn committed(file: &Path) -> Result<Option<Vec<u8>>> {
+    let above = file.ancestors().skip(1).find(|folder| folder.join(".git").exists());
+    let Some((root, path)) = above.and_then(|root| Some((root, file.strip_prefix(root).ok()?.to_str()?))) else {
+        return Ok(None);
+    };
+    let origin = Origin::Folder { written: root.display().to_string(), path: root.to_owned(), inside: false };
+    let repository = Repository::open(root, &origin)?;
+    repository.peeled("HEAD").map_or(Ok(None), |commit| repository.file(commit, path))
+}
+
 struct Fetch<'a> {
     batch: &'a Batch,
     project: &'a Path,

@@ -120,6 +120,23 @@ impl Repository {
         root_of(commit, &self.read(commit, Kind::Commit)?)
     }
 
+    /// The bytes of a file of a commit by its path; nothing where there is none.
+    pub(super) fn file(&self, commit: ObjectId, path: &str) -> Result<Option<Vec<u8>>> {
+        let mut id = self.root(commit)?;
+        let mut names = path.split('/').peekable();
+        while let Some(name) = names.next() {
+            let data = self.read(id, Kind::Tree)?;
+            let tree = TreeRef::from_bytes(&data, id.kind()).map_err(|error| damaged(id, &causes(&error)))?;
+            let Some(entry) = tree.entries.iter().find(|entry| entry.filename == name) else { return Ok(None) };
+            let last = names.peek().is_none();
+            if last != entry.mode.is_blob() || !last && !entry.mode.is_tree() {
+                return Ok(None);
+            }
+            id = entry.oid.to_owned();
+        }
+        self.read(id, Kind::Blob).map(Some)
+    }
+
     /// What `.gitmodules` of a commit says, by the submodules' folders. Nothing if there is no such file.
     pub(super) fn modules(&self, commit: ObjectId) -> Result<BTreeMap<String, ModuleEntry>> {
         let root = self.root(commit)?;

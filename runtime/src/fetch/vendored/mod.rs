@@ -217,7 +217,10 @@ impl At {
                 At::Server(text.trim_end_matches('/').to_owned())
             }
             Some(path) if path.starts_with('/') => At::Folder(PathBuf::from(path)),
-            _ => At::Folder(std::path::absolute(text).unwrap_or_else(|_| PathBuf::from(text))),
+            _ => {
+                let found = std::fs::canonicalize(text).or_else(|_| std::path::absolute(text));
+                At::Folder(found.unwrap_or_else(|_| PathBuf::from(text)))
+            }
         }
     }
 }
