@@ -183,6 +183,43 @@ kill_in() {
   [ "$status" = 137 ] && [ "$phase" = start -o -n "${line:-}" ]
 }
 
+# alone WHO COMMAND…: as that, in a network namespace of its own: nothing but a loopback that is down.
+alone() {
+  local who=$1
+  shift
+  as "$who" unshare --user --map-current-user --net "$@"
+}
+
+# Everything that a check fetches in a folder; then the same verdict, trees and lock from that folder alone, without a
+# network and from an empty store; and a folder with one byte changed is refused.
+vendored() {
+  local who=$1 example=git-archive folder=$world/$1-vendored store=$world/$1-offline object
+  copy "$who" "$example"
+  mkdir -p "$folder" "$store" "$store-tampered"
+  if [ "$who" = user ] && [ "$(id -u)" = 0 ]; then chown "$ordinary:$ordinary" "$folder" "$store" "$store-tampered"; fi
+  expect "$who: vendor $example" 0 as "$who" rbld vendor "$folder" "$copy"
+  holds "$who: … says its size" " files, "
+  expect "$who: vendor $example again" 0 as "$who" rbld vendor "$folder" "$copy"
+  holds "$who: … writes nothing twice" "all there already"
+  STORE=$store expect "$who: check $example from the folder, without a network" 0 \
+    alone "$who" rbld check "$copy" --offline --from "$folder"
+  trees "$copy" | cmp -s - "$world/$who-$example.trees" || row "$who: … the same trees" "" "they differ"
+  mv "$copy/rbld.lock" "$world/$who-vendored.lock"
+  STORE=$store expect "$who: lock $example from the folder, without a network" 0 \
+    alone "$who" rbld lock "$copy" --offline --from "$folder"
+  if cmp -s <(grep -v '^tree ' "$copy/rbld.lock") <(grep -v '^tree ' "$world/$who-vendored.lock"); then
+    row "$who: … the same lock" "" ok
+  else
+    row "$who: … the same lock" "" "they differ"
+  fi
+  object=$(sed -nE 's/^file ((..)(..)[0-9a-f]*) [0-9]+ package .*/\2\/\3\/\1/p' "$folder/rbld.vendor" | head -1)
+  printf x | dd of="$folder/objects/$object" bs=1 seek=100 conv=notrunc status=none
+  STORE=$store-tampered expect "$who: a package with another byte" 4 \
+    alone "$who" rbld check "$copy" --offline --from "$folder"
+  holds "$who: … is named" "objects/$object"
+  rm -rf "$folder" "$store" "$store-tampered"
+}
+
 two_at_once() {
   local who=$1 one other
   copy "$who" git-archive
@@ -213,6 +250,7 @@ if [ ${#users[@]} = 2 ]; then
     fi
   done
 fi
+for who in "${users[@]}"; do vendored "$who"; done
 killed user
 two_at_once user
 

@@ -438,6 +438,59 @@ fn digests_and_instants_are_moved() {
 }
 
 #[test]
+fn an_update_locks_again_and_says_which_packages_change() {
+    let bench = Bench::new();
+    let server = snapshot::Snapshot::start_shared();
+    let mirror = server.base("debian");
+    let rbld = |arguments: &[&str]| bench.rbld_with(arguments, &[("RBLD_MIRROR_DEBIAN", &mirror)]);
+    bench.build(
+        "use std.debian\nlet at = 2020-01-01T00:00:00Z\n\
+         env stable = debian.snapshot(bookworm, at).env(amd64, packages = [\"make\"])",
+    );
+    // Without a lock there is none to keep up.
+    rbld(&["update"]).exits(0).says("run `rbld lock`");
+    rbld(&["lock"]).exits(0);
+    // As if an older snapshot had had another make, and something that went since.
+    let lock = bench.read("project/rbld.lock");
+    let make = lock.lines().find(|line| line.starts_with("package make ")).unwrap();
+    let version = make.split(' ').nth(2).unwrap();
+    let older = make.replacen(version, "0.1-1", 1);
+    let gone = make.replace("package make ", "package unmade ");
+    let before = lock.replace(make, &format!("{older}\n{gone}"));
+    bench.write("project/rbld.lock", &before);
+    let built = bench.read("project/build.rbld");
+    let at = built.split("let at = ").nth(1).unwrap().lines().next().unwrap();
+    let to = at.replace("00Z", "01Z");
+    let ran = rbld(&["update", "stable", "--to", &to, "--dry-run"]).exits(0);
+    let ran = ran.says("stable: environment debian bookworm main amd64").says(&format!("{at} → {to}"));
+    ran.says(&format!("~ make:amd64 0.1-1 → {version}")).says("1 newer, 1 removed").says("- unmade:amd64");
+    assert_eq!(
+        (bench.read("project/build.rbld"), bench.read("project/rbld.lock")),
+        (built.clone(), before.clone())
+    );
+    rbld(&["update", "stable", "--to", &to]).exits(0).says("toolchain").says("wrote build.rbld, rbld.lock");
+    assert_eq!(bench.read("project/build.rbld"), built.replace(at, &to));
+    rbld(&["lock", "--check"]).exits(0);
+    bench.write("old.lock", &before);
+    rbld(&["diff", "../old.lock"]).exits(0).says("stable: environment").says("1 newer, 1 removed");
+    let json = rbld(&["update", "stable", "--to", at, "--dry-run", "--format", "json"]).exits(0);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["drift"][0]["names"][0], "stable");
+    assert_eq!(
+        (json["drift"][0]["changes"].as_array().unwrap().len(), json["written"].as_array().unwrap().len()),
+        (0, 0)
+    );
+    // What can't be had in the other snapshot is said before anything is written.
+    let wrong = bench.read("project/build.rbld").replace("\"make\"", "\"make\", \"no-such-package\"");
+    bench.write("project/build.rbld", &wrong);
+    rbld(&["update", "stable", "--to", at])
+        .exits(2)
+        .says("no package `no-such-package`")
+        .says("nothing was written");
+    assert_eq!(bench.read("project/build.rbld"), wrong);
+}
+
+#[test]
 fn a_private_server_is_told_who_asks() {
     let bench = Bench::new();
     bench.package("gnu", "let version = 1");

@@ -266,7 +266,7 @@ fn a_folder_that_lies_is_not_believed() {
     put(&release, &FILE[..5]);
     bench.offline("../vendor").exits(4).says(&place);
     std::fs::remove_file(&release).unwrap();
-    bench.offline("../vendor").exits(4).says("release.txt");
+    bench.offline("../vendor").exits(4).says(place.split("/vendor/").nth(1).unwrap());
     std::os::unix::fs::symlink("/dev/zero", &release).unwrap();
     bench.offline("../vendor").exits(4).says(&place);
     put(&release, FILE);
@@ -344,6 +344,60 @@ fn a_run_that_is_killed_is_gone_on_with() {
     bench.offline("../vendor").exits(0);
     bench.rbld("fresh", &["vendor", "../clean"]).exits(0);
     assert_eq!(files(&folder), files(&bench.at("clean")));
+}
+
+#[test]
+fn a_folder_inside_of_the_project_is_no_part_of_it() {
+    let bench = Bench::new();
+    let text = std::fs::read_to_string(bench.at("project/build.rbld")).unwrap();
+    bench.write("project/build.rbld", &format!("{text}input whole = ./\n"));
+    let digest = || {
+        let ran = bench.rbld("store", &["eval", "whole", "--format", "json"]).exits(0);
+        serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()
+    };
+    let before = digest();
+    bench.rbld("store", &["vendor", "third/party"]).exits(0);
+    assert!(bench.at("project/third/party/rbld.vendor").exists());
+    std::fs::write(bench.at("project/third/kept"), "").unwrap();
+    let with = digest();
+    assert_ne!(before, with);
+    std::fs::remove_dir_all(bench.at("project/third/party")).unwrap();
+    assert_eq!(digest(), with);
+}
+
+#[test]
+fn two_locks_are_told_apart() {
+    let bench = Bench::new();
+    let block = |at: &str, version: &str, digest: char| {
+        let digest = digest.to_string().repeat(64);
+        format!(
+            "environment debian bookworm main {at} amd64\nasked make\n\
+             index bookworm {digest} {at} - 4CB50190207B4758A3F73A796ED0E7B82643E131\n\
+             package make {version} amd64 {digest} 1000 pool/make -\nroot make\n"
+        )
+    };
+    let lock = |request: char, block: &str| {
+        format!("rbld-lock 1\n\nrequest {}\n{block}", request.to_string().repeat(64))
+    };
+    bench.write("project/rbld.lock", &lock('1', &block("2026-11-01T00:00:00Z", "4.3-4", 'a')));
+    bench.rbld("store", &["diff"]).exits(2).says("no lock to compare with");
+    bench.git("project", &["init", "-q"]);
+    bench.git("project", &["add", "-A"]);
+    bench.git("project", &["commit", "-q", "-m", "lock"]);
+    bench.rbld("store", &["diff"]).exits(0).says("nothing that is locked differs");
+    bench.write("project/rbld.lock", &lock('2', &block("2026-11-22T00:00:00Z", "4.4-1", 'b')));
+    let says = "~ make:amd64  4.3-4 → 4.4-1  1.0 kB  +0 B  build tool";
+    bench.rbld("store", &["diff"]).exits(0).says(says).says("2026-11-01T00:00:00Z → 2026-11-22T00:00:00Z");
+    bench.write("old.lock", &lock('1', &block("2026-11-01T00:00:00Z", "4.3-4", 'a')));
+    bench.rbld("store", &["diff", "../old.lock"]).exits(0).says(says);
+    bench.rbld("store", &["diff", "../old.lock", "rbld.lock"]).exits(0).says(says);
+    bench
+        .rbld("store", &["diff", "../old.lock", "build.rbld", "--format", "json"])
+        .exits(0)
+        .says("\"build tool\"");
+    bench.rbld("store", &["diff", "../none.lock"]).exits(2).says("there is no `../none.lock`");
+    bench.write("odd.lock", "rbld-lock 1\nodd\n");
+    bench.rbld("store", &["diff", "../odd.lock"]).exits(2).says("odd.lock:2");
 }
 
 #[test]

@@ -33,12 +33,13 @@ type Test = fn(&World, Who) -> Result<(), Failed>;
 /// The tests.
 pub(crate) fn trials() -> Result<Vec<Trial>, Failed> {
     let world = Arc::new(World::new()?);
-    let both: [(&str, Test); 7] = [
+    let both: [(&str, Test); 8] = [
         ("a verdict, and a second run that builds nothing", verdicts),
         ("only what changed is built again", changes),
         ("outputs with their sums", outputs),
         ("a recipe that goes wrong", failing_recipes),
         ("a recipe finds no network", no_network),
+        ("a vendored folder, and no network", vendored),
         ("a package that isn't what is locked", tampered),
         ("an index that isn't signed by Debian", unsigned),
     ];
@@ -318,6 +319,36 @@ build o = outward()
     place.expect("rbld build -o out", 0)?;
     let said = place.expect("cat out/out.txt || cat out/*/out.txt", 0)?;
     require(said.stdout == "alone\n", "a recipe reaches a server of the machine")
+}
+
+/// From a vendored folder alone: the same verdict and lock in an empty store and a network namespace without a network.
+fn vendored(world: &World, who: Who) -> Result<(), Failed> {
+    let place = world.project(who, &three(world))?;
+    place.expect("rbld check", 0)?;
+    place.expect("rbld vendor vendored && cp rbld.lock first.lock", 0)?;
+    let again = place.expect("rbld vendor vendored", 0)?;
+    require(again.stdout.contains("all there already"), "a second `rbld vendor` writes something")?;
+    let alone = |store: &str, line: &str, code| {
+        let line = format!("RBLD_STORE=$TMPDIR/{store} unshare --user --map-current-user --net rbld {line}");
+        place.expect(&line, code)
+    };
+    alone("empty", "check --offline --from vendored", 0)?;
+    place.expect("cmp rbld.lock first.lock && rm rbld.lock", 0)?;
+    alone("empty", "lock --offline --from vendored", 0)?;
+    let without_trees =
+        |text: String| text.lines().filter(|line| !line.starts_with("tree ")).collect::<String>();
+    require(
+        without_trees(place.read("rbld.lock")?) == without_trees(place.read("first.lock")?),
+        "another lock comes of the same indexes",
+    )?;
+    // One byte of one package, and nothing is believed.
+    let manifest = place.read("vendored/rbld.vendor")?;
+    let package = manifest.lines().find(|line| line.contains(" package ")).ok_or("no package is vendored")?;
+    let digest = package.split(' ').nth(1).ok_or("a line of the manifest has words")?;
+    let object = format!("vendored/objects/{}/{}/{digest}", &digest[..2], &digest[2..4]);
+    place.expect(&format!("printf x | dd of={object} bs=1 seek=100 conv=notrunc status=none"), 0)?;
+    let ran = alone("other", "check --offline --from vendored", 4)?;
+    require(ran.stderr.contains(&object), &format!("the file isn't named:\n{}", ran.stderr))
 }
 
 fn tampered(world: &World, who: Who) -> Result<(), Failed> {

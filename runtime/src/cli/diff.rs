@@ -8,8 +8,8 @@ use rbld_lang::lock::{self, Lock};
 use rbld_lang::plan::Plan;
 
 use super::args::{self, Format};
-use super::project::{Fetching, Project, above, read_lock};
 use super::output;
+use super::project::{Fetching, Project, above, read_lock};
 use crate::drift::{self, Names};
 use crate::failure::{Doing, Failure, Result};
 use crate::fetch::git;
@@ -51,7 +51,10 @@ fn own() -> Result<PathBuf> {
 
 /// The lock that is meant by a path: of a lock, of the file beside it, or of a project's folder.
 fn lock_of(path: &Path) -> Result<PathBuf> {
-    let missing = || Failure::input(format!("there is no `{}`", path.display())).help("name a lock, or the file that it is of");
+    let missing = || {
+        Failure::input(format!("there is no `{}`", path.display()))
+            .help("name a lock, or the file that it is of")
+    };
     let full = path.canonicalize().map_err(|_| missing())?;
     if full.is_dir() {
         return Ok(lock_path(&full, "build.rbld"));
@@ -64,7 +67,8 @@ fn lock_of(path: &Path) -> Result<PathBuf> {
 
 fn required(path: &Path) -> Result<Lock> {
     read_lock(path)?.ok_or_else(|| {
-        Failure::input(format!("there is no lock `{}`", path.display())).help("run `rbld lock`: it writes one")
+        Failure::input(format!("there is no lock `{}`", path.display()))
+            .help("run `rbld lock`: it writes one")
     })
 }
 

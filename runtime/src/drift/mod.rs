@@ -63,7 +63,8 @@ pub fn compare(old: &Lock, new: &Lock, old_names: &Names, new_names: &Names) -> 
     };
     // What is asked for at another pin; then what the file calls so; then what is of the same suite, if nothing else is.
     open.pair(&|_, block| Some((block::subject(&block.title), block::asked(&block.title).join(" "))));
-    let name_of = |names: &Names, request: &Digest| names.get(request).and_then(|names| names.first().cloned());
+    let name_of =
+        |names: &Names, request: &Digest| names.get(request).and_then(|names| names.first().cloned());
     let named = |request: &Digest, _: &Block| {
         let name = name_of(old_names, request).or_else(|| name_of(new_names, request))?;
         Some((name, String::new()))
@@ -85,7 +86,8 @@ pub fn compare(old: &Lock, new: &Lock, old_names: &Names, new_names: &Names) -> 
 
 /// Blocks whose request is the same and whose packages aren't.
 fn relocked(old: &Lock, new: &Lock, names: &Names) -> Vec<BlockDrift> {
-    let both = old.blocks.iter().filter_map(|(request, before)| Some((request, before, new.blocks.get(request)?)));
+    let both =
+        old.blocks.iter().filter_map(|(request, before)| Some((request, before, new.blocks.get(request)?)));
     both.filter(|(_, before, after)| block::parts(before) != block::parts(after))
         .map(|(request, before, after)| {
             let names = names.get(request).cloned().unwrap_or_default();
@@ -168,9 +170,8 @@ fn changes(before: Vec<Part>, after: Vec<Part>) -> Vec<Change> {
     for (key, part) in new {
         add(key, None, Some(part));
     }
-    changes.sort_by(|one, other| {
-        (one.0.is_none(), one.0, &one.1).cmp(&(other.0.is_none(), other.0, &other.1))
-    });
+    changes
+        .sort_by(|one, other| (one.0.is_none(), one.0, &one.1).cmp(&(other.0.is_none(), other.0, &other.1)));
     changes.into_iter().map(|(_, _, change)| change).collect()
 }
 

@@ -41,7 +41,11 @@ fn block(request: Request, packages: &[&str]) -> Block {
         }
     };
     let packages = packages.iter().map(package).collect();
-    Block { title: request, indexes: Vec::new(), facts: Facts::Environment { packages, roots: Vec::new(), tree: None } }
+    Block {
+        title: request,
+        indexes: Vec::new(),
+        facts: Facts::Environment { packages, roots: Vec::new(), tree: None },
+    }
 }
 
 fn lock(blocks: &[Block]) -> Lock {
@@ -52,11 +56,25 @@ fn lock(blocks: &[Block]) -> Lock {
 fn a_toolchain_s_packages_come_first_and_columns_line_up() {
     let old = lock(&[block(
         request("bookworm", OLD, &["git"]),
-        &["dpkg 1.21.1 1600000", "gcc-12 12.2.0-14 19000000", "git 2.39.2 7200000", "libold 1 10", "zsame 1 1", "abba 2 5"],
+        &[
+            "dpkg 1.21.1 1600000",
+            "gcc-12 12.2.0-14 19000000",
+            "git 2.39.2 7200000",
+            "libold 1 10",
+            "zsame 1 1",
+            "abba 2 5",
+        ],
     )]);
     let new = lock(&[block(
         request("bookworm", NEW, &["git"]),
-        &["dpkg 1.21.2 1600500", "gcc-12 12.2.0-15 19500000", "git 2.39.5 7100000", "libnew 3 2000", "zsame 1 1", "abba 1 5"],
+        &[
+            "dpkg 1.21.2 1600500",
+            "gcc-12 12.2.0-15 19500000",
+            "git 2.39.5 7100000",
+            "libnew 3 2000",
+            "zsame 1 1",
+            "abba 1 5",
+        ],
     )]);
     let names = Names::from([(request("bookworm", NEW, &["git"]).digest(), vec!["stable".to_owned()])]);
     let drift = compare(&old, &new, &Names::new(), &names);
@@ -111,7 +129,9 @@ fn blocks_are_paired_by_what_they_ask_for_then_by_name() {
             (subject("trixie"), true, false),
         ]
     );
-    let named = |suite: &str, at: i64| Names::from([(request(suite, at, &["gcc"]).digest(), vec!["newest".to_owned()])]);
+    let named = |suite: &str, at: i64| {
+        Names::from([(request(suite, at, &["gcc"]).digest(), vec!["newest".to_owned()])])
+    };
     let found = pairs(&named("trixie", OLD), &named("forky", NEW));
     assert!(found.contains(&(subject("forky"), true, true)), "{found:?}");
 }

@@ -193,6 +193,10 @@ impl Rules {
         {
             return false;
         }
+        // So does what `rbld vendor` wrote there: a check from it would ask for another build than the one it was for.
+        if folder && path.join(super::vendored::manifest::NAME).is_file() {
+            return false;
+        }
         // The rules nearest to the entry go first.
         for above in path.ancestors().skip(1).take_while(|above| above.starts_with(&self.project)) {
             match self.of(above).as_deref().map_or(Match::None, |rules| rules.matched(&path, folder)) {

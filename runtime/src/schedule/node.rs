@@ -323,13 +323,20 @@ pub fn download(
     let expect = Expected { digest, size };
     if let Found::Nowhere(odd) = vendored.take(expect, &mut sink, Some(&task))? {
         if world.offline && odd.is_empty() {
-            return Err(offline(name).fact("no folder of `--from` has it either"));
+            let hex = digest.to_hex();
+            return Err(offline(name)
+                .fact(format!("no folder of `--from` has objects/{}/{}/{hex} either", &hex[..2], &hex[2..4]))
+                .help("write the folder again by `rbld vendor`, for this file as it is now"));
         }
         if world.offline {
             return Err(vendored::damaged(odd).fact(format!("it is `{name}`")));
         }
         // Damaged or not, any place is as good as another for what is known by digest.
-        odd.iter().for_each(|odd| world.progress.say(&format!("`{name}` is fetched, not taken from {odd}")));
+        for odd in vendored.news(odd) {
+            world
+                .progress
+                .say(&format!("fetched, since it can't be taken from where it was vendored: {odd}"));
+        }
         world.http()?.fetch(urls, expect, &mut sink, Some(&task))?;
     }
     let blob = sink.writer.finish(false)?;

@@ -122,13 +122,9 @@ pub(super) fn run(store: Option<&Path>, args: &args::Update) -> Result<i32> {
 }
 
 /// Writes what moved and the lock, for a program.
-fn finish_json(
-    loader: &Edited,
-    moved: &[Moved],
-    relocked: Option<&Relocked>,
-    dry_run: bool,
-) -> Result<i32> {
-    let row = |of: &Moved| json!({ "name": of.name, "change": of.change, "follows": of.follows, "at": of.at });
+fn finish_json(loader: &Edited, moved: &[Moved], relocked: Option<&Relocked>, dry_run: bool) -> Result<i32> {
+    let row =
+        |of: &Moved| json!({ "name": of.name, "change": of.change, "follows": of.follows, "at": of.at });
     let written = if dry_run { Vec::new() } else { write(loader, relocked)? };
     output::line(&format!(
         "{:#}",

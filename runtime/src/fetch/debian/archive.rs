@@ -344,13 +344,7 @@ impl Sources {
     }
 
     /// An index as it comes, kept for the next run.
-    fn fetch_index(
-        &self,
-        suite: &SuiteAt,
-        path: &str,
-        urls: &[String],
-        expect: Expected,
-    ) -> Result<Vec<u8>> {
+    fn fetch_index(&self, suite: &SuiteAt, path: &str, urls: &[String], expect: Expected) -> Result<Vec<u8>> {
         let task = self.progress.begin(Step::Fetch, &format!("{} {} {path}", suite.archive, suite.suite));
         if let Some(size) = expect.size {
             task.expect(size);

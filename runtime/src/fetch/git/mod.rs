@@ -124,7 +124,8 @@ pub fn folder(
 /// or new.
 pub fn committed(file: &Path) -> Result<Option<Vec<u8>>> {
     let above = file.ancestors().skip(1).find(|folder| folder.join(".git").exists());
-    let Some((root, path)) = above.and_then(|root| Some((root, file.strip_prefix(root).ok()?.to_str()?))) else {
+    let Some((root, path)) = above.and_then(|root| Some((root, file.strip_prefix(root).ok()?.to_str()?)))
+    else {
         return Ok(None);
     };
     let origin = Origin::Folder { written: root.display().to_string(), path: root.to_owned(), inside: false };

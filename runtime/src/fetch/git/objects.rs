@@ -127,7 +127,9 @@ impl Repository {
         while let Some(name) = names.next() {
             let data = self.read(id, Kind::Tree)?;
             let tree = TreeRef::from_bytes(&data, id.kind()).map_err(|error| damaged(id, &causes(&error)))?;
-            let Some(entry) = tree.entries.iter().find(|entry| entry.filename == name) else { return Ok(None) };
+            let Some(entry) = tree.entries.iter().find(|entry| entry.filename == name) else {
+                return Ok(None);
+            };
             let last = names.peek().is_none();
             if last != entry.mode.is_blob() || !last && !entry.mode.is_tree() {
                 return Ok(None);

@@ -29,6 +29,8 @@ pub struct Vendored(Arc<Inner>);
 struct Inner {
     places: Vec<Place>,
     http: Mutex<Option<Http>>,
+    /// What was said already of places that have something else.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -66,7 +68,7 @@ impl Vendored {
     pub fn of(places: &[String]) -> Vendored {
         let place = |text: &String| Place { at: At::parse(text), manifest: OnceLock::new() };
         let places = places.iter().map(place).collect();
-        Vendored(Arc::new(Inner { places, http: Mutex::default() }))
+        Vendored(Arc::new(Inner { places, ..Inner::default() }))
     }
 
     /// The same, for what was typed just now: a folder that isn't one is an error.
@@ -89,7 +91,7 @@ impl Vendored {
     pub fn then(&self, others: &Vendored) -> Vendored {
         let all = self.0.places.iter().chain(&others.0.places);
         let places = all.map(|place| Place { at: place.at.clone(), manifest: OnceLock::new() }).collect();
-        Vendored(Arc::new(Inner { places, http: Mutex::default() }))
+        Vendored(Arc::new(Inner { places, ..Inner::default() }))
     }
 
     /// Whether there are none.
@@ -140,11 +142,18 @@ impl Vendored {
                 Ok(()) => return Ok(Found::Whole),
                 Err(Trouble::Here(failure)) => return Err(failure),
                 Err(Trouble::Gone(why)) if matches!(at, At::Server(_)) && why.contains("404") => {}
+                Err(trouble @ Trouble::Down(_)) => odd.push(format!("{at}: {trouble}")),
                 Err(trouble) => odd.push(format!("{shown}: {trouble}")),
             }
         }
         sink.restart()?;
         Ok(Found::Nowhere(odd))
+    }
+
+    /// Those of these complaints that nobody has heard yet: a server that is down is one for all its files.
+    pub fn news(&self, odd: Vec<String>) -> Vec<String> {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        odd.into_iter().filter(|odd| told.insert(odd.clone())).collect()
     }
 
     /// The bytes of a digest, where a place has them; a place that has others is a failure. For what fits in memory.
