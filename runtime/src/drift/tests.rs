@@ -17,6 +17,8 @@ fn request(suite: &str, instant: i64, asked: &[&str]) -> Request {
             suite: suite.to_owned(),
             components: vec!["main".to_owned()],
             instant,
+            keyring: None,
+            beside: Vec::new(),
         },
         arch: Arch::Amd64,
         packages: asked.iter().map(|name| (*name).to_owned()).collect(),
@@ -36,6 +38,7 @@ fn block(request: Request, packages: &[&str]) -> Block {
                 digest: Digest::of(text.as_bytes()),
                 size: words[2].parse().unwrap(),
                 path: format!("pool/{}", words[0]),
+                origin: None,
             },
             needs: Vec::new(),
         }
