@@ -5,6 +5,7 @@
 //! (URLs, limits, names of items) is held beside the facts that do and left out of the
 //! manifest. Nothing here knows how anything is fetched, built or stored.
 
+pub mod guix;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use crate::by_name::ByName;
 use crate::digest::{Digest, Explainer, Hasher, Manifest};
+
+pub use guix::{Guix, GuixItem, SearchPath};
 
 /// The digest of a derivation's canonical form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -107,6 +110,8 @@ pub enum Derivation {
     Fetch(Fetch),
     /// A root filesystem.
     Environment(Environment),
+    /// A root filesystem with store items of Guix.
+    Guix(Guix),
     /// A recipe applied.
     Build(Build),
 }
@@ -342,6 +347,7 @@ impl Derivation {
                 let packages = environment.replaced.iter().flat_map(|replaced| &replaced.packages);
                 packages.map(|package| package.derivation).collect()
             }
+            Derivation::Guix(guix) => guix.base.iter().map(|base| base.derivation).collect(),
             Derivation::Build(build) => {
                 build.inputs.values().chain([&build.env]).map(|input| input.derivation).collect()
             }
@@ -356,6 +362,7 @@ impl Derivation {
         match self {
             Derivation::Fetch(fetch) => fetch.manifest(to),
             Derivation::Environment(environment) => environment.manifest(to),
+            Derivation::Guix(guix) => guix.manifest(to),
             Derivation::Build(build) => build.manifest(to),
         }
     }

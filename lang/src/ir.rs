@@ -130,6 +130,9 @@ pub enum Builtin {
     /// `core.unpack(from, strip)`.
     Unpack,
     /// `core.archive(name, suite, components, at, keyring, always)`.
+    /// `core.guix(base, commit, channels, packages, items, arch)`.
+    Guix,
+    /// `core.archive(name, suite, components, at)`.
     Archive,
     /// `core.staged(base, packages, add)`.
     Staged,

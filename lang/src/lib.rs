@@ -6,6 +6,7 @@
 //! [`instantiate`] (joins the values with the lock).
 
 pub mod by_name;
+pub mod channels;
 pub mod check;
 pub mod codes;
 pub mod derivation;

@@ -189,13 +189,14 @@ pub struct Project {
 }
 
 /// The standard library: the dotted name and the text of each module.
-const STD: [(&str, &str); 11] = [
+const STD: [(&str, &str); 12] = [
     ("std.apt", include_str!("../../stdlib/apt.rbld")),
     ("std.cargo", include_str!("../../stdlib/cargo.rbld")),
     ("std.cmake", include_str!("../../stdlib/cmake.rbld")),
     ("std.debian", include_str!("../../stdlib/debian.rbld")),
     ("std.fetch", include_str!("../../stdlib/fetch.rbld")),
     ("std.gnu", include_str!("../../stdlib/gnu.rbld")),
+    ("std.guix", include_str!("../../stdlib/guix.rbld")),
     ("std.meson", include_str!("../../stdlib/meson.rbld")),
     ("std.python", include_str!("../../stdlib/python.rbld")),
     ("std.reproducible", include_str!("../../stdlib/reproducible.rbld")),
@@ -204,7 +205,7 @@ const STD: [(&str, &str); 11] = [
 ];
 
 /// Modules that the standard library is to have and doesn't yet.
-const PLANNED: [&str; 2] = ["std.guix", "std.oci"];
+const PLANNED: [&str; 1] = ["std.oci"];
 mod memory;
 mod path;
 mod required;

@@ -17,6 +17,9 @@
 //! text, so two branches that lock different environments merge without a conflict and two that change
 //! the same one conflict in one line. spec/07-lock.md lists every line.
 
+mod guix;
+#[cfg(test)]
+mod guix_tests;
 mod stale;
 #[cfg(test)]
 mod tests;
@@ -28,6 +31,7 @@ use crate::derivation::{Arch, ArchiveId, PoolFile};
 use crate::digest::{Digest, Hasher, Manifest};
 use crate::syntax::show_instant;
 
+pub use guix::{Channel, Closure, LockedItem, is_commit, is_relative, is_variable};
 pub use stale::Stale;
 pub use text::{LockError, parse, print};
 
@@ -79,6 +83,17 @@ pub enum Request {
         /// The machine it runs on.
         host: Arch,
     },
+    /// Store items of Guix: packages as some channels have them, and items by their own names.
+    Guix {
+        /// The architecture.
+        arch: Arch,
+        /// The channels that the packages come from, sorted by name; none when no packages are asked for.
+        channels: Vec<Channel>,
+        /// The packages asked for, sorted, as `guix shell` takes them: `guile@3.0`, `gcc:lib`.
+        packages: Vec<String>,
+        /// The store items asked for, sorted: `/gnu/store/…`.
+        items: Vec<String>,
+    },
 }
 
 impl Request {
@@ -91,42 +106,54 @@ impl Request {
 
     /// It in words, as the second line of its block begins: `environment debian bookworm main … amd64`.
     pub fn title(&self) -> String {
-        let suite = self.suite();
-        let from = format!(
-            "{} {} {} {}",
-            suite.archive,
-            suite.suite,
-            suite.components.join(","),
-            show_instant(suite.instant)
-        );
-        let title = match self {
-            Request::Environment { arch, .. } => format!("environment {from} {}", arch.name()),
-            Request::Source { name, arch, .. } => format!("source {from} {name} {}", arch.name()),
-            Request::Emulator { host, .. } => format!("emulator {from} {}", host.name()),
+        let from = |suite: &SuiteAt| {
+            let components = suite.components.join(",");
+            format!("{} {} {components} {}", suite.archive, suite.suite, show_instant(suite.instant))
         };
-        match suite.beside.is_empty() {
-            true => title,
-            false => {
+        let title = match self {
+            Request::Environment { suite, arch, .. } => {
+                format!("environment {} {}", from(suite), arch.name())
+            }
+            Request::Source { suite, name, arch, .. } => {
+                format!("source {} {name} {}", from(suite), arch.name())
+            }
+            Request::Emulator { suite, host, .. } => format!("emulator {} {}", from(suite), host.name()),
+            Request::Guix { arch, channels, items, .. } => {
+                let guix = channels.iter().find(|channel| channel.name == "guix");
+                match (guix, items.as_slice()) {
+                    (Some(guix), _) => {
+                        format!("guix {} {}", guix.commit.get(..12).unwrap_or(&guix.commit), arch.name())
+                    }
+                    (None, [one]) => format!("guix {one} {}", arch.name()),
+                    (None, many) => format!("guix {} items {}", many.len(), arch.name()),
+                }
+            }
+        };
+        match self.suite() {
+            Some(suite) if !suite.beside.is_empty() => {
                 let names: Vec<&str> = suite.beside.iter().map(|one| one.suite.as_str()).collect();
                 format!("{title} with {}", names.join(", "))
             }
+            _ => title,
         }
     }
 
-    /// Where from.
-    pub fn suite(&self) -> &SuiteAt {
+    /// Where from; none of what isn't from a distribution's archive.
+    pub fn suite(&self) -> Option<&SuiteAt> {
         match self {
             Request::Environment { suite, .. }
             | Request::Source { suite, .. }
-            | Request::Emulator { suite, .. } => suite,
+            | Request::Emulator { suite, .. } => Some(suite),
+            Request::Guix { .. } => None,
         }
     }
 
-    fn suite_mut(&mut self) -> &mut SuiteAt {
+    fn suite_mut(&mut self) -> Option<&mut SuiteAt> {
         match self {
             Request::Environment { suite, .. }
             | Request::Source { suite, .. }
-            | Request::Emulator { suite, .. } => suite,
+            | Request::Emulator { suite, .. } => Some(suite),
+            Request::Guix { .. } => None,
         }
     }
 
@@ -136,24 +163,26 @@ impl Request {
             Request::Environment { .. } => "environment",
             Request::Source { .. } => "source",
             Request::Emulator { .. } => "emulator",
+            Request::Guix { .. } => "guix",
         };
-        let suite = self.suite();
         to.field("kind", kind.as_bytes());
-        to.field("archive", suite.archive.as_bytes());
-        to.field("suite", suite.suite.as_bytes());
-        names(to, "components", &suite.components);
-        to.field("instant", show_instant(suite.instant).as_bytes());
-        // What follows came later, and is left out where it isn't used: the digests of older requests stay.
-        if let Some(keyring) = &suite.keyring {
-            to.field("keyring", keyring.to_hex().as_bytes());
-        }
-        let beside: BTreeSet<&Beside> = suite.beside.iter().collect();
-        if !beside.is_empty() {
-            to.open("beside", beside.len());
-            for one in beside {
-                one.manifest(to);
+        if let Some(suite) = self.suite() {
+            to.field("archive", suite.archive.as_bytes());
+            to.field("suite", suite.suite.as_bytes());
+            names(to, "components", &suite.components);
+            to.field("instant", show_instant(suite.instant).as_bytes());
+            // What follows came later, and is left out where it isn't used: the digests of older requests stay.
+            if let Some(keyring) = &suite.keyring {
+                to.field("keyring", keyring.to_hex().as_bytes());
             }
-            to.close();
+            let beside: BTreeSet<&Beside> = suite.beside.iter().collect();
+            if !beside.is_empty() {
+                to.open("beside", beside.len());
+                for one in beside {
+                    one.manifest(to);
+                }
+                to.close();
+            }
         }
         match self {
             Request::Environment { arch, packages, build_depends, .. } => {
@@ -166,6 +195,17 @@ impl Request {
                 to.field("arch", arch.name().as_bytes());
             }
             Request::Emulator { host, .. } => to.field("host", host.name().as_bytes()),
+            Request::Guix { arch, channels, packages, items } => {
+                to.field("arch", arch.name().as_bytes());
+                let channels: BTreeSet<&Channel> = channels.iter().collect();
+                to.open("channels", channels.len());
+                for channel in channels {
+                    channel.manifest(to);
+                }
+                to.close();
+                names(to, "packages", packages);
+                names(to, "items", items);
+            }
         }
     }
 }
@@ -280,6 +320,8 @@ pub enum Facts {
     },
     /// Of an emulator: the package that holds it.
     Emulator(LockedPackage),
+    /// Of store items of Guix.
+    Guix(Closure),
 }
 
 /// A package and what keeps it in.

@@ -109,6 +109,8 @@ impl<'v> Outline<'v> {
 
     fn meet_env(&mut self, env: &'v Arc<Env>) {
         let new = match env.request() {
+            // One request may be laid over several environments.
+            Some(_) if env.base().is_some() => self.met.insert(Arc::as_ptr(env) as usize),
             Some(request) => self.environments.insert(request),
             None => self.met.insert(Arc::as_ptr(env) as usize),
         };
@@ -136,6 +138,13 @@ impl<'v> Outline<'v> {
                 match &env.source {
                     EnvSource::Packages(request) => self.request(request),
                     EnvSource::Staged(staged) => self.staged(staged),
+                    EnvSource::Guix { request, base } => {
+                        if let Some(base) = base {
+                            self.meet_env(base);
+                            self.fact("base", &env_name(base))?;
+                        }
+                        self.request(request)
+                    }
                 }
             }
             Part::Input(input) => self.input(input),

@@ -134,6 +134,13 @@ pub enum EnvSource {
     Packages(Arc<Request>),
     /// Another environment, packages that builds made in place of its own.
     Staged(Staged),
+    /// Store items of Guix, locked, by themselves or laid over an environment.
+    Guix {
+        /// Always a [`Request::Guix`].
+        request: Arc<Request>,
+        /// What they are laid over.
+        base: Option<Arc<Env>>,
+    },
 }
 
 /// An environment with packages in place of those of equal name and architecture.
@@ -155,7 +162,7 @@ impl Env {
     /// What has to be locked for it, where anything has.
     pub fn request(&self) -> Option<&Arc<Request>> {
         match &self.source {
-            EnvSource::Packages(request) => Some(request),
+            EnvSource::Packages(request) | EnvSource::Guix { request, .. } => Some(request),
             EnvSource::Staged(_) => None,
         }
     }
@@ -163,7 +170,7 @@ impl Env {
     /// The architecture of its programs.
     pub fn arch(&self) -> Option<Arch> {
         match self.bottom().request().map(|request| &**request) {
-            Some(Request::Environment { arch, .. }) => Some(*arch),
+            Some(Request::Environment { arch, .. } | Request::Guix { arch, .. }) => Some(*arch),
             _ => None,
         }
     }
@@ -181,13 +188,18 @@ impl Env {
     pub fn depth(&self) -> u32 {
         match &self.source {
             EnvSource::Packages(_) => 0,
+            EnvSource::Guix { base, .. } => base.as_ref().map_or(0, |base| base.depth()),
             EnvSource::Staged(staged) => staged.depth,
         }
     }
 
     /// The instant that its archive is pinned to: an emulator comes from the same.
     pub fn instant(&self) -> Option<i64> {
-        self.bottom().request().map(|request| request.suite().instant)
+        match &self.bottom().source {
+            EnvSource::Packages(request) => request.suite().map(|suite| suite.instant),
+            EnvSource::Guix { base, .. } => base.as_ref()?.instant(),
+            EnvSource::Staged(_) => None,
+        }
     }
 
     /// The environment that it is made over, where it is made over one.
@@ -195,13 +207,14 @@ impl Env {
         match &self.source {
             EnvSource::Packages(_) => None,
             EnvSource::Staged(staged) => Some(&staged.base),
+            EnvSource::Guix { base, .. } => base.as_ref(),
         }
     }
 
     /// The inputs and outputs that it is made from.
     pub fn reads(&self) -> &[Value] {
         match &self.source {
-            EnvSource::Packages(_) => &[],
+            EnvSource::Packages(_) | EnvSource::Guix { .. } => &[],
             EnvSource::Staged(staged) => &staged.packages,
         }
     }
@@ -211,6 +224,10 @@ impl Env {
         match &self.source {
             EnvSource::Packages(request) => request.title(),
             EnvSource::Staged(_) => format!("{} with built packages", self.bottom().title()),
+            EnvSource::Guix { request, base: None } => request.title(),
+            EnvSource::Guix { request, base: Some(base) } => {
+                format!("{} on {}", request.title(), base.title())
+            }
         }
     }
 }

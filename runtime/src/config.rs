@@ -18,6 +18,10 @@ pub struct Config {
     pub credentials: BTreeMap<String, Credential>,
     /// Vendored folders and addresses of `rbld mirror serve`, which are asked before everything else, best first.
     pub from: Vec<String>,
+    /// A file of public keys whose signatures count beside those of Guix's own servers.
+    pub guix_keys: Option<PathBuf>,
+    /// The Guix that is asked what its packages are.
+    pub guix_program: Option<String>,
     /// Derivations realised at once.
     pub jobs: Option<usize>,
     /// Each setting and the file that set it, for `rbld doctor`.
@@ -66,11 +70,12 @@ impl Credential {
 }
 
 /// Settings that only a user's own file may hold, and why.
-const USERS_ONLY: [(&str, &str); 6] = [
+const USERS_ONLY: [(&str, &str); 7] = [
     ("cache", "a cache decides which results are believed"),
     ("executor", "an executor is given everything that a build reads"),
     ("credentials", "credentials are the user's"),
     ("from", "folders of this machine and servers of its network are the user's to name"),
+    ("guix", "it says whose store items are believed, and which program is run"),
     ("isolation", "isolation never weakens without the user's word"),
     ("store", "a store decides which results are believed"),
 ];
@@ -189,10 +194,22 @@ impl Config {
                 };
                 self.from = list.iter().map(place).collect::<Option<_>>().ok_or_else(|| wrong(example))?;
             }
+            "guix" => {
+                let example = "a table of `keys = \"/etc/guix/acl\"` and `program = \"guix\"`";
+                let table = value.as_table().ok_or_else(|| wrong(example))?;
+                for (name, value) in table {
+                    let text = value.as_str().map(str::to_owned).ok_or_else(|| wrong(example))?;
+                    match name.as_str() {
+                        "keys" => self.guix_keys = Some(PathBuf::from(text)),
+                        "program" => self.guix_program = Some(text),
+                        _ => return Err(wrong(example)),
+                    }
+                }
+            }
             _ => {
                 return Err(Failure::input(format!("there is no setting `{key}`"))
                     .fact(format!("in {}", path.display()))
-                    .help("the settings are `jobs`, `from`, `[mirrors]` and `[credentials]`"));
+                    .help("the settings are `jobs`, `from`, `[mirrors]`, `[credentials]` and `[guix]`"));
             }
         }
         Ok(())

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use rbld_lang::derivation::{Arch, Package, PoolFile};
+use rbld_lang::derivation::{Arch, GuixItem, Package, PoolFile};
 use rbld_lang::diagnostic::Diagnostic;
 use rbld_lang::digest::Digest;
 use rbld_lang::loader::MemoryLoader;
-use rbld_lang::lock::{self, Block, Facts, Index, Lock, LockedPackage, Request};
+use rbld_lang::lock::{self, Block, Closure, Facts, Index, Lock, LockedItem, LockedPackage, Request};
 use rbld_lang::span::{FileId, Sources};
 use rbld_lang::{Evaluated, Host, Project, fmt, syntax};
 
@@ -209,18 +209,46 @@ fn locked(evaluated: &Evaluated) -> Lock {
                 binaries: vec![file(format!("{name}_1-1_amd64.deb"))],
             },
             Request::Emulator { .. } => Facts::Emulator(package("qemu-user-static")),
+            Request::Guix { packages, .. } => Facts::Guix(closure(packages)),
         };
-        let index = Index {
-            suite: request.suite().suite.clone(),
+        let indexes = request.suite().map(|suite| Index {
+            suite: suite.suite.clone(),
             digest: Digest::of(b"index"),
             date: 0,
             valid_until: None,
             signer: "00".to_owned(),
             archive: None,
-        };
-        lock.blocks.insert(request.digest(), Block { title: request.clone(), indexes: vec![index], facts });
+        });
+        lock.blocks.insert(
+            request.digest(),
+            Block { title: request.clone(), indexes: indexes.into_iter().collect(), facts },
+        );
     }
     lock
+}
+
+/// Store items for packages of Guix, one each.
+fn closure(packages: &[String]) -> Closure {
+    let name = |package: &String| {
+        let digest = Digest::of(package.as_bytes()).to_hex();
+        format!("{}-{}", digest[..32].replace('e', "g"), package.replace(['@', ':'], "-"))
+    };
+    let item = |package: &String| LockedItem {
+        item: GuixItem {
+            path: format!("/gnu/store/{}", name(package)),
+            nar_hash: Digest::of(package.as_bytes()),
+            nar_size: 1,
+        },
+        references: Vec::new(),
+        signer: "00".to_owned(),
+    };
+    Closure {
+        resolver: "1.5.0".to_owned(),
+        items: packages.iter().map(item).collect(),
+        profile: packages.iter().map(name).collect(),
+        search_paths: vec![rbld_lang::derivation::guix::path_variable()],
+        tree: None,
+    }
 }
 
 /// The shapes of findings, each of which must point into its text.

@@ -16,6 +16,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["derivation"],
             &["fmt"],
             &["lock", "plan", "package"],
+            &["channels"],
             &["loader", "types", "value", "ir"],
             &["layout"],
             &["unchanged"],

@@ -59,7 +59,7 @@ impl<'p> Checker<'p> {
     ) -> (Ir, Type) {
         if let ExprKind::Name(name) = &base.kind
             && let Some(Binding::Core) = self.scopes[self.module.index()].get(name.as_str())
-            && let Some((builtin, signature)) = signature::core(&field.node)
+            && let Some((builtin, signature)) = signature::core(&field.node, &self.arch)
         {
             return self.apply_builtin(builtin, Vec::new(), &signature, args, span);
         }

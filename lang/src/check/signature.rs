@@ -112,7 +112,7 @@ pub(super) const BUILTINS: [&str; 8] =
     ["file", "files", "length", "join", "text", "default", "different", "iterate"];
 
 /// The intrinsics of `core`, which only the standard library may use.
-pub(super) fn core(name: &str) -> Option<(Builtin, Signature)> {
+pub(super) fn core(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> {
     let text = |name| param(name, Plain::String);
     let maybe = |name, plain: Plain| param(name, Type::from(plain).option());
     Some(match name {
@@ -146,6 +146,17 @@ pub(super) fn core(name: &str) -> Option<(Builtin, Signature)> {
                 param("add", texts()),
             ];
             (Builtin::Staged, signature(name, params, Plain::Env))
+        }
+        "guix" => {
+            let params = vec![
+                maybe("base", Plain::Env),
+                maybe("commit", Plain::Commit),
+                maybe("channels", Plain::Input),
+                param("packages", texts()),
+                param("items", texts()),
+                param("arch", Type::Enum(arch.clone()).option()),
+            ];
+            (Builtin::Guix, signature(name, params, Plain::Env))
         }
         "archive" => {
             let keyring = Type::from(Plain::Input).option();

@@ -62,6 +62,27 @@ fn build() -> Build {
     }
 }
 
+fn guix(base: bool) -> Guix {
+    let item = |name: &str, byte| GuixItem {
+        path: format!("/gnu/store/00ixq4z1ccvjd8nzgs0ffl6v2wllnplv-{name}"),
+        nar_hash: digest(byte),
+        nar_size: 632,
+    };
+    Guix {
+        arch: Arch::Amd64,
+        base: base.then(|| InputRef {
+            derivation: Derivation::Environment(environment()).id(),
+            output: "out".into(),
+        }),
+        items: vec![item("bash-5.2", 5), item("hello-2.12.1", 6)],
+        profile: vec!["/gnu/store/00ixq4z1ccvjd8nzgs0ffl6v2wllnplv-hello-2.12.1".to_owned()],
+        search_paths: vec![guix::path_variable()],
+        rules: guix::PROFILE_RULES,
+        expected: None,
+        request: digest(9),
+    }
+}
+
 fn emulated() -> Environment {
     let emulator = Emulator { host: Arch::Amd64, package: package(), archive: archive() };
     Environment { arch: Arch::Arm64, emulator: Some(emulator), ..environment() }
@@ -134,6 +155,16 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
             "37f0965151d868a5f909ae7d99f74ff6ac7493bedbcb43a9e3e1606dd2771669",
         ),
         (
+            "guix",
+            Derivation::Guix(guix(false)),
+            "60a7d40ba33274af4419aeedbb9193416a97bf4c1cb4840f9fc15ded24ea1e62",
+        ),
+        (
+            "guix over an environment",
+            Derivation::Guix(guix(true)),
+            "3def052aa7e77b0199c8b2609eab8dba05a1312bf687509ac7472b83137289ee",
+        ),
+        (
             "build",
             Derivation::Build(build()),
             "e3d91e0cae9427953890a8186b46727043bca57ffeac952482fe681bbdc3e1c0",
@@ -189,6 +220,8 @@ fn what_decides_no_bytes_is_in_no_id() {
         ..environment()
     };
     assert_eq!(Derivation::Environment(known).id(), Derivation::Environment(environment()).id());
+    let known = Guix { expected: Some(digest(7)), request: digest(8), ..guix(true) };
+    assert_eq!(Derivation::Guix(known).id(), Derivation::Guix(guix(true)).id());
 }
 
 #[test]

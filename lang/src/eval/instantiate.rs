@@ -9,10 +9,10 @@ use super::single::Single;
 use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
 use crate::codes;
 use crate::derivation::{
-    self, Derivation, DerivationId, Emulator, Environment, Fetch, InputRef, PoolFile, Replaced,
+    self, Derivation, DerivationId, Emulator, Environment, Fetch, GuixItem, InputRef, PoolFile, Replaced,
 };
 use crate::diagnostic::Diagnostic;
-use crate::lock::{Facts, Lock, Request, SuiteAt};
+use crate::lock::{Closure, Facts, Lock, LockedItem, Request, SuiteAt};
 use crate::plan::{self, Equality, Group, Named, Plan};
 use crate::span::Span;
 use crate::syntax::show_instant;
@@ -220,6 +220,15 @@ impl<'a> Instantiation<'a> {
                 id
             }
             EnvSource::Staged(staged) => self.staged_environment(staged),
+            EnvSource::Guix { request, base } => {
+                let base = match base {
+                    Some(base) => {
+                        Some(InputRef { derivation: self.environment(base)?, output: self.out.clone() })
+                    }
+                    None => None,
+                };
+                self.locked_guix(request, base)
+            }
         }
     }
 
@@ -264,6 +273,28 @@ impl<'a> Instantiation<'a> {
             replaced: Vec::new(),
             emulator,
             expected: tree,
+            request: request.digest(),
+        })))
+    }
+
+    fn locked_guix(&mut self, request: &Request, base: Option<InputRef>) -> Option<DerivationId> {
+        let Request::Guix { arch, .. } = request else { return None };
+        let closure = match self.lock.and_then(|lock| lock.get(request)).map(|block| &block.facts) {
+            Some(Facts::Guix(closure)) => closure.clone(),
+            None if self.assumed => stand_in_closure(request),
+            _ => return None,
+        };
+        let mut items: Vec<_> = closure.items.into_iter().map(|locked| locked.item).collect();
+        items.sort();
+        let profile = closure.profile.iter().map(|name| format!("{}/{name}", derivation::guix::STORE));
+        Some(self.add(Derivation::Guix(derivation::Guix {
+            arch: *arch,
+            base,
+            items,
+            profile: profile.collect(),
+            search_paths: closure.search_paths,
+            rules: derivation::guix::PROFILE_RULES,
+            expected: closure.tree,
             request: request.digest(),
         })))
     }
@@ -581,7 +612,7 @@ fn sources_of<'v>(build: &'v Build, at: &SuiteAt) -> Vec<&'v Request> {
     while let Some(value) = open.pop() {
         let Value::Input(input) = value else { continue };
         match &input.source {
-            Source::Package(request) if request.suite() == at => found.push(&**request),
+            Source::Package(request) if request.suite() == Some(at) => found.push(&**request),
             Source::Unpack { from, .. } => open.push(from),
             _ => {}
         }
@@ -600,4 +631,11 @@ fn stand_in(request: &Request) -> derivation::Package {
         path: String::new(),
         origin: None,
     }
+}
+
+/// What stands for the closure of a request that isn't locked.
+fn stand_in_closure(request: &Request) -> Closure {
+    let item = GuixItem { path: request.title(), nar_hash: request.digest(), nar_size: 0 };
+    let locked = LockedItem { item, references: Vec::new(), signer: String::new() };
+    Closure { items: vec![locked], ..Closure::default() }
 }

@@ -103,7 +103,10 @@ fn missing(request: &Request, span: Span, old: Option<&Block>) -> Diagnostic {
 /// common.
 fn changes(old: &Request, new: &Request) -> Option<Vec<String>> {
     let mut changes = Vec::new();
-    let (from, to) = (old.suite(), new.suite());
+    let (from, to) = match (old, new) {
+        (Request::Guix { .. }, Request::Guix { .. }) => return guix_changes(old, new),
+        _ => (old.suite()?, new.suite()?),
+    };
     if from.archive != to.archive {
         return None;
     }
@@ -148,6 +151,45 @@ fn changes(old: &Request, new: &Request) -> Option<Vec<String>> {
     Some(changes)
 }
 
+fn guix_changes(old: &Request, new: &Request) -> Option<Vec<String>> {
+    let (
+        Request::Guix { arch: a, channels: old_channels, packages: old_packages, items: old_items },
+        Request::Guix { arch: b, channels, packages, items },
+    ) = (old, new)
+    else {
+        return None;
+    };
+    let mut changes = Vec::new();
+    if a != b {
+        changes.push(format!("the architecture was `{}`", a.name()));
+    }
+    let old_commit = |name: &str| old_channels.iter().find(|old| old.name == name).map(|old| &old.commit);
+    if old_channels.len() != channels.len()
+        || channels.iter().any(|channel| old_commit(&channel.name).is_none())
+    {
+        changes.push("the channels changed".to_owned());
+    } else {
+        for channel in channels {
+            match old_commit(&channel.name) {
+                Some(old) if *old != channel.commit => {
+                    changes.push(format!(
+                        "the commit of `{}` was {}",
+                        channel.name,
+                        old.get(..12).unwrap_or(old)
+                    ));
+                }
+                _ if !old_channels.contains(channel) => {
+                    changes.push(format!("the channel `{}` is described otherwise", channel.name));
+                }
+                _ => {}
+            }
+        }
+    }
+    changes.extend(names_changed("package", old_packages, packages));
+    changes.extend(names_changed("store item", old_items, items));
+    Some(changes)
+}
+
 fn names_changed(what: &str, old: &[String], new: &[String]) -> Vec<String> {
     let only = |these: &[String], those: &[String]| {
         let left: Vec<&str> = these.iter().filter(|name| !those.contains(name)).map(String::as_str).collect();
@@ -170,6 +212,7 @@ fn inside(request: &Request, block: &Block, span: Span) -> Vec<Diagnostic> {
         (Request::Environment { .. }, Facts::Environment { .. })
             | (Request::Source { .. }, Facts::Source { .. })
             | (Request::Emulator { .. }, Facts::Emulator(_))
+            | (Request::Guix { .. }, Facts::Guix(_))
     );
     if !fits {
         return vec![wrong(format!("the lock's block of `{title}` holds facts of another kind"))];

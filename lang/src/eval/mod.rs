@@ -143,6 +143,8 @@ struct Evaluator<'a> {
     requests: BTreeMap<Arc<Request>, Span>,
     /// The requests in the order made.
     order: Vec<Arc<Request>>,
+    /// Where environments are that have no archive's instant, one place an architecture.
+    unplaced: BTreeMap<Arch, Span>,
     locals: BTreeMap<Place, Option<Local>>,
     keyrings: BTreeMap<Digest, Place>,
     /// What is asked of the world, where somebody wants to know.
@@ -168,6 +170,7 @@ impl<'a> Evaluator<'a> {
             steps: 0,
             requests: BTreeMap::new(),
             order: Vec::new(),
+            unplaced: BTreeMap::new(),
             locals: BTreeMap::new(),
             keyrings: BTreeMap::new(),
             asked: None,
@@ -345,6 +348,11 @@ impl<'a> Evaluator<'a> {
                 emulators.entry(builtin::archive::emulator_suite(suite.instant)).or_insert(span);
             }
             requests.push(((**request).clone(), span));
+        }
+        for (arch, span) in std::mem::take(&mut self.unplaced) {
+            if !host.runs(arch) {
+                self.no_emulator(arch, span);
+            }
         }
         for (suite, span) in emulators {
             self.emulator_exists(&suite, host, span);

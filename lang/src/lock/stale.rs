@@ -61,6 +61,11 @@ impl Lock {
 impl Block {
     /// What doesn't hold together inside the block, sorted.
     pub fn stale(&self) -> Vec<Stale> {
+        if let (Facts::Guix(closure), Request::Guix { items, .. }) = (&self.facts, &self.title) {
+            let mut stale = BTreeSet::new();
+            closure.stale(&self.title.title(), items, &mut stale);
+            return stale.into_iter().collect();
+        }
         let Facts::Environment { packages, roots, .. } = &self.facts else { return Vec::new() };
         let mut by_name: BTreeMap<&str, Vec<&LockedPackage>> = BTreeMap::new();
         for locked in packages {

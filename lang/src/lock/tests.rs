@@ -58,7 +58,7 @@ fn further_suites_and_keyrings_are_read_and_written() {
     let lock = parse(&text).unwrap();
     assert_eq!(print(&lock), text);
     let block = lock.blocks.values().next().unwrap();
-    let suite = block.title.suite();
+    let suite = block.title.suite().unwrap();
     assert_eq!((suite.beside.len(), suite.each().len(), suite.keyring.is_some()), (2, 3, true));
     assert!(block.title.title().ends_with(" amd64 with bookworm-updates, stable"));
     assert_eq!(block.indexes[1].archive.as_deref(), Some("http://a.example/b"));
@@ -97,7 +97,7 @@ fn the_digest_of_a_request_never_changes() {
     }
     assert_eq!(twice.digest(), request().digest());
     assert_eq!(request().title(), "environment debian bookworm main 2026-11-20T00:00:00Z amd64");
-    let suite = request().suite().clone();
+    let suite = request().suite().unwrap().clone();
     let source = Request::Source { suite: suite.clone(), name: "ucf".to_owned(), arch: Arch::Amd64 };
     let emulator = Request::Emulator { suite, host: Arch::Amd64 };
     let digests = [request(), source, emulator].map(|request| request.digest().to_hex());

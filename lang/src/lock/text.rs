@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::guix::{self, Channel, Closure, LockedItem};
 use super::{Beside, Block, Facts, Index, Lock, LockedPackage, Request, SuiteAt};
-use crate::derivation::{Arch, ArchiveId, Package, PoolFile};
+use crate::derivation::{Arch, ArchiveId, Package, PoolFile, SearchPath};
 use crate::digest::Digest;
 use crate::syntax::{read_instant, show_instant};
 
@@ -44,8 +45,7 @@ pub fn print(lock: &Lock) -> String {
 /// The lines of a block below its request, as words.
 fn lines(block: &Block) -> Vec<Vec<String>> {
     let mut lines = Vec::new();
-    let suite = block.title.suite();
-    let from = |kind: &str| {
+    let from = |kind: &str, suite: &SuiteAt| {
         let components = list(&suite.components);
         vec![
             kind.to_owned(),
@@ -56,18 +56,26 @@ fn lines(block: &Block) -> Vec<Vec<String>> {
         ]
     };
     match &block.title {
-        Request::Environment { arch, .. } => {
-            lines.push([from("environment"), vec![arch.name().to_owned()]].concat());
+        Request::Environment { suite, arch, .. } => {
+            lines.push([from("environment", suite), vec![arch.name().to_owned()]].concat());
         }
-        Request::Source { name, arch, .. } => {
-            lines.push([from("source"), vec![word(name), arch.name().to_owned()]].concat());
+        Request::Source { suite, name, arch } => {
+            lines.push([from("source", suite), vec![word(name), arch.name().to_owned()]].concat());
         }
-        Request::Emulator { host, .. } => {
-            lines.push([from("emulator"), vec![host.name().to_owned()]].concat())
+        Request::Emulator { suite, host } => {
+            lines.push([from("emulator", suite), vec![host.name().to_owned()]].concat())
+        }
+        Request::Guix { arch, channels, packages, items } => {
+            lines.push(vec!["guix".to_owned(), arch.name().to_owned()]);
+            lines.extend(channels.iter().map(Channel::line));
+            lines.extend(each("asked", packages));
+            lines.extend(each("asked-item", items));
         }
     }
-    lines.extend(suite.keyring.iter().map(|keyring| vec!["keyring".to_owned(), keyring.to_hex()]));
-    lines.extend(suites(&suite.beside));
+    if let Some(suite) = block.title.suite() {
+        lines.extend(suite.keyring.iter().map(|keyring| vec!["keyring".to_owned(), keyring.to_hex()]));
+        lines.extend(suites(&suite.beside));
+    }
     if let Request::Environment { packages, build_depends, .. } = &block.title {
         lines.extend(each("asked", packages));
         lines.extend(each("asked-build-depends", build_depends));
@@ -90,6 +98,15 @@ fn lines(block: &Block) -> Vec<Vec<String>> {
             lines.extend(pool("binary", binaries));
         }
         Facts::Emulator(locked) => lines.push(package(locked)),
+        Facts::Guix(closure) => {
+            lines.push(vec!["resolver".to_owned(), word(&closure.resolver)]);
+            let mut items: Vec<&LockedItem> = closure.items.iter().collect();
+            items.sort();
+            lines.extend(items.into_iter().map(LockedItem::line));
+            lines.extend(guix::profile_lines(&closure.profile));
+            lines.extend(guix::search_path_lines(&closure.search_paths));
+            lines.extend(closure.tree.iter().map(|tree| vec!["tree".to_owned(), tree.to_hex()]));
+        }
     }
     lines
 }
@@ -165,7 +182,7 @@ fn pool(kind: &str, files: &[PoolFile]) -> Vec<Vec<String>> {
 }
 
 /// A value as one word: what would end the word or the line, or be taken for something else, as `%` and two digits.
-fn word(value: &str) -> String {
+pub(super) fn word(value: &str) -> String {
     let mut word = String::with_capacity(value.len());
     for letter in value.chars() {
         if letter.is_whitespace() || letter.is_control() || ['%', ','].contains(&letter) || value == "-" {
@@ -196,7 +213,7 @@ fn value(word: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn list(values: &[String]) -> String {
+pub(super) fn list(values: &[String]) -> String {
     let mut words: Vec<String> = values.iter().map(|value| word(value)).collect();
     words.sort();
     if words.is_empty() { "-".to_owned() } else { words.join(",") }
@@ -255,14 +272,14 @@ fn header(first: Option<(usize, &str)>) -> Result<(), LockError> {
 }
 
 /// A line and its words from left to right.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     number: usize,
     words: std::str::Split<'a, char>,
     kind: &'a str,
 }
 
 impl<'a> Line<'a> {
-    fn error(&self, message: impl Into<String>) -> LockError {
+    pub(super) fn error(&self, message: impl Into<String>) -> LockError {
         error(self.number, message)
     }
 
@@ -274,12 +291,27 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn value(&mut self, what: &str) -> Result<String, LockError> {
+    pub(super) fn value(&mut self, what: &str) -> Result<String, LockError> {
         let word = self.next(what)?;
         value(word).ok_or_else(|| self.error(format!("`{word}` is not {what}")))
     }
 
-    fn list(&mut self, what: &str) -> Result<Vec<String>, LockError> {
+    /// A value, or nothing for `-`.
+    pub(super) fn maybe(&mut self, what: &str) -> Result<Option<String>, LockError> {
+        self.read(&format!("{what} or `-`"), |word| match word {
+            "-" => Some(None),
+            word => value(word).map(Some),
+        })
+    }
+
+    pub(super) fn list(&mut self, what: &str) -> Result<Vec<String>, LockError> {
+        let mut values = self.list_as_written(what)?;
+        values.sort();
+        Ok(values)
+    }
+
+    /// A list whose order matters.
+    pub(super) fn list_as_written(&mut self, what: &str) -> Result<Vec<String>, LockError> {
         let words = self.next(what)?;
         if words == "-" {
             return Ok(Vec::new());
@@ -289,22 +321,21 @@ impl<'a> Line<'a> {
             let value = if word.is_empty() { None } else { value(word) };
             values.push(value.ok_or_else(|| self.error(format!("`{words}` is not {what}")))?);
         }
-        values.sort();
         Ok(values)
     }
 
-    fn read<T>(&mut self, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, LockError> {
+    pub(super) fn read<T>(&mut self, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, LockError> {
         let word = self.next(what)?;
         read(word).ok_or_else(|| self.error(format!("`{word}` is not {what}")))
     }
 
-    fn digest(&mut self, what: &str) -> Result<Digest, LockError> {
+    pub(super) fn digest(&mut self, what: &str) -> Result<Digest, LockError> {
         self.read(&format!("{what}: 64 hexadecimal digits"), |word| {
             word.parse().ok().filter(|digest: &Digest| digest.to_hex() == word)
         })
     }
 
-    fn number(&mut self, what: &str) -> Result<u64, LockError> {
+    pub(super) fn number(&mut self, what: &str) -> Result<u64, LockError> {
         self.read(what, |word| word.parse().ok().filter(|number: &u64| number.to_string() == word))
     }
 
@@ -359,6 +390,10 @@ enum Fact {
     Package(LockedPackage),
     Pool(PoolFile),
     Tree(Digest),
+    Channel(Channel),
+    Item(LockedItem),
+    Profile((u64, String)),
+    SearchPath((u64, SearchPath)),
 }
 
 impl Open {
@@ -400,6 +435,35 @@ impl Open {
         self.take(kind, |fact| if let Fact::Pool(file) = fact { Some(file) } else { None })
     }
 
+    fn tree(&mut self, line: usize) -> Result<Option<Digest>, LockError> {
+        let trees = self.take("tree", |fact| if let Fact::Tree(tree) = fact { Some(tree) } else { None });
+        match trees.len() {
+            0 | 1 => Ok(trees.first().copied()),
+            _ => Err(error(line, "the block has more than one `tree` line")),
+        }
+    }
+
+    fn closure(&mut self, line: usize, resolver: String) -> Result<Closure, LockError> {
+        let profile =
+            self.take("profile", |fact| if let Fact::Profile(one) = fact { Some(one) } else { None });
+        let paths =
+            self.take("search-path", |fact| if let Fact::SearchPath(one) = fact { Some(one) } else { None });
+        let unordered =
+            |kind: &str| error(line, format!("the `{kind}` lines are not numbered from 1 on, each once"));
+        let items: Vec<LockedItem> =
+            self.take("item", |fact| if let Fact::Item(item) = fact { Some(item) } else { None });
+        if let Some(pair) = items.windows(2).find(|pair| pair[0].item.path == pair[1].item.path) {
+            return Err(error(line, format!("the block has `{}` with two digests", pair[0].item.name())));
+        }
+        Ok(Closure {
+            resolver,
+            items,
+            profile: guix::in_order(profile).ok_or_else(|| unordered("profile"))?,
+            search_paths: guix::in_order(paths).ok_or_else(|| unordered("search-path"))?,
+            tree: self.tree(line)?,
+        })
+    }
+
     fn block(mut self) -> Result<Block, LockError> {
         let line = self.line;
         let Some(mut title) = self.title.take() else {
@@ -412,28 +476,24 @@ impl Open {
             0 => Err(error(line, format!("the block has no `{kind}` line"))),
             _ => Err(error(line, format!("the block has more than one `{kind}` line"))),
         };
-        let keyrings =
-            self.take("keyring", |fact| if let Fact::Keyring(digest) = fact { Some(digest) } else { None });
-        if keyrings.len() > 1 {
-            one("keyring", keyrings.len())?;
+        if let Some(suite) = title.suite_mut() {
+            let keyrings = self
+                .take("keyring", |fact| if let Fact::Keyring(digest) = fact { Some(digest) } else { None });
+            if keyrings.len() > 1 {
+                one("keyring", keyrings.len())?;
+            }
+            suite.keyring = keyrings.first().copied();
+            suite.beside =
+                self.take("suite", |fact| if let Fact::Beside(beside) = fact { Some(beside) } else { None });
         }
-        let suite = title.suite_mut();
-        suite.keyring = keyrings.first().copied();
-        suite.beside =
-            self.take("suite", |fact| if let Fact::Beside(beside) = fact { Some(beside) } else { None });
         let facts = match &mut title {
             Request::Environment { packages, build_depends, .. } => {
                 *packages = self.names("asked");
                 *build_depends = self.names("asked-build-depends");
-                let trees =
-                    self.take("tree", |fact| if let Fact::Tree(tree) = fact { Some(tree) } else { None });
-                if trees.len() > 1 {
-                    one("tree", trees.len())?;
-                }
                 Facts::Environment {
                     packages: self.packages(),
                     roots: self.names("root"),
-                    tree: trees.first().copied(),
+                    tree: self.tree(line)?,
                 }
             }
             Request::Source { .. } => {
@@ -452,6 +512,15 @@ impl Open {
                     Some(package) => Facts::Emulator(package),
                     None => return Err(error(line, "the block has no `package` line")),
                 }
+            }
+            Request::Guix { channels, packages, items, .. } => {
+                *channels =
+                    self.take("channel", |fact| if let Fact::Channel(one) = fact { Some(one) } else { None });
+                *packages = self.names("asked");
+                *items = self.names("asked-item");
+                let resolver = self.names("resolver");
+                one("resolver", resolver.len())?;
+                Facts::Guix(self.closure(line, resolver.concat())?)
             }
         };
         match self.known.keys().next() {
@@ -475,6 +544,11 @@ fn close(lock: &mut Lock, open: Option<Open>) -> Result<(), LockError> {
 
 /// The line that says what was asked; what it asks for in lines of their own is filled in when the block ends.
 fn title(line: &mut Line<'_>) -> Result<Option<Request>, LockError> {
+    if line.kind == "guix" {
+        let arch = line.arch()?;
+        let (channels, packages, items) = Default::default();
+        return Ok(Some(Request::Guix { arch, channels, packages, items }));
+    }
     if !["environment", "source", "emulator"].contains(&line.kind) {
         return Ok(None);
     }
@@ -499,7 +573,7 @@ fn title(line: &mut Line<'_>) -> Result<Option<Request>, LockError> {
 
 /// Any other line.
 fn fact(line: &mut Line<'_>) -> Result<(&'static str, Fact), LockError> {
-    let names = ["asked", "asked-build-depends", "root", "version"];
+    let names = ["asked", "asked-build-depends", "asked-item", "resolver", "root", "version"];
     if let Some(kind) = names.into_iter().find(|kind| *kind == line.kind) {
         return Ok((kind, Fact::Name(line.value("a name")?)));
     }
@@ -564,6 +638,10 @@ fn fact(line: &mut Line<'_>) -> Result<(&'static str, Fact), LockError> {
                 }),
             )
         }
+        "channel" => ("channel", Fact::Channel(Channel::read(line)?)),
+        "item" => ("item", Fact::Item(LockedItem::read(line)?)),
+        "profile" => ("profile", Fact::Profile(guix::read_profile(line)?)),
+        "search-path" => ("search-path", Fact::SearchPath(guix::read_search_path(line)?)),
         "tree" => ("tree", Fact::Tree(line.digest("the digest of the tree")?)),
         other => return Err(line.error(format!("no line of a lock begins with `{other}`"))),
     })

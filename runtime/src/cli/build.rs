@@ -42,14 +42,14 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
         if let (Some(Outcome::Ready { realisation, .. }), Some(derivation)) =
             (ran.outcomes.get(id), project.plan.derivations.get(id))
         {
-            if let (Derivation::Environment(_), Some(_)) = (derivation, &args.output) {
+            if let (Derivation::Environment(_) | Derivation::Guix(_), Some(_)) = (derivation, &args.output) {
                 return Err(Failure::input(format!(
                     "`{}` is an environment, not files",
                     ran.world.name(*id)
                 ))
                 .help("name builds or inputs, or leave `-o` out to only realise it"));
             }
-            if !matches!(derivation, Derivation::Environment(_)) {
+            if !matches!(derivation, Derivation::Environment(_) | Derivation::Guix(_)) {
                 wanted.extend(paths(
                     &ran.world.store,
                     &ran.world.name(*id),

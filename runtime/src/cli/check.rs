@@ -149,8 +149,13 @@ pub(super) fn realise(
 
 fn other_trees(project: &Project, world: &World, outcomes: &BTreeMap<DerivationId, Outcome>) -> Vec<Failure> {
     let other = |(id, derivation): (&DerivationId, &Derivation)| match (derivation, outcomes.get(id)) {
-        (Derivation::Environment(environment), Some(Outcome::Ready { realisation, .. })) => {
-            let mut failure = environment::check_expected(environment, realisation, &world.store).err()?;
+        (Derivation::Environment(_) | Derivation::Guix(_), Some(Outcome::Ready { realisation, .. })) => {
+            let checked = match derivation {
+                Derivation::Environment(env) => environment::check_expected(env, realisation, &world.store),
+                Derivation::Guix(guix) => environment::guix::check_expected(guix, realisation, &world.store),
+                _ => return None,
+            };
+            let mut failure = checked.err()?;
             failure.facts.insert(0, format!("environment `{}`", world.name(*id)));
             Some(failure)
         }
@@ -194,9 +199,13 @@ impl Ran {
         let mut changed = false;
         for (id, request) in project::environment_requests(&project.plan) {
             let Some(Outcome::Ready { realisation, .. }) = self.outcomes.get(&id) else { continue };
-            let Some(found) = realisation.outputs.get("out").map(Object::digest) else { continue };
             let Some(block) = lock.blocks.get_mut(&request) else { continue };
-            let Facts::Environment { tree, .. } = &mut block.facts else { continue };
+            let (tree, output) = match &mut block.facts {
+                Facts::Environment { tree, .. } => (tree, "out"),
+                Facts::Guix(closure) => (&mut closure.tree, environment::guix::GNU_OUTPUT),
+                _ => continue,
+            };
+            let Some(found) = realisation.outputs.get(output).map(Object::digest) else { continue };
             if tree.is_none() {
                 *tree = Some(found);
                 changed = true;

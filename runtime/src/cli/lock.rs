@@ -9,6 +9,7 @@ use rbld_lang::lock::{Lock, Request};
 use super::args;
 use super::check::plural;
 use super::project::{Fetching, Project, choose, write_lock};
+use super::resolved::resolve;
 use super::{context, keyrings, output};
 use crate::config::Config;
 use crate::display::Screen;
@@ -47,8 +48,8 @@ pub(super) fn run(store: Option<&Path>, args: &args::Lock) -> Result<i32> {
         let http = Http::new(args.reach.offline)?;
         let mut sources = debian::Sources::new(http, mirrors, store, screen.progress(), now());
         sources.keyrings = keyrings;
-        for (request, block) in missing.iter().zip(debian::resolve_all(&missing, &sources)) {
-            new.blocks.insert(request.digest(), block?);
+        for (request, block) in resolve(&missing, &sources, &config)? {
+            new.blocks.insert(request.digest(), block);
         }
     }
     let dropped = old.blocks.keys().filter(|digest| !new.blocks.contains_key(digest)).count();
@@ -121,6 +122,10 @@ fn checked(missing: &[Request], old: &Lock, new: &Lock) -> i32 {
 
 /// A request for a person: its title and what was asked for.
 fn described(request: &Request) -> String {
+    if let Request::Guix { packages, items, .. } = request {
+        let names: Vec<&str> = packages.iter().chain(items).map(String::as_str).collect();
+        return format!("{}: {}", request.title(), names.join(" "));
+    }
     let Request::Environment { packages, build_depends, .. } = request else { return request.title() };
     let mut text = request.title();
     if !packages.is_empty() {

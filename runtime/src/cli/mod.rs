@@ -20,6 +20,7 @@ mod plan;
 mod project;
 mod repl;
 mod replace;
+mod resolved;
 mod store;
 mod test;
 mod update;

@@ -101,7 +101,7 @@ fn text(
 pub(super) fn kind(derivation: &Derivation) -> &'static str {
     match derivation {
         Derivation::Fetch(_) => "input",
-        Derivation::Environment(_) => "environment",
+        Derivation::Environment(_) | Derivation::Guix(_) => "environment",
         Derivation::Build(_) => "build",
     }
 }
@@ -126,6 +126,7 @@ fn what(derivation: &Derivation) -> String {
                 emulated(derivation)
             )
         }
+        Derivation::Guix(guix) => format!("{} store items, {}", guix.items.len(), guix.arch.name()),
         Derivation::Build(build) => format!("{}{}", build.arch.name(), emulated(derivation)),
     }
 }

@@ -342,6 +342,7 @@ pub(super) fn environment_requests(plan: &Plan) -> Vec<(DerivationId, rbld_lang:
         Derivation::Environment(environment) if environment.replaced.is_empty() => {
             Some((*id, environment.request))
         }
+        Derivation::Guix(guix) => Some((*id, guix.request)),
         _ => None,
     };
     plan.derivations.iter().filter_map(request).collect()

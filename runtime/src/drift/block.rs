@@ -27,6 +27,7 @@ pub(super) fn subject(request: &Request) -> String {
         Request::Environment { .. } | Request::Source { .. } | Request::Emulator { .. } => {
             request.title().replace(&format!(" {}", pin(request)), "")
         }
+        Request::Guix { arch, .. } => format!("guix {}", arch.name()),
     }
 }
 
@@ -36,6 +37,7 @@ pub(super) fn asked(request: &Request) -> Vec<&str> {
         Request::Environment { packages, build_depends, .. } => {
             packages.iter().chain(build_depends).map(String::as_str).collect()
         }
+        Request::Guix { packages, items, .. } => packages.iter().chain(items).map(String::as_str).collect(),
         Request::Source { .. } | Request::Emulator { .. } => Vec::new(),
     }
 }
@@ -46,6 +48,11 @@ pub(super) fn pin(request: &Request) -> String {
         Request::Environment { suite, .. }
         | Request::Source { suite, .. }
         | Request::Emulator { suite, .. } => show_instant(suite.instant),
+        Request::Guix { channels, .. } => {
+            let commits: Vec<&str> =
+                channels.iter().map(|channel| channel.commit.get(..12).unwrap_or(&channel.commit)).collect();
+            commits.join(", ")
+        }
     }
 }
 
@@ -65,9 +72,29 @@ pub(super) fn parts(block: &Block) -> Vec<Part> {
             files.iter().chain(binaries).map(file).collect()
         }
         Facts::Emulator(one) => vec![package(&one.package)],
+        Facts::Guix(closure) => closure.items.iter().map(|one| store_item(&one.item)).collect(),
     };
     parts.sort();
     parts
+}
+
+/// `00ix…-hello-2.12.1` is `hello` in the version 2.12.1.
+fn store_item(item: &rbld_lang::derivation::GuixItem) -> Part {
+    let named = item.name().split_once('-').map_or(item.name(), |(_, named)| named);
+    let version = named.match_indices('-').find(|(at, _)| {
+        named.get(at + 1..).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    });
+    let (name, version) = match version {
+        Some((at, _)) => (named.get(..at).unwrap_or(named), named.get(at + 1..).unwrap_or("")),
+        None => (named, ""),
+    };
+    Part {
+        name: name.to_owned(),
+        arch: String::new(),
+        version: version.to_owned(),
+        digest: item.nar_hash,
+        size: item.nar_size,
+    }
 }
 
 fn package(package: &rbld_lang::derivation::Package) -> Part {

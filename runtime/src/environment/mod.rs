@@ -10,6 +10,7 @@ mod built;
 mod configure;
 mod deb;
 mod dpkg;
+pub mod guix;
 mod layer;
 mod merge;
 mod normalise;

@@ -145,6 +145,7 @@ fn later_rows_wait_for_their_number() {
     let first = normalised_by(1, &files).unwrap();
     assert!(files.iter().all(|(path, text)| first[*path] == *text));
     let second = normalised_by(2, &files).unwrap();
-    let left: Vec<&str> = files.iter().map(|(path, _)| *path).filter(|path| second.contains_key(*path)).collect();
+    let left: Vec<&str> =
+        files.iter().map(|(path, _)| *path).filter(|path| second.contains_key(*path)).collect();
     assert_eq!(left, ["var/lib/texmf/web2c/pdftex/pdftex.fmt"]);
 }

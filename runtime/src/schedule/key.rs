@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use prost::Message;
-use rbld_lang::derivation::{Build, Emulator, Environment, OutputSpec, Shell};
-use rbld_lang::digest::{Digest, Explainer, Manifest};
+use rbld_lang::derivation::{Build, Emulator, Environment, Guix, OutputSpec, Shell};
+use rbld_lang::digest::{Digest, Explainer, Hasher, Manifest};
 
 use crate::failure::{Failure, Result};
 use crate::store::Object;
@@ -193,6 +193,23 @@ pub fn environment_key(environment: &Environment) -> Result<KeyAction> {
         writer.salt.push(format!("emulator={}", emulator_text(emulator)));
     }
     writer.finish()
+}
+
+/// The key of an environment of Guix: its closure, its profile, and what it is laid over.
+pub fn guix_key(guix: &Guix, base: Option<&Object>, beneath: &BTreeMap<String, String>) -> KeyAction {
+    let mut hasher = Hasher::new("rbld-guix-1");
+    hasher.field("rules", guix.rules.to_string().as_bytes());
+    hasher.field("arch", guix.arch.name().as_bytes());
+    if let Some(base) = base {
+        hasher.field("base", base.digest().as_bytes());
+    }
+    hasher.open("variables", beneath.len());
+    for (name, value) in beneath {
+        hasher.field(name, value.as_bytes());
+    }
+    hasher.close();
+    guix.closure(&mut hasher);
+    KeyAction { key: hasher.finish(), messages: Vec::new() }
 }
 
 fn emulator_text(emulator: &Emulator) -> String {

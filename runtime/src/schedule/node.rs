@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use prost::Message;
 use rbld_lang::derivation::{
-    Arch, ArchiveId, Build, Derivation, DerivationId, Emulator, Environment, Fetch, InputRef, Package,
-    PoolFile,
+    Arch, ArchiveId, Build, Derivation, DerivationId, Emulator, Environment, Fetch, Guix, GuixItem, InputRef,
+    Package, PoolFile,
 };
 use rbld_lang::digest::{Digest, Hasher, Manifest};
 
-use super::key::{KeyAction, Resolved, environment_key};
+use super::key::{FIXED_VARIABLES, KeyAction, Resolved, environment_key, guix_key};
 use super::{How, build};
 use crate::environment;
 use crate::executor::{Cancel, Executor};
@@ -22,9 +22,10 @@ use crate::failure::{Doing, Failure, Kind, Result};
 use crate::fetch::http::{Expected, Http, Sink};
 use crate::fetch::mirrors::Mirrors;
 use crate::fetch::vendored::{self, Found};
-use crate::fetch::{git, local, unpack};
+use crate::fetch::{git, guix, local, unpack};
 use crate::packages;
 use crate::progress::{Progress, Step};
+use crate::store::tree::Folder;
 use crate::store::{Batch, Blob, BlobWriter, Object, Realisation, Store, tree};
 
 /// What realising needs of the world; one for a run.
@@ -116,6 +117,10 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
         Derivation::Environment(environment) => {
             environment_key(&staged(world, environment, inputs)?.environment)
         }
+        Derivation::Guix(guix) => {
+            let (base, beneath) = beneath(&world.store, guix, inputs)?;
+            Ok(guix_key(guix, base.as_ref(), &beneath))
+        }
         Derivation::Fetch(Fetch::Unpack { from, strip }) => {
             let mut hasher = Hasher::new("rbld-unpack-1");
             hasher.field("from", inputs.object(from)?.digest().as_bytes());
@@ -200,6 +205,7 @@ pub fn realise(
     let realisation = match derivation {
         Derivation::Fetch(what) => fetched(world, id, what, inputs, action.key)?,
         Derivation::Environment(environment) => environed(world, id, environment, inputs, action.key)?,
+        Derivation::Guix(guix) => profiled(world, id, guix, inputs, action.key)?,
         Derivation::Build(build) => {
             build::run(world, id, &resolve(&world.store, build, inputs)?, action, ran)?
         }
@@ -376,6 +382,59 @@ fn environed(
 ) -> Result<Realisation> {
     let staged = staged(world, environment, inputs)?;
     with_tools(world, &world.name(id), |tools| environment::realise_stage(&staged, id, key, tools))
+}
+
+/// What an environment of Guix is laid over, and the variables there: `PATH` as every build has it, else what the
+/// environment below brings along.
+fn beneath(
+    store: &Store,
+    guix: &Guix,
+    inputs: &Inputs,
+) -> Result<(Option<Object>, BTreeMap<String, String>)> {
+    let Some(base) = &guix.base else { return Ok((None, BTreeMap::new())) };
+    let path = FIXED_VARIABLES.iter().filter(|(name, _)| *name == "PATH");
+    let mut variables: BTreeMap<String, String> =
+        path.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    variables.extend(inputs.variables(store, base)?);
+    Ok((Some(inputs.object(base)?), variables))
+}
+
+fn profiled(
+    world: &World,
+    id: DerivationId,
+    guix: &Guix,
+    inputs: &Inputs,
+    key: Digest,
+) -> Result<Realisation> {
+    let name = world.name(id);
+    let (base, beneath) = beneath(&world.store, guix, inputs)?;
+    let closure = substitutes(world, &guix.items, &name)?;
+    environment::guix::realise(
+        guix,
+        key,
+        closure,
+        environment::guix::Setting {
+            store: &world.store,
+            progress: &world.progress,
+            name: &name,
+            base: base.as_ref(),
+            beneath: &beneath,
+        },
+    )
+}
+
+/// What `/gnu/store` holds with these items: those that the store doesn't have are fetched.
+fn substitutes(world: &World, items: &[GuixItem], name: &str) -> Result<Folder> {
+    let items = items.iter().map(guix::resolve::known).collect::<Result<Vec<_>>>()?;
+    let servers = guix::Servers::new(&world.mirrors.guix());
+    let http = world.http()?;
+    let tools = guix::realise::Tools {
+        store: &world.store,
+        servers: &servers,
+        http: &http,
+        progress: &world.progress,
+    };
+    guix::realise::closure(&items, name, tools)
 }
 
 /// The static qemu-user of a locked package, ready to be registered in a sandbox.

@@ -103,6 +103,8 @@ impl Needs<'_> {
             // Made of what another one fetches.
             Derivation::Fetch(Fetch::Unpack { .. }) => {}
             Derivation::Environment(environment) => self.environment(environment),
+            // Refused before.
+            Derivation::Guix(_) => {}
             Derivation::Build(build) => build.emulator.iter().for_each(|emulator| self.emulator(emulator)),
         }
     }

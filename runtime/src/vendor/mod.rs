@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rbld_lang::derivation::ArchiveId;
+use rbld_lang::derivation::{ArchiveId, Derivation};
 use rbld_lang::digest::Digest;
 use rbld_lang::loader;
 use rbld_lang::lock::{Block, Facts, Lock};
@@ -59,6 +59,11 @@ pub struct Done {
 
 /// Brings what isn't in the store, then writes the folder.
 pub fn vendor(world: &World, asked: &Asked<'_>, sources: Sources, folder: &Path) -> Result<Done> {
+    if let Some((id, _)) = asked.plan.derivations.iter().find(|(_, one)| matches!(one, Derivation::Guix(_))) {
+        return Err(Failure::input(format!("`{}` holds store items of Guix, which can't be vendored yet", world.name(*id)))
+            .fact("a folder without them would not be all that a check needs")
+            .help("keep the store in which it was checked, or a mirror of the items: `[mirrors]` and `guix = [\"https://…\"]`"));
+    }
     let mut gathered = Gathered::default();
     let needs = collect::needs(asked.plan, asked.packages, &world.mirrors);
     gathered.bring(world, &needs)?;
@@ -140,14 +145,15 @@ impl Gathered {
     /// The indexes that the lock was resolved from: it is resolved again, and what that reads is kept.
     fn indexes(&mut self, world: &World, lock: &Lock, mut sources: Sources) -> Result<()> {
         for block in lock.blocks.values() {
-            let first = block.title.suite().archive_id();
+            let Some(first) = block.title.suite().map(|suite| suite.archive_id()) else { continue };
             for index in &block.indexes {
                 let name = index.archive.clone().unwrap_or_else(|| first.name.clone());
                 sources.know(ArchiveId { name, ..first.clone() }, &index.suite, index.digest);
             }
         }
-        let titles: Vec<_> = lock.blocks.values().map(|block| block.title.clone()).collect();
-        for (block, again) in lock.blocks.values().zip(debian::resolve_all(&titles, &sources)) {
+        let blocks: Vec<_> = lock.blocks.values().filter(|block| block.title.suite().is_some()).collect();
+        let titles: Vec<_> = blocks.iter().map(|block| block.title.clone()).collect();
+        for (block, again) in blocks.into_iter().zip(debian::resolve_all(&titles, &sources)) {
             if world.cancel.is_set() {
                 return Err(node::interrupted(world));
             }

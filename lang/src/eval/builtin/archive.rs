@@ -130,7 +130,7 @@ impl Evaluator<'_> {
     }
 
     /// Notes that something has to be locked.
-    fn request(&mut self, request: Request, span: Span) -> Arc<Request> {
+    pub(super) fn request(&mut self, request: Request, span: Span) -> Arc<Request> {
         if let Some((known, _)) = self.requests.get_key_value(&request) {
             return known.clone();
         }
@@ -139,6 +139,15 @@ impl Evaluator<'_> {
         self.requests.insert(request.clone(), place);
         self.order.push(request.clone());
         request
+    }
+
+    /// Reports that nothing says of which instant an emulator would have to be.
+    pub(in crate::eval) fn no_emulator(&mut self, arch: Arch, span: Span) {
+        let message =
+            format!("nothing here runs {}, and no archive's instant says which emulator would", arch.name());
+        let help =
+            "lay it over an environment of a distribution, whose instant does, or run it on another machine";
+        let _ = self.stop::<()>(codes::ARCH, message, span, "of another architecture", help);
     }
 
     /// Reports that a host has no emulator in the suite that it would come from.

@@ -2,6 +2,7 @@
 
 pub(super) mod archive;
 mod fetch;
+mod guix;
 mod staged;
 mod suite;
 mod text;
@@ -33,6 +34,7 @@ impl Evaluator<'_> {
             Builtin::Url => self.url(&args, span),
             Builtin::Git => self.git(&args, span),
             Builtin::Unpack => self.unpack(args, span),
+            Builtin::Guix => self.guix(&args, span),
             Builtin::Archive => self.archive(&args, span),
             Builtin::Staged => self.staged(&args, span),
             Builtin::Together => self.together(&args, span),

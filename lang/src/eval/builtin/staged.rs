@@ -30,6 +30,15 @@ impl Evaluator<'_> {
         let layers = match &base.source {
             EnvSource::Packages(_) => 1,
             EnvSource::Staged(below) => below.layers.saturating_add(1),
+            EnvSource::Guix { .. } => {
+                return self.stop(
+                    codes::ARGUMENTS,
+                    "packages of Guix lie below packages of a distribution",
+                    span,
+                    "no `.deb` files to replace there",
+                    "stage the distribution's environment first: `guix.on(base = staged, …)`",
+                );
+            }
         };
         if layers > LAYERS {
             return self.stop(

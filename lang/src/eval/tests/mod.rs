@@ -7,11 +7,11 @@ mod tested;
 mod wrong;
 
 use super::*;
-use crate::derivation::{Package, PoolFile};
+use crate::derivation::{GuixItem, Package, PoolFile};
 use crate::digest::Digest;
 use crate::instantiate;
 use crate::loader::{MemoryLoader, load};
-use crate::lock::{Block, Facts, Index, Lock, LockedPackage};
+use crate::lock::{Block, Closure, Facts, Index, Lock, LockedItem, LockedPackage};
 use crate::plan::Plan;
 
 const HOST: Host = Host { arch: Arch::Amd64 };
@@ -83,18 +83,46 @@ fn locked(evaluated: &Evaluated) -> Lock {
                 binaries: vec![file(format!("{name}_1-1_amd64.deb"))],
             },
             Request::Emulator { .. } => Facts::Emulator(package("qemu-user-static")),
+            Request::Guix { packages, .. } => Facts::Guix(closure(packages)),
         };
-        let index = Index {
-            suite: request.suite().suite.clone(),
+        let indexes = request.suite().map(|suite| Index {
+            suite: suite.suite.clone(),
             digest: Digest::of(b"index"),
             date: 0,
             valid_until: None,
             signer: "00".to_owned(),
             archive: None,
-        };
-        lock.blocks.insert(request.digest(), Block { title: request.clone(), indexes: vec![index], facts });
+        });
+        lock.blocks.insert(
+            request.digest(),
+            Block { title: request.clone(), indexes: indexes.into_iter().collect(), facts },
+        );
     }
     lock
+}
+
+/// Store items for packages of Guix, one each.
+fn closure(packages: &[String]) -> Closure {
+    let name = |package: &String| {
+        let digest = Digest::of(package.as_bytes()).to_hex();
+        format!("{}-{}", digest[..32].replace('e', "g"), package.replace(['@', ':'], "-"))
+    };
+    let item = |package: &String| LockedItem {
+        item: GuixItem {
+            path: format!("/gnu/store/{}", name(package)),
+            nar_hash: Digest::of(package.as_bytes()),
+            nar_size: 1,
+        },
+        references: Vec::new(),
+        signer: "00".to_owned(),
+    };
+    Closure {
+        resolver: "1.5.0".to_owned(),
+        items: packages.iter().map(item).collect(),
+        profile: packages.iter().map(name).collect(),
+        search_paths: vec![crate::derivation::guix::path_variable()],
+        tree: None,
+    }
 }
 
 fn shown(project: &Project, diagnostics: &[Diagnostic]) -> Vec<String> {

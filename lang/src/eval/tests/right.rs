@@ -100,12 +100,12 @@ fn another_architecture_is_emulated() {
         .map(|derivation| match derivation {
             Derivation::Build(build) => build.emulator.is_some(),
             Derivation::Environment(environment) => environment.emulator.is_some(),
-            Derivation::Fetch(_) => false,
+            Derivation::Fetch(_) | Derivation::Guix(_) => false,
         })
         .collect();
     assert_eq!(emulated, [true, false, true, false]);
     let other = Host { arch: Arch::Arm64 };
-    let suite = evaluated.requests[0].0.suite().clone();
+    let suite = evaluated.requests[0].0.suite().unwrap().clone();
     let bookworm = SuiteAt { suite: "bookworm".to_owned(), ..suite };
     assert!(evaluated.wants(&Request::Emulator { suite: bookworm.clone(), host: other.arch }));
     assert!(
@@ -250,7 +250,7 @@ fn a_build_says_all_that_decides_it() {
             Derivation::Fetch(Fetch::Unpack { strip: 1, .. }) => "unpack",
             Derivation::Fetch(Fetch::Url { name, .. }) if name == "x.tar.gz" => "url",
             Derivation::Fetch(Fetch::Local { folder: true, .. }) => "folder",
-            Derivation::Environment(_) => "environment",
+            Derivation::Environment(_) | Derivation::Guix(_) => "environment",
             Derivation::Build(_) => "build",
             _ => "?",
         })

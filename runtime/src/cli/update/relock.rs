@@ -10,9 +10,10 @@ use super::edit::Edited;
 use crate::cli::diff;
 use crate::cli::lock::{Planned, planned};
 use crate::cli::project::{host_arch, read_lock};
+use crate::cli::resolved::resolve;
+use crate::config::Config;
 use crate::drift::{self, BlockDrift, Names};
 use crate::failure::Result;
-use crate::fetch::debian;
 use crate::files::lock_path;
 
 /// A lock that isn't written yet.
@@ -44,8 +45,9 @@ pub(super) fn relock(root: &Path, name: &str, loader: &Edited, world: &World) ->
     }
     let Planned { mut new, missing } = planned(&evaluated, &old);
     if !missing.is_empty() {
-        for (request, block) in missing.iter().zip(debian::resolve_all(&missing, world.sources()?)) {
-            new.blocks.insert(request.digest(), block?);
+        let config = Config::load(Some(root))?;
+        for (request, block) in resolve(&missing, world.sources()?, &config)? {
+            new.blocks.insert(request.digest(), block);
         }
     }
     if new == old {

@@ -31,11 +31,14 @@ use crate::failure::{Failure, Result};
 
 /// Resolves a request from signed indexes.
 pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
-    let suite = request.suite();
+    let Some(suite) = request.suite() else {
+        return Err(Failure::bug(format!("`{}` is no matter of an archive", request.title())));
+    };
     let suites = Suites::open(suite, sources)?;
     let arch = match request {
         Request::Environment { arch, .. } | Request::Source { arch, .. } => *arch,
         Request::Emulator { host, .. } => *host,
+        Request::Guix { .. } => return Err(Failure::bug("an archive was asked for store items")),
     };
     let packages = suites.packages(arch, sources)?;
     let universe = suites.universe(arch, &packages)?;
@@ -57,6 +60,7 @@ pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
             }
         }
         Request::Emulator { .. } => emulator(suite, &universe)?,
+        Request::Guix { .. } => return Err(Failure::bug("an archive was asked for store items")),
     };
     Ok(Block { title: request.clone(), indexes: suites.indexes(), facts })
 }

@@ -6,11 +6,13 @@
 
 pub mod channels;
 pub mod closure;
+mod command;
 pub mod nar;
 pub mod narinfo;
 pub mod path;
 mod pipe;
 pub mod realise;
+pub mod resolve;
 pub mod servers;
 pub mod sexp;
 pub mod signature;
