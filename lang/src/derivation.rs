@@ -209,7 +209,7 @@ pub struct Environment {
     /// Which rules configured and normalised it: a change of rules is a change of keys.
     pub rules: u32,
     /// What runs its programs on a machine of another architecture.
-    pub emulator: Option<Emulator>,
+    pub emulator: Option<Arc<Emulator>>,
     /// The tree it is known to come to, from the lock. Not in the key.
     pub expected: Option<Digest>,
     /// The canonical request it was locked for. Not in the key.
@@ -286,7 +286,7 @@ pub struct Build {
     /// Seconds after which it is stopped and counts as failed. Not in the key.
     pub timeout: u64,
     /// What runs its programs on a machine of another architecture.
-    pub emulator: Option<Emulator>,
+    pub emulator: Option<Arc<Emulator>>,
 }
 
 /// What runs a script.
@@ -425,7 +425,7 @@ impl Environment {
             }
             to.close();
         }
-        emulator(to, self.emulator.as_ref());
+        emulator(to, self.emulator.as_deref());
     }
 }
 
@@ -462,7 +462,7 @@ impl Build {
             }
         }
         to.close();
-        emulator(to, self.emulator.as_ref());
+        emulator(to, self.emulator.as_deref());
     }
 }
 

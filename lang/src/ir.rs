@@ -47,7 +47,7 @@ pub enum Kind {
     /// A list.
     List(Vec<Ir>),
     /// A record.
-    Record(Arc<Shape>, Vec<Ir>),
+    Record(Arc<Shape>, Box<[Ir]>),
     /// A map, its keys first.
     Map(Vec<(Ir, Ir)>),
     /// `[for …: body]`; the variables get the slots that follow those in use.
@@ -61,7 +61,7 @@ pub enum Kind {
     /// What is done with one member (in the next free slot), done with each.
     Each(Box<Ir>, Box<Ir>),
     /// A cell or slice of a matrix, an element of a list, the value of a map's key.
-    Index(Box<Ir>, Vec<Option<Ir>>),
+    Index(Box<Ir>, Box<[Option<Ir>]>),
     /// A function applied to all of its parameters, in their order.
     Call(ItemId, Vec<Ir>),
     /// A recipe applied to all of its parameters, in their order.
@@ -80,7 +80,7 @@ pub enum Kind {
         numbered: bool,
     },
     /// A record with some fields replaced.
-    With(Box<Ir>, Vec<(u32, Ir)>),
+    With(Box<Ir>, Box<[(u32, Ir)]>),
     /// `if`.
     If(Box<Ir>, Box<Ir>, Box<Ir>),
     /// `not`, `-`.
@@ -88,11 +88,11 @@ pub enum Kind {
     /// An operator.
     Binary(BinaryOp, Box<Ir>, Box<Ir>),
     /// A value made one of another type.
-    Convert(Box<Ir>, Conversion),
+    Convert(Box<(Ir, Conversion)>),
     /// An expression without local names, evaluated apart from those around it: a default.
     Closed(Arc<Ir>),
     /// A file or folder of the project or of a package.
-    Path(Place),
+    Path(Box<Place>),
 }
 
 /// Loops and what they repeat.
@@ -152,7 +152,7 @@ impl Kind {
             kind => matches!(kind, Kind::Const(_)),
         };
         if !values.iter().all(known) {
-            return Kind::Record(shape, values);
+            return Kind::Record(shape, values.into());
         }
         let values = values.into_iter().filter_map(|value| match value.kind {
             Kind::List(items) => Some(Value::List(items.into_iter().filter_map(constant).collect())),

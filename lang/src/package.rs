@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::nearest::{listed, nearest};
 use crate::span::{Span, Spanned};
-use crate::syntax::ast::{self, Entry, Expr, ExprKind, ItemKind, Literal, Part};
+use crate::syntax::ast::{self, Entry, Expr, ExprKind, ItemKind, Literal};
 
 /// The name of the file that makes a directory a package, and that holds what a project requires.
 pub const FILE: &str = "package.rbld";
@@ -190,18 +190,12 @@ impl Reading {
 
     fn text(&mut self, value: &Expr, what: &str) -> Option<Spanned<String>> {
         match &value.kind {
-            ExprKind::Text(parts) => match parts.as_slice() {
-                [] => Some(Spanned { node: String::new(), span: value.span }),
-                [Part::Text(text)] => Some(Spanned { node: text.clone(), span: value.span }),
-                _ => {
-                    self.odd(
-                        &format!("{what} is written out, without `@{{…}}`"),
-                        value.span,
-                        "would have to be evaluated",
-                    );
-                    None
-                }
-            },
+            ExprKind::Plain(text) => Some(Spanned { node: text.to_string(), span: value.span }),
+            ExprKind::Text(_) => {
+                let message = format!("{what} is written out, without `@{{…}}`");
+                self.odd(&message, value.span, "would have to be evaluated");
+                None
+            }
             ExprKind::Error => None,
             _ => {
                 self.odd(&format!("{what} is a text"), value.span, "not a text in quotes");
@@ -317,11 +311,11 @@ impl Reading {
                 }
                 (_, ExprKind::Error) => {}
                 ("commit", ExprKind::Literal(Literal::Commit(id))) => {
-                    commit = Some(Spanned { node: id.clone(), span: value.span });
+                    commit = Some(Spanned { node: id.to_string(), span: value.span });
                 }
                 ("commit", _) => self.odd("`commit` is written out: `commit:…`", value.span, "not a commit"),
                 ("tree", ExprKind::Literal(Literal::Digest(digest))) => {
-                    tree = Some(Spanned { node: *digest, span: value.span });
+                    tree = Some(Spanned { node: **digest, span: value.span });
                 }
                 ("tree", _) => self.odd("`tree` is written out: `sha256:…`", value.span, "not a digest"),
                 _ => {

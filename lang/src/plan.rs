@@ -14,7 +14,7 @@ use crate::span::Span;
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Every derivation, each after all it needs.
-    pub derivations: IndexMap<DerivationId, Derivation>,
+    pub derivations: IndexMap<DerivationId, Derivation, foldhash::fast::RandomState>,
     /// The names a person knows derivations by: `t[trisquel11]`, `src`; in the file's order.
     pub names: Vec<Named>,
     /// What to call builds that are no items by themselves: the recipe, and what it is applied to where that is known.

@@ -102,7 +102,7 @@ impl<'l> Session<'l> {
             return Answer::wrong(found);
         }
         let span = value.span;
-        let kind = ast::ItemKind::Let { name: Spanned { node: String::new(), span }, ty: None, value };
+        let kind = ast::ItemKind::Let { name: Spanned { node: ast::Name::new(), span }, ty: None, value };
         let index = self.root().items.len();
         let item = ast::Item { docs: Vec::new(), span, kind };
         self.use_mentioned(&item);
@@ -198,7 +198,7 @@ impl<'l> Session<'l> {
             if !named.contains(name) || taken() {
                 continue;
             }
-            let ident = |text: &str| Spanned { node: text.to_owned(), span: item.span };
+            let ident = |text: &str| Spanned { node: text.into(), span: item.span };
             let target = ast::UseTarget::Module(module.split('.').map(ident).collect());
             let kind = ast::ItemKind::Use { target, alias: None };
             let at = self.root().items.len();
@@ -247,8 +247,8 @@ impl<'l> Session<'l> {
     /// An item that names something.
     fn probe(&self, name: &str) -> ast::Item {
         let span = crate::span::Span { file: self.project.modules[0].file, start: 0, end: 0 };
-        let value = ast::Expr { span, kind: ast::ExprKind::Name(name.to_owned()) };
-        let kind = ast::ItemKind::Let { name: Spanned { node: String::new(), span }, ty: None, value };
+        let value = ast::Expr { span, kind: ast::ExprKind::Name(name.into()) };
+        let kind = ast::ItemKind::Let { name: Spanned { node: ast::Name::new(), span }, ty: None, value };
         ast::Item { docs: Vec::new(), span, kind }
     }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ecow::EcoString;
 use indexmap::IndexMap;
 
 use crate::ir::Ir;
@@ -171,7 +172,7 @@ pub struct RecordType {
 #[derive(Clone, Debug)]
 pub struct Field {
     /// Its name.
-    pub name: String,
+    pub name: EcoString,
     /// Its type.
     pub ty: Type,
     /// What it is when left out.

@@ -83,7 +83,7 @@ fn run() -> Result<()> {
         rules: environment_rules(&packages),
         packages,
         replaced: Vec::new(),
-        emulator: emulator.map(|package| Emulator { host, package, archive }),
+        emulator: emulator.map(|package| Arc::new(Emulator { host, package, archive })),
         expected: None,
         request: Digest::of(b""),
     };

@@ -32,18 +32,19 @@ impl<'p> Checker<'p> {
                             let first = *first;
                             self.field_twice(&variant.node, variant.span, first);
                         }
-                        None => names.push((variant.node.clone(), variant.span)),
+                        None => names.push((variant.node.to_string(), variant.span)),
                     }
                 }
                 let (known, places) = names.into_iter().unzip();
                 let name = (name.node.clone(), Some(name.span));
-                let of = Arc::new(EnumType { name: name.0, variants: known, places, span: name.1 });
+                let of =
+                    Arc::new(EnumType { name: name.0.to_string(), variants: known, places, span: name.1 });
                 for variant in variants {
                     self.refers_to_variant(&of, &variant.node, variant.span);
                 }
                 Type::Enum(of)
             }
-            TypeBody::Record(fields) => self.record_type(Some(name.node.clone()), fields),
+            TypeBody::Record(fields) => self.record_type(Some(name.node.to_string()), fields),
             TypeBody::Alias(ty) => self.annotation(ty),
         }
     }

@@ -41,7 +41,7 @@ impl<'p> Checker<'p> {
                 }
                 None => self.call_builtin(name, callee, args, span),
             },
-            ExprKind::Field(base, field) => self.call_field(base, field, callee, args, span),
+            ExprKind::Field(of) => self.call_field(&of.0, &of.1, callee, args, span),
             _ => {
                 let (_, ty) = self.expr(callee, &Type::Unknown);
                 self.not_callable(&ty, callee, args)
@@ -363,10 +363,10 @@ impl<'p> Checker<'p> {
                     return None;
                 }
             },
-            ExprKind::Field(base, field) => match self.module_of(base) {
+            ExprKind::Field(of) => match self.module_of(&of.0) {
                 Some(module) => {
-                    let (module, of) = module?;
-                    Some(self.member(module, of, field)?)
+                    let (module, name) = module?;
+                    Some(self.member(module, name, &of.1)?)
                 }
                 None => None,
             },

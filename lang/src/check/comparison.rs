@@ -8,8 +8,8 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind};
 use crate::nearest::{listed, nearest};
-use crate::span::{Span, Spanned};
-use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, ItemKind};
+use crate::span::Span;
+use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, Ident, ItemKind};
 use crate::types::{Plain, Type};
 
 /// A checked assertion.
@@ -79,12 +79,7 @@ pub struct Within {
 pub(super) const FORMS: [&str; 4] = ["identical", "matches", "differ", "fixpoint"];
 
 impl<'p> Checker<'p> {
-    pub(super) fn assertion(
-        &mut self,
-        name: &'p Spanned<String>,
-        value: &'p Expr,
-        span: Span,
-    ) -> Option<Comparison> {
+    pub(super) fn assertion(&mut self, name: &'p Ident, value: &'p Expr, span: Span) -> Option<Comparison> {
         let called = match &value.kind {
             ExprKind::Call { callee, args } => match &callee.kind {
                 ExprKind::Name(form) => Some((form.as_str(), callee.span, args)),
@@ -217,13 +212,14 @@ impl<'p> Checker<'p> {
         Signature { name: form.to_owned(), params: params.chain(optional).collect(), result: Type::Unknown }
     }
 
-    fn not_a_comparison(&mut self, name: &Spanned<String>, value: &'p Expr) {
+    fn not_a_comparison(&mut self, name: &Ident, value: &'p Expr) {
         if self.asked(value.span) {
             self.offer_forms();
         }
-        if let ExprKind::Binary(op, left, right) = &value.kind
+        if let ExprKind::Binary(op, both) = &value.kind
             && matches!(op.node, BinaryOp::Equal | BinaryOp::NotEqual)
         {
+            let (left, right) = &**both;
             let types = [self.expr(left, &Type::Unknown).1, self.expr(right, &Type::Unknown).1];
             if types.iter().any(Type::is_broken) {
                 return;

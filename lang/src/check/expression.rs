@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind, Loop};
 use crate::nearest::{listed, nearest};
 use crate::span::Span;
-use crate::syntax::ast::{Axis, Entry, Expr, ExprKind, Ident};
+use crate::syntax::ast::{Axis, Comprehension, Entry, Expr, ExprKind, Ident};
 use crate::types::{MatrixType, Outputs, Plain, Type};
 
 impl<'p> Checker<'p> {
@@ -25,20 +25,19 @@ impl<'p> Checker<'p> {
         let checked = match &expr.kind {
             ExprKind::Name(name) => self.name(name, span, want),
             ExprKind::Literal(literal) => self.literal(literal, span),
+            ExprKind::Plain(text) => self.plain(text, span),
             ExprKind::Text(parts) => self.text(parts, span),
             ExprKind::List(items) => self.list(items, span, want),
-            ExprKind::Comprehension { axes, filter, body } => {
-                self.comprehension(axes, filter.as_deref(), body, span, want)
-            }
+            ExprKind::Comprehension(of) => self.comprehension(of, span, want),
             ExprKind::Record(entries) => self.record(entries, span, want),
-            ExprKind::Field(base, field) => self.field(base, field, span),
+            ExprKind::Field(of) => self.field(&of.0, &of.1, span),
             ExprKind::Star(base) => self.star(base, span),
             ExprKind::Index(base, keys) => self.index(base, keys, span),
             ExprKind::Call { callee, args } => self.call(callee, args, span),
             ExprKind::With(base, entries) => self.with(base, entries, span, want),
             ExprKind::If(condition, yes, no) => self.choice(condition, yes, no, span, want),
             ExprKind::Unary(op, operand) => self.unary(*op, operand, span),
-            ExprKind::Binary(op, left, right) => self.binary(op, left, right, span, want),
+            ExprKind::Binary(op, both) => self.binary(op, &both.0, &both.1, span, want),
             ExprKind::Error => (Ir::poison(span), Type::Error),
         };
         self.depth -= 1;
@@ -110,7 +109,7 @@ impl<'p> Checker<'p> {
     }
 
     fn output(&mut self, ir: Ir, outputs: &Arc<Outputs>, field: &Ident, span: Span) -> (Ir, Type) {
-        if let Some((kind, place)) = outputs.outputs.get(&field.node) {
+        if let Some((kind, place)) = outputs.outputs.get(field.node.as_str()) {
             self.refers(field.span, Definition::Inner(Inner::Output, *place), &kind.ty());
             let name = self.shared(&field.node);
             return (Ir::new(span, Kind::Output(Box::new(ir), name)), kind.ty());
@@ -255,7 +254,7 @@ impl<'p> Checker<'p> {
                 }
             });
         }
-        (Ir::new(span, Kind::Index(Box::new(ir), checked)), result)
+        (Ir::new(span, Kind::Index(Box::new(ir), checked.into())), result)
     }
 
     fn with(&mut self, base: &'p Expr, entries: &'p [Entry], span: Span, want: &Type) -> (Ir, Type) {
@@ -294,7 +293,7 @@ impl<'p> Checker<'p> {
             let role = Role::Declared { name: &field.name, at: field.span };
             changed.push((index as u32, self.expect(&entry.value, &field.ty, &role)));
         }
-        (Ir::new(span, Kind::With(Box::new(ir), changed)), ty)
+        (Ir::new(span, Kind::With(Box::new(ir), changed.into())), ty)
     }
 
     fn choice(
@@ -319,22 +318,15 @@ impl<'p> Checker<'p> {
         (Ir::new(span, Kind::If(Box::new(condition), Box::new(first), Box::new(second))), ty)
     }
 
-    fn comprehension(
-        &mut self,
-        axes: &'p [Axis],
-        filter: Option<&'p Expr>,
-        body: &'p Expr,
-        span: Span,
-        want: &Type,
-    ) -> (Ir, Type) {
+    fn comprehension(&mut self, of: &'p Comprehension, span: Span, want: &Type) -> (Ir, Type) {
         let want = match want.required() {
             Type::List(inner) => (**inner).clone(),
             _ => Type::Unknown,
         };
         let before = self.locals.len();
-        let over = axes.iter().map(|axis| self.axis(axis)).collect();
-        let filter = filter.map(|filter| self.condition(filter));
-        let (body, ty) = self.expr(body, &want);
+        let over = of.axes.iter().map(|axis| self.axis(axis)).collect();
+        let filter = of.filter.as_ref().map(|filter| self.condition(filter));
+        let (body, ty) = self.expr(&of.body, &want);
         self.locals.truncate(before);
         (Ir::new(span, Kind::Comprehension(Box::new(Loop { over, filter, body }))), ty.list())
     }

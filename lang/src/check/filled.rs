@@ -153,9 +153,11 @@ fn mentions(text: &str) -> Vec<(usize, usize, &str)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
-    while at < bytes.len() {
-        let here = mention(text, at);
-        at = match here {
+    // Everything that is looked for begins with one of these.
+    let sign = |byte: &u8| matches!(byte, b'@' | b'$' | b'{' | b'#' | b'%');
+    while let Some(further) = bytes[at..].iter().position(sign) {
+        at += further;
+        at = match mention(text, at) {
             Some((start, end, name)) => {
                 if !name.is_empty() {
                     found.push((start, end, name));

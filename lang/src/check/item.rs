@@ -91,7 +91,7 @@ impl<'p> Checker<'p> {
                 (Meaning::Value(Plain::Env.into()), Body::Env(ir))
             }
             ItemKind::Recipe { name, params, body } => self.recipe(name, params, body),
-            ItemKind::Build { name, axes, filter, value } => self.build(name, axes, filter.as_ref(), value),
+            ItemKind::Build { name, axes, filter, value } => self.build(name, axes, filter.as_deref(), value),
             ItemKind::Assert { name, value } => {
                 let body = self.assertion(name, value, item.span);
                 (Meaning::Broken, body.map_or(Body::Nothing, |body| Body::Assert(Box::new(body))))
@@ -162,7 +162,7 @@ impl<'p> Checker<'p> {
             .collect();
         let role = Role::Result { name: &name.node, at: result.span };
         let (ir, result) = self.with_locals(locals, |checker| checker.expect_refined(body, &declared, &role));
-        let signature = Signature { name: name.node.clone(), params: params_checked, result };
+        let signature = Signature { name: name.node.to_string(), params: params_checked, result };
         (Meaning::Function(Arc::new(signature)), Body::Function(ir))
     }
 
@@ -180,7 +180,7 @@ impl<'p> Checker<'p> {
                 self.field_twice(&param.name.node, param.name.span, first);
             }
             checked.push(Param {
-                name: param.name.node.clone(),
+                name: param.name.node.to_string(),
                 ty,
                 default,
                 shown: shown.to_owned(),

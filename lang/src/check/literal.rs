@@ -25,13 +25,13 @@ impl<'p> Checker<'p> {
                 if digest.is_zero() {
                     self.zero(span, "digest", "`sha256sum FILE` prints it");
                 }
-                (Value::Digest(Arc::new(*digest)), Plain::Digest)
+                (Value::Digest(digest.clone()), Plain::Digest)
             }
             Literal::Commit(commit) => {
                 if commit.bytes().all(|digit| digit == b'0') {
                     self.zero(span, "commit", "`git rev-parse HEAD` prints it");
                 }
-                (Value::Commit(Arc::from(commit.as_str())), Plain::Commit)
+                (Value::Commit(commit.clone()), Plain::Commit)
             }
             Literal::Instant(value) => (Value::Instant(*value), Plain::Instant),
             Literal::Date(value) => (Value::Date(*value), Plain::Date),
@@ -61,7 +61,7 @@ impl<'p> Checker<'p> {
             Ok(path) => {
                 let package = self.project.package_of(module).map(|package| package.tree);
                 let place = loader::Place { package, path: Arc::from(path) };
-                (Ir::new(span, Kind::Path(place)), Plain::Input.into())
+                (Ir::new(span, Kind::Path(Box::new(place))), Plain::Input.into())
             }
             Err(error) => {
                 self.report(match module.package {
@@ -73,21 +73,20 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// A text: raw, or with `@{…}` parts.
+    /// A text without `@{…}` parts.
+    pub(super) fn plain(&mut self, text: &Arc<str>, span: Span) -> (Ir, Type) {
+        self.not_filled_in(span);
+        (Ir::new(span, Kind::Const(Value::Text(text.clone()))), Plain::String.into())
+    }
+
+    /// A text with `@{…}` parts.
     pub(super) fn text(&mut self, parts: &'p [Part], span: Span) -> (Ir, Type) {
         let ty = Type::from(Plain::String);
         self.not_filled_in(span);
-        if let [] | [Part::Text(_)] = parts {
-            let text = match parts.first() {
-                Some(Part::Text(text)) => text.as_str(),
-                _ => "",
-            };
-            return (Ir::new(span, Kind::Const(Value::text(text))), ty);
-        }
         let mut pieces = Vec::with_capacity(parts.len());
         for part in parts {
             pieces.push(match part {
-                Part::Text(text) => Ir::new(span, Kind::Const(Value::text(text))),
+                Part::Text(text) => Ir::new(span, Kind::Const(Value::Text(text.clone()))),
                 Part::Expr(expr) => self.textual(expr, "a text"),
             });
         }

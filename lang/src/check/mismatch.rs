@@ -42,7 +42,7 @@ impl<'p> Checker<'p> {
             Some(Conversion::Same) => ir,
             Some(conversion) => {
                 let span = ir.span;
-                Ir::new(span, Kind::Convert(Box::new(ir), conversion))
+                Ir::new(span, Kind::Convert(Box::new((ir, conversion))))
             }
             None => {
                 self.mismatch(ir.span, found, want, role);
@@ -132,7 +132,9 @@ impl<'p> Checker<'p> {
         };
         match &self.items[id.index()].ast.kind {
             ast::ItemKind::Let { value, .. } => match value.kind {
-                ast::ExprKind::Literal(_) | ast::ExprKind::Text(_) => Some(value.span),
+                ast::ExprKind::Literal(_) | ast::ExprKind::Plain(_) | ast::ExprKind::Text(_) => {
+                    Some(value.span)
+                }
                 _ => None,
             },
             _ => None,

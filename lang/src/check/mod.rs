@@ -70,8 +70,8 @@ pub struct Item {
     pub span: Span,
     /// What it is.
     pub body: Body,
-    /// The items it names.
-    pub needs: BTreeSet<ItemId>,
+    /// The items it names, in order, each once.
+    pub needs: Vec<ItemId>,
 }
 
 /// What an item is once checked.
@@ -157,10 +157,8 @@ pub struct Known {
 pub fn check_only(project: &Project, wanted: &[ItemId]) -> (Program, Vec<Known>) {
     let mut checker = Checker::new(project);
     checker.declare();
-    let edges = checker.mentions();
-    let reached = graph::reachable(&edges, wanted.iter().map(|id| id.index()));
-    for index in graph::postorder(&edges).into_iter().filter(|index| reached[*index]) {
-        checker.require(ItemId(index as u32), None);
+    for id in checker.likely_order_of(wanted) {
+        checker.require(id, None);
     }
     let known = wanted.iter().map(|id| checker.known(*id)).collect();
     (checker.finish(), known)
@@ -179,7 +177,7 @@ pub fn builtin_names() -> impl Iterator<Item = &'static str> {
 /// The names that may stand after a `.` behind a value of a type.
 pub fn members_of(ty: &Type) -> Vec<String> {
     match ty {
-        Type::Record(record) => record.fields.iter().map(|field| field.name.clone()).collect(),
+        Type::Record(record) => record.fields.iter().map(|field| field.name.to_string()).collect(),
         Type::Build(Some(outputs)) => outputs.outputs.keys().cloned().collect(),
         Type::Members(member) => members_of(member),
         Type::Matrix(_) | Type::List(_) | Type::Map(..) => vec!["*".to_owned()],
@@ -221,6 +219,9 @@ enum State {
     Done,
 }
 
+/// The names of a module.
+type Scope<'p> = IndexMap<&'p str, Binding, foldhash::fast::RandomState>;
+
 struct Entry<'p> {
     module: ModuleId,
     ast: &'p ast::Item,
@@ -229,7 +230,8 @@ struct Entry<'p> {
     state: State,
     meaning: Meaning,
     body: Body,
-    needs: BTreeSet<ItemId>,
+    /// In the order met, some more than once.
+    needs: Vec<ItemId>,
 }
 
 /// A parameter or loop variable.
@@ -250,7 +252,7 @@ impl Local<'_> {
 struct Checker<'p> {
     project: &'p Project,
     /// The names of each module.
-    scopes: Vec<IndexMap<&'p str, Binding>>,
+    scopes: Vec<Scope<'p>>,
     items: Vec<Entry<'p>>,
     /// `use` items of the root that something was taken from.
     used: BTreeSet<usize>,
@@ -324,8 +326,10 @@ impl<'p> Checker<'p> {
     fn declare(&mut self) {
         for (index, module) in self.project.modules.iter().enumerate() {
             let id = ModuleId(index as u32);
-            self.scopes.push(IndexMap::new());
-            let mut places: IndexMap<(bool, &str), Span> = IndexMap::new();
+            let count = module.ast.items.len();
+            self.items.reserve(count);
+            let mut scope = Scope::with_capacity_and_hasher(count, Default::default());
+            let mut quotes: IndexMap<&str, Span> = IndexMap::new();
             for (at, item) in module.ast.items.iter().enumerate() {
                 let (name, span) = item::name(item);
                 let entry = ItemId(self.items.len() as u32);
@@ -337,7 +341,7 @@ impl<'p> Checker<'p> {
                     state: State::New,
                     meaning: Meaning::Broken,
                     body: Body::Nothing,
-                    needs: BTreeSet::new(),
+                    needs: Vec::new(),
                 });
                 let quoted = matches!(item.kind, ast::ItemKind::Assert { .. } | ast::ItemKind::Test { .. });
                 let binding = match &item.kind {
@@ -348,18 +352,20 @@ impl<'p> Checker<'p> {
                     },
                     _ => Binding::Item(entry),
                 };
-                if let Some(first) = places.get(&(quoted, name)) {
-                    self.declared_twice(name, span, *first, quoted);
-                    if !quoted {
-                        self.twice.push((id, self.diagnostics.len() - 1));
+                if quoted {
+                    match quotes.get(name) {
+                        Some(first) => self.declared_twice(name, span, *first, true),
+                        None => drop(quotes.insert(name, span)),
                     }
-                    continue;
-                }
-                places.insert((quoted, name), span);
-                if !quoted {
-                    self.scopes[index].insert(name, binding);
+                } else if scope.contains_key(name) {
+                    let first = module.ast.items.iter().map(item::name).find(|(other, _)| *other == name);
+                    self.declared_twice(name, span, first.map_or(span, |(_, first)| first), false);
+                    self.twice.push((id, self.diagnostics.len() - 1));
+                } else {
+                    scope.insert(name, binding);
                 }
             }
+            self.scopes.push(scope);
         }
     }
 
@@ -383,6 +389,14 @@ impl<'p> Checker<'p> {
     /// An order in which items mostly come after what they name, so that checking on demand doesn't nest deeply.
     fn likely_order(&self) -> Vec<ItemId> {
         graph::postorder(&self.mentions()).into_iter().map(|index| ItemId(index as u32)).collect()
+    }
+
+    /// The same of some items and those that they seem to need, and no others.
+    fn likely_order_of(&self, wanted: &[ItemId]) -> Vec<ItemId> {
+        let edges = self.mentions();
+        let reached = graph::reachable(&edges, wanted.iter().map(|id| id.index()));
+        let order = graph::postorder(&edges).into_iter().filter(|index| reached[*index]);
+        order.map(|index| ItemId(index as u32)).collect()
     }
 
     /// The items that each item seems to name.
@@ -439,7 +453,10 @@ impl<'p> Checker<'p> {
     fn require(&mut self, id: ItemId, asked: Option<Span>) -> Meaning {
         if let (Some((by, _)), Some(_)) = (self.open.last(), asked) {
             let by = by.index();
-            self.items[by].needs.insert(id);
+            let needs = &mut self.items[by].needs;
+            if needs.last() != Some(&id) {
+                needs.push(id);
+            }
         }
         match self.items[id.index()].state {
             State::Done => return self.items[id.index()].meaning.clone(),
@@ -465,6 +482,9 @@ impl<'p> Checker<'p> {
         self.open.pop();
         let entry = &mut self.items[id.index()];
         entry.state = State::Done;
+        entry.needs.sort_unstable();
+        entry.needs.dedup();
+        entry.needs.shrink_to_fit();
         entry.body = body;
         entry.meaning = meaning.clone();
         meaning

@@ -155,9 +155,7 @@ impl<'p> Checker<'p> {
     /// The enums that a file can name: the builtin one, its own and those of the modules it uses.
     pub(super) fn enums_in_scope(&mut self) -> Vec<Arc<EnumType>> {
         let mut ids: Vec<ItemId> = Vec::new();
-        let declared = |ids: &mut Vec<ItemId>,
-                        bindings: &indexmap::IndexMap<&str, Binding>,
-                        items: &[super::Entry]| {
+        let declared = |ids: &mut Vec<ItemId>, bindings: &super::Scope<'_>, items: &[super::Entry]| {
             for binding in bindings.values() {
                 if let Binding::Item(id) = binding
                     && matches!(items[id.index()].ast.kind, ItemKind::Type { body: TypeBody::Enum(_), .. })
@@ -385,7 +383,7 @@ pub fn mentioned<'a>(item: &'a ast::Item, found: &mut dyn FnMut(&'a str, Option<
             TypeBody::Alias(ty) => walk.types.push(ty),
         },
         ItemKind::Let { ty, value, .. } => {
-            walk.types.extend(ty);
+            walk.types.extend(ty.as_deref());
             walk.exprs.push(value);
         }
         ItemKind::Fn { params, result, body, .. } => {
@@ -403,7 +401,7 @@ pub fn mentioned<'a>(item: &'a ast::Item, found: &mut dyn FnMut(&'a str, Option<
         }
         ItemKind::Build { axes, filter, value, .. } => {
             walk.exprs.extend(axes.iter().map(|axis| &axis.over));
-            walk.exprs.extend(filter);
+            walk.exprs.extend(filter.as_deref());
             walk.exprs.push(value);
         }
     }
@@ -457,21 +455,21 @@ impl<'a> Walk<'a> {
     fn expr(&mut self, expr: &'a Expr, found: &mut dyn FnMut(&'a str, Option<&'a str>)) {
         match &expr.kind {
             ExprKind::Name(name) => found(name, None),
-            ExprKind::Literal(_) | ExprKind::Error => {}
+            ExprKind::Literal(_) | ExprKind::Plain(_) | ExprKind::Error => {}
             ExprKind::Text(parts) => self.exprs.extend(parts.iter().filter_map(|part| match part {
-                ast::Part::Expr(expr) => Some(expr),
+                ast::Part::Expr(expr) => Some(&**expr),
                 ast::Part::Text(_) => None,
             })),
             ExprKind::List(items) => self.exprs.extend(items),
-            ExprKind::Comprehension { axes, filter, body } => {
-                self.exprs.extend(axes.iter().map(|axis| &axis.over));
-                self.exprs.extend(filter.as_deref());
-                self.exprs.push(body);
+            ExprKind::Comprehension(of) => {
+                self.exprs.extend(of.axes.iter().map(|axis| &axis.over));
+                self.exprs.extend(&of.filter);
+                self.exprs.push(&of.body);
             }
             ExprKind::Record(entries) => self.exprs.extend(entries.iter().map(|entry| &entry.value)),
-            ExprKind::Field(base, field) => match &base.kind {
-                ExprKind::Name(name) => found(name, Some(&field.node)),
-                _ => self.exprs.push(base),
+            ExprKind::Field(of) => match &of.0.kind {
+                ExprKind::Name(name) => found(name, Some(&of.1.node)),
+                _ => self.exprs.push(&of.0),
             },
             ExprKind::Star(base) | ExprKind::Unary(_, base) => self.exprs.push(base),
             ExprKind::Index(base, keys) => {
@@ -487,7 +485,7 @@ impl<'a> Walk<'a> {
                 self.exprs.extend(entries.iter().map(|entry| &entry.value));
             }
             ExprKind::If(a, b, c) => self.exprs.extend([a.as_ref(), b.as_ref(), c.as_ref()]),
-            ExprKind::Binary(_, a, b) => self.exprs.extend([a.as_ref(), b.as_ref()]),
+            ExprKind::Binary(_, both) => self.exprs.extend([&both.0, &both.1]),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `recipe` items: the fields of their bodies and the names that their scripts see.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -93,7 +94,7 @@ impl<'p> Checker<'p> {
         // What it leaves behind isn't known: whoever asks for an output of it is told nothing more.
         let Some(outputs) = outputs else { return (Meaning::Broken, body) };
         let result = Type::Build(Some(Arc::new(outputs)));
-        let signature = Signature { name: name.node.clone(), params: checked, result };
+        let signature = Signature { name: name.node.to_string(), params: checked, result };
         (Meaning::Recipe(Arc::new(signature)), body)
     }
 
@@ -148,7 +149,7 @@ impl<'p> Checker<'p> {
         let known =
             outputs_ir.is_some() && readable("outputs") && !left.values().any(|(_, ty)| ty.is_broken());
         let outputs = known.then(|| Outputs {
-            recipe: name.node.clone(),
+            recipe: name.node.to_string(),
             outputs: left
                 .into_iter()
                 .filter_map(|(name, (span, ty))| match ty {
@@ -258,22 +259,22 @@ impl<'p> Checker<'p> {
                     (ir, ty)
                 }
             };
-            if let Some((first, _)) = names.get(&name.node) {
+            if let Some((first, _)) = names.get(name.node.as_str()) {
                 let first = *first;
                 self.field_twice(&name.node, name.span, first);
                 continue;
             }
             let inner = if let Type::Spec(_) = ty { Inner::Output } else { Inner::Field };
             self.declares(inner, name.span, &ty);
-            names.insert(name.node.clone(), (name.span, ty));
-            shape.names.push(Arc::from(name.node.as_str()));
+            names.insert(name.node.to_string(), (name.span, ty));
+            shape.names.push(self.shared(&name.node));
             shape.spans.push(name.span);
             values.push(ir);
         }
         if field == "outputs" && entries.is_empty() {
             self.no_outputs(value.span);
         }
-        Ir::new(value.span, Kind::Record(Arc::new(shape), values))
+        Ir::new(value.span, Kind::Record(Arc::new(shape), values.into()))
     }
 
     fn names_of_record(&mut self, field: &'static str, value: &'p Expr, names: &mut Names) -> Ir {
@@ -302,7 +303,7 @@ impl<'p> Checker<'p> {
                         .label(known.span, "from here"),
                 );
             }
-            names.insert(known.name.clone(), (known.span, known.ty.clone()));
+            names.insert(known.name.to_string(), (known.span, known.ty.clone()));
         }
         if field == "outputs" && record.fields.is_empty() {
             self.no_outputs(value.span);
@@ -342,8 +343,9 @@ impl<'p> Checker<'p> {
                 None => format!("it is one of {}", listed(names())),
             };
             let message = format!("`workdir` names no input: there is no `{name}`");
-            let near =
-                near.filter(|_| matches!(value.kind, ExprKind::Text(_))).map(|near| format!("\"{near}\""));
+            let near = near
+                .filter(|_| matches!(value.kind, ExprKind::Plain(_) | ExprKind::Text(_)))
+                .map(|near| format!("\"{near}\""));
             let wrong = Diagnostic::error(codes::FIELD, message, value.span, "not an input");
             self.report(wrong.help(help).change(value.span, near));
         }
@@ -419,11 +421,11 @@ impl<'p> Checker<'p> {
 
     /// Looks for variables in the script that nothing sets.
     fn script(&mut self, value: &'p Expr, names: &[&Names]) {
-        let Some((parts, span)) = self.text_of(value, 4) else { return };
+        let Some((script, whole, span)) = self.text_of(value, 4) else { return };
         self.offer_variables(span, names.iter().flat_map(|names| names.iter()));
         let known: Vec<&str> = names.iter().flat_map(|names| names.keys()).map(String::as_str).collect();
         if self.indexes() {
-            for (name, offset) in script::read_names(parts, &known, self.project.sources.slice(span)) {
+            for (name, offset) in script::read_names(&script, &known, self.project.sources.slice(span)) {
                 let start = span.start + offset as u32;
                 let place = Span { start, end: start + name.len() as u32, ..span };
                 if let Some((declared, ty)) = names.iter().find_map(|names| names.get(&name)) {
@@ -432,7 +434,7 @@ impl<'p> Checker<'p> {
                 }
             }
         }
-        for wrong in script::unset(parts, &known, self.project.sources.slice(span)) {
+        for wrong in script::unset(&script, whole, &known, self.project.sources.slice(span)) {
             let place = Span {
                 start: span.start + wrong.offset as u32,
                 end: span.start + (wrong.offset + wrong.length) as u32,
@@ -479,10 +481,18 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// The text that an expression is, here or in the `let` that it names.
-    fn text_of(&self, value: &'p Expr, hops: usize) -> Option<(&'p [ast::Part], Span)> {
+    /// The text that an expression is, here or in the `let` that it names, with `_` for what is filled in, and whether
+    /// that is nothing.
+    fn text_of(&self, value: &'p Expr, hops: usize) -> Option<(Cow<'p, str>, bool, Span)> {
         match &value.kind {
-            ExprKind::Text(parts) => Some((parts, value.span)),
+            ExprKind::Plain(text) => Some((Cow::Borrowed(text), true, value.span)),
+            ExprKind::Text(parts) => {
+                let text = parts.iter().map(|part| match part {
+                    ast::Part::Text(text) => text,
+                    ast::Part::Expr(_) => "_",
+                });
+                Some((Cow::Owned(text.collect()), false, value.span))
+            }
             ExprKind::Name(name) if hops > 0 && self.local(name).is_none() => {
                 let super::Binding::Item(id) = self.scopes[self.module.index()].get(name.as_str())? else {
                     return None;

@@ -7,7 +7,6 @@
 
 use super::recipe::FIXED_VARIABLES;
 use crate::nearest::nearest;
-use crate::syntax::ast::Part;
 
 /// A variable that nothing sets.
 #[derive(Debug, PartialEq)]
@@ -73,24 +72,13 @@ const BEFORE_COMMANDS: [&str; 12] =
 /// Commands that set the variables that their words name.
 const SETTERS: [&str; 5] = ["export", "let", "local", "read", "readonly"];
 
-/// The variables that a script reads and nothing sets. `known` are the declared ones, `source` the text as it
-/// stands in the file, quotes and indentation included.
-pub(super) fn unset(parts: &[Part], known: &[&str], source: &str) -> Vec<Unset> {
-    let mut script = String::new();
-    let mut whole = true;
-    for part in parts {
-        match part {
-            Part::Text(text) => script.push_str(text),
-            Part::Expr(_) => {
-                script.push('_');
-                whole = false;
-            }
-        }
-    }
-    if may_set_anything(&script) {
+/// The variables that a script reads and nothing sets. `whole` is whether all of it is known, `known` are the declared
+/// variables, `source` the text as it stands in the file, quotes and indentation included.
+pub(super) fn unset(script: &str, whole: bool, known: &[&str], source: &str) -> Vec<Unset> {
+    if may_set_anything(script) {
         return Vec::new();
     }
-    let Some(reads) = reads(&script) else { return Vec::new() };
+    let Some(reads) = reads(script) else { return Vec::new() };
     let mut found: Vec<Unset> = Vec::new();
     for read in reads {
         let name = &read.name;
@@ -101,7 +89,7 @@ pub(super) fn unset(parts: &[Part], known: &[&str], source: &str) -> Vec<Unset> 
             || name.starts_with("LC_")
             || name.starts_with("BASH")
             || found.iter().any(|other| other.name == *name)
-            || mentioned_otherwise(&script, name)
+            || mentioned_otherwise(script, name)
         {
             continue;
         }
@@ -119,16 +107,9 @@ pub(super) fn unset(parts: &[Part], known: &[&str], source: &str) -> Vec<Unset> 
 }
 
 /// Where a script reads declared variables: the names, and where they stand in the source of the text.
-pub(super) fn read_names(parts: &[Part], known: &[&str], source: &str) -> Vec<(String, usize)> {
-    let script: String = parts
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => text.as_str(),
-            Part::Expr(_) => "_",
-        })
-        .collect();
+pub(super) fn read_names(script: &str, known: &[&str], source: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
-    for read in reads(&script).unwrap_or_default() {
+    for read in reads(script).unwrap_or_default() {
         if !known.contains(&read.name.as_str()) {
             continue;
         }
@@ -403,8 +384,7 @@ mod tests {
     use super::*;
 
     fn names(script: &str) -> Vec<String> {
-        let parts = [Part::Text(script.to_owned())];
-        unset(&parts, &["tarball", "bundle", "VERSION"], script)
+        unset(script, true, &["tarball", "bundle", "VERSION"], script)
             .into_iter()
             .map(|unset| match unset.near {
                 Some(near) => format!("{}→{near}", unset.name),
@@ -468,9 +448,8 @@ mod tests {
 
     #[test]
     fn the_place_is_that_of_the_file() {
-        let parts = [Part::Text("a\necho $tarbal\n".to_owned())];
         let source = "\"\"\"\n    a\n    echo $tarbal\n    \"\"\"";
-        let found = unset(&parts, &["tarball"], source);
+        let found = unset("a\necho $tarbal\n", true, &["tarball"], source);
         assert_eq!(&source[found[0].offset..found[0].offset + found[0].length], "$tarbal");
     }
 }

@@ -85,7 +85,7 @@ fn guix(base: bool) -> Guix {
 
 fn emulated() -> Environment {
     let emulator = Emulator { host: Arch::Amd64, package: package(), archive: archive() };
-    Environment { arch: Arch::Arm64, emulator: Some(emulator), ..environment() }
+    Environment { arch: Arch::Arm64, emulator: Some(emulator.into()), ..environment() }
 }
 
 /// One of each kind, with its id.

@@ -79,9 +79,9 @@ impl Evaluator<'_> {
             },
             Kind::Unary(op, operand) => self.unary(*op, operand, ir.span),
             Kind::Binary(op, left, right) => self.binary(*op, left, right, ir.span),
-            Kind::Convert(base, conversion) => {
-                let value = self.eval(base)?;
-                self.convert(value, conversion)
+            Kind::Convert(of) => {
+                let value = self.eval(&of.0)?;
+                self.convert(value, &of.1)
             }
             Kind::Closed(default) => self.closed(default),
             Kind::Path(place) => self.local(place, ir.span),

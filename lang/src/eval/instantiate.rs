@@ -110,7 +110,7 @@ struct Instantiation<'a> {
     out: Arc<str>,
     environments: BTreeMap<&'a Request, Option<DerivationId>>,
     /// The derivations of inputs and builds, by the address of the value.
-    known: IndexMap<usize, Option<DerivationId>>,
+    known: IndexMap<usize, Option<DerivationId>, foldhash::fast::RandomState>,
     /// What an archive publishes, for the source packages asked for.
     published: BTreeMap<SuiteAt, Vec<PoolFile>>,
     diagnostics: Vec<Diagnostic>,
@@ -128,7 +128,7 @@ impl<'a> Instantiation<'a> {
             plan: Plan::default(),
             out: Arc::from("out"),
             environments: BTreeMap::new(),
-            known: IndexMap::new(),
+            known: IndexMap::default(),
             published: BTreeMap::new(),
             diagnostics: Vec::new(),
             assumed: false,
@@ -263,7 +263,7 @@ impl<'a> Instantiation<'a> {
         packages.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
         let emulator = match self.host.runs(*arch) {
             true => None,
-            false => Some(self.emulator(suite.instant)?),
+            false => Some(Arc::new(self.emulator(suite.instant)?)),
         };
         Some(self.add(Derivation::Environment(Environment {
             arch: *arch,
@@ -342,8 +342,14 @@ impl<'a> Instantiation<'a> {
             }
             if !ready {
                 open.push((node, true));
-                open.extend(node.below().rev().map(|below| (below, false)));
-                continue;
+                let all = open.len();
+                let known = |node: &Node<'_>| self.known.contains_key(&node.address());
+                open.extend(node.below().rev().filter(|below| !known(below)).map(|below| (below, false)));
+                if open.len() > all {
+                    continue;
+                }
+                // Nothing it stands on is left to do: mostly so, since items come in the order of their needs.
+                open.pop();
             }
             let id = match node {
                 Node::Env(env) => self.environment_derivation(env),
@@ -419,7 +425,7 @@ impl<'a> Instantiation<'a> {
         let arch = build.env.arch()?;
         let emulator = match self.host.runs(arch) {
             true => None,
-            false => Some(self.emulator(build.env.instant()?)?),
+            false => Some(Arc::new(self.emulator(build.env.instant()?)?)),
         };
         let vars = build.vars.iter().map(|(name, value)| {
             let text = match value {

@@ -439,7 +439,7 @@ fn tagged(value: Value, name: &Arc<str>, always: bool) -> Value {
 
 /// A build that knows its name.
 fn named(build: Arc<crate::value::Build>, cell: Cell) -> Arc<crate::value::Build> {
-    let mut build = Arc::unwrap_or_clone(build);
-    build.name = Some(cell);
-    Arc::new(build)
+    let mut build = build;
+    Arc::make_mut(&mut build).name = Some(cell);
+    build
 }

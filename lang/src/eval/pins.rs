@@ -178,14 +178,15 @@ impl<'a> Search<'a> {
                         continue;
                     }
                     let Some(value) = value_of(module, written) else { return computed };
-                    self.names.push(written.clone());
+                    self.names.push(written.to_string());
                     (expr, calls) = (value, Vec::new());
                 }
-                ExprKind::Field(base, field) => {
+                ExprKind::Field(of) => {
+                    let (base, field) = &**of;
                     let ExprKind::Name(written) = &base.kind else { return computed };
                     let value = self.used(module, written).and_then(|used| value_of(used, &field.node));
                     let Some(value) = value else { return computed };
-                    self.names.push(field.node.clone());
+                    self.names.push(field.node.to_string());
                     (expr, calls) = (value, Vec::new());
                 }
                 _ => return computed,
@@ -272,7 +273,7 @@ pub fn call_at(item: &Item, span: Span) -> Option<(&Expr, &[Arg])> {
             defaults.chain(body.iter().map(|entry| &entry.value)).collect()
         }
         ItemKind::Build { axes, filter, value, .. } => {
-            axes.iter().map(|axis| &axis.over).chain(filter).chain([value]).collect()
+            axes.iter().map(|axis| &axis.over).chain(filter.as_deref()).chain([value]).collect()
         }
         ItemKind::Use { .. } | ItemKind::Type { .. } => Vec::new(),
     };
@@ -290,19 +291,20 @@ pub fn call_at(item: &Item, span: Span) -> Option<(&Expr, &[Arg])> {
 /// The expressions right inside of one.
 fn inner<'a>(expr: &'a Expr, to: &mut Vec<&'a Expr>) {
     match &expr.kind {
-        ExprKind::Name(_) | ExprKind::Literal(_) | ExprKind::Error => {}
+        ExprKind::Name(_) | ExprKind::Literal(_) | ExprKind::Plain(_) | ExprKind::Error => {}
         ExprKind::Text(parts) => to.extend(parts.iter().filter_map(|part| match part {
-            Part::Expr(expr) => Some(expr),
+            Part::Expr(expr) => Some(&**expr),
             Part::Text(_) => None,
         })),
         ExprKind::List(items) => to.extend(items),
-        ExprKind::Comprehension { axes, filter, body } => {
-            to.extend(axes.iter().map(|axis| &axis.over));
-            to.extend(filter.as_deref());
-            to.push(body);
+        ExprKind::Comprehension(of) => {
+            to.extend(of.axes.iter().map(|axis| &axis.over));
+            to.extend(&of.filter);
+            to.push(&of.body);
         }
         ExprKind::Record(entries) => to.extend(entries.iter().map(|entry| &entry.value)),
-        ExprKind::Field(base, _) | ExprKind::Star(base) | ExprKind::Unary(_, base) => to.push(base),
+        ExprKind::Field(of) => to.push(&of.0),
+        ExprKind::Star(base) | ExprKind::Unary(_, base) => to.push(base),
         ExprKind::Index(base, keys) => {
             to.push(base);
             to.extend(keys.iter().flatten());
@@ -316,7 +318,7 @@ fn inner<'a>(expr: &'a Expr, to: &mut Vec<&'a Expr>) {
             to.extend(entries.iter().map(|entry| &entry.value));
         }
         ExprKind::If(a, b, c) => to.extend([a.as_ref(), b.as_ref(), c.as_ref()]),
-        ExprKind::Binary(_, a, b) => to.extend([a.as_ref(), b.as_ref()]),
+        ExprKind::Binary(_, both) => to.extend([&both.0, &both.1]),
     }
 }
 

@@ -114,7 +114,7 @@ impl Evaluator<'_> {
                 said.push((condition.span, format!("{taken}, so it goes on behind `{}`", arm(taken))));
                 self.why(if taken { yes } else { no }, is, said)
             }
-            Kind::Convert(inner, _) => self.why(inner, is, said),
+            Kind::Convert(of) => self.why(&of.0, is, said),
             Kind::Binary(op, left, right) if is_comparison(*op) => {
                 let (a, b) = (self.eval(left)?, self.eval(right)?);
                 let sources = &self.project.sources;

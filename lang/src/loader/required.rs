@@ -160,7 +160,7 @@ impl Loading<'_> {
             return Some(PackageId(known as u32));
         }
         let (shown, used) = match holder {
-            None => (requirement.name.node.clone(), span),
+            None => (requirement.name.node.to_string(), span),
             Some(id) => {
                 let holder = &self.project.packages[id.0 as usize];
                 (format!("{}.{}", holder.shown, requirement.name.node), holder.used)

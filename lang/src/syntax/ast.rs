@@ -1,9 +1,14 @@
 //! The syntax tree, edition 1. Pure shape: no name is resolved, no type is known.
 
+use std::sync::Arc;
+
 use crate::span::{Span, Spanned};
 
+/// The letters of a name, in place while there are no more than fifteen.
+pub type Name = ecow::EcoString;
+
 /// A name as written.
-pub type Ident = Spanned<String>;
+pub type Ident = Spanned<Name>;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +52,7 @@ pub enum ItemKind {
         /// Its name.
         name: Ident,
         /// Its type, when written.
-        ty: Option<TypeExpr>,
+        ty: Option<Box<TypeExpr>>,
         /// Its value.
         value: Expr,
     },
@@ -58,7 +63,7 @@ pub enum ItemKind {
         /// Its parameters.
         params: Vec<Param>,
         /// Its result's type.
-        result: TypeExpr,
+        result: Box<TypeExpr>,
         /// Its body.
         body: Expr,
     },
@@ -92,21 +97,21 @@ pub enum ItemKind {
         /// The axes of its matrix; empty for a single build.
         axes: Vec<Axis>,
         /// Leaves out the cells for which it is false.
-        filter: Option<Expr>,
+        filter: Option<Box<Expr>>,
         /// An expression of type `Build`.
         value: Expr,
     },
     /// `assert "name" identical(…)`.
     Assert {
         /// The name in quotes.
-        name: Spanned<String>,
+        name: Ident,
         /// The comparison: a call of one of the closed set of forms.
         value: Expr,
     },
     /// `test "name" EXPR`, an expression of type `Bool`.
     Test {
         /// The name in quotes.
-        name: Spanned<String>,
+        name: Ident,
         /// The expression.
         value: Expr,
     },
@@ -136,7 +141,7 @@ pub enum UseTarget {
     /// `std.fetch`: dotted names.
     Module(Vec<Ident>),
     /// `./common.rbld`, relative to the file that holds the `use`.
-    File(Spanned<String>),
+    File(Ident),
 }
 
 /// The right side of a `type` item.
@@ -229,65 +234,88 @@ pub struct Expr {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// A name.
-    Name(String),
+    Name(Name),
     /// `1`, `true`, `commit:…`, `30%`, `./file`.
     Literal(Literal),
-    /// A text with `@{…}` parts, or raw (then one [`Part::Text`]).
+    /// A text without `@{…}` parts, escapes already replaced, indentation already stripped.
+    Plain(Arc<str>),
+    /// A text with `@{…}` parts.
     Text(Vec<Part>),
     /// `[a, b]`.
     List(Vec<Expr>),
     /// `[for x in xs, y in ys if c: e]`.
-    Comprehension {
-        /// The loops, outermost first.
-        axes: Vec<Axis>,
-        /// Leaves out what is false.
-        filter: Option<Box<Expr>>,
-        /// Each element.
-        body: Box<Expr>,
-    },
+    Comprehension(Box<Comprehension>),
     /// `{ a = 1, b }`.
     Record(Vec<Entry>),
     /// `x.f`.
-    Field(Box<Expr>, Ident),
+    Field(Box<(Expr, Ident)>),
     /// `x.*`: every cell of a matrix or element of a map or list.
     Star(Box<Expr>),
     /// `x[k]`, `x[a, _]`; `None` for `_`.
-    Index(Box<Expr>, Vec<Option<Expr>>),
+    Index(Box<Expr>, Box<[Option<Expr>]>),
     /// `f(a, b = c)` or `f { b = c }`.
     Call {
         /// What is called.
         callee: Box<Expr>,
         /// The arguments, in the order written.
-        args: Vec<Arg>,
+        args: Box<[Arg]>,
     },
     /// `x with { f = v }`.
-    With(Box<Expr>, Vec<Entry>),
+    With(Box<Expr>, Box<[Entry]>),
     /// `if c then a else b`.
     If(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `not x`, `-x`.
     Unary(UnaryOp, Box<Expr>),
     /// `a + b`.
-    Binary(Spanned<BinaryOp>, Box<Expr>, Box<Expr>),
+    Binary(Spanned<BinaryOp>, Box<(Expr, Expr)>),
     /// What the parser put where it reported an error, so that the rest of the file is checked too.
     Error,
+}
+
+impl ExprKind {
+    /// A text of these parts; of texts that follow each other there is one.
+    pub(crate) fn text(mut parts: Vec<Part>) -> ExprKind {
+        match parts.as_mut_slice() {
+            [] => ExprKind::Plain(Arc::from("")),
+            [Part::Text(text)] => ExprKind::Plain(std::mem::take(text)),
+            _ => ExprKind::Text(parts),
+        }
+    }
+}
+
+/// `[for x in xs if c: e]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comprehension {
+    /// The loops, outermost first.
+    pub axes: Vec<Axis>,
+    /// Leaves out what is false.
+    pub filter: Option<Expr>,
+    /// Each element.
+    pub body: Expr,
 }
 
 /// One argument of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arg {
     /// Its name, when written.
-    pub name: Option<Ident>,
+    pub name: Option<Box<Ident>>,
     /// Its value.
     pub value: Expr,
+}
+
+impl From<Entry> for Arg {
+    fn from(entry: Entry) -> Arg {
+        Arg { name: Some(Box::new(entry.name)), value: entry.value }
+    }
 }
 
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     /// Bytes as they are, escapes already replaced, indentation already stripped.
-    Text(String),
+    Text(Arc<str>),
     /// `@{…}`.
-    Expr(Expr),
+    Expr(Box<Expr>),
 }
 
 /// Literals of the domain, already read. A literal that can't be read is a syntax error.
@@ -300,9 +328,9 @@ pub enum Literal {
     /// `none`, of any `T?`.
     None,
     /// `sha256:` and 64 digits.
-    Digest(crate::digest::Digest),
+    Digest(Arc<crate::digest::Digest>),
     /// `commit:` and 40 (or 64) digits, lower case.
-    Commit(String),
+    Commit(Arc<str>),
     /// `2025-11-28T00:00:00Z`, in seconds since 1970.
     Instant(i64),
     /// `2025-11-28`, in days since 1970.
@@ -314,7 +342,7 @@ pub enum Literal {
     /// `30%`, in hundredths of a percent (`97.5%` is 9750).
     Percent(u32),
     /// `./file`, relative to the file that holds it.
-    Path(String),
+    Path(Arc<str>),
 }
 
 /// Operators before an operand.

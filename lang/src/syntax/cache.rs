@@ -152,7 +152,7 @@ impl Mover {
     fn expr(&self, expr: &mut Expr) {
         self.span(&mut expr.span);
         match &mut expr.kind {
-            ExprKind::Name(_) | ExprKind::Literal(_) | ExprKind::Error => {}
+            ExprKind::Name(_) | ExprKind::Literal(_) | ExprKind::Plain(_) | ExprKind::Error => {}
             ExprKind::Text(parts) => {
                 for part in parts {
                     if let Part::Expr(expr) = part {
@@ -161,15 +161,15 @@ impl Mover {
                 }
             }
             ExprKind::List(items) => items.iter_mut().for_each(|item| self.expr(item)),
-            ExprKind::Comprehension { axes, filter, body } => {
-                self.axes(axes);
-                filter.iter_mut().for_each(|filter| self.expr(filter));
-                self.expr(body);
+            ExprKind::Comprehension(of) => {
+                self.axes(&mut of.axes);
+                of.filter.iter_mut().for_each(|filter| self.expr(filter));
+                self.expr(&mut of.body);
             }
             ExprKind::Record(entries) => self.entries(entries),
-            ExprKind::Field(base, field) => {
-                self.expr(base);
-                self.ident(field);
+            ExprKind::Field(of) => {
+                self.expr(&mut of.0);
+                self.ident(&mut of.1);
             }
             ExprKind::Star(base) | ExprKind::Unary(_, base) => self.expr(base),
             ExprKind::Index(base, keys) => {
@@ -192,10 +192,10 @@ impl Mover {
                     self.expr(part);
                 }
             }
-            ExprKind::Binary(op, left, right) => {
+            ExprKind::Binary(op, both) => {
                 self.span(&mut op.span);
-                self.expr(left);
-                self.expr(right);
+                self.expr(&mut both.0);
+                self.expr(&mut both.1);
             }
         }
     }

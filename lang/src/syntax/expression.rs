@@ -4,7 +4,9 @@ use pest::iterators::Pair;
 use pest::pratt_parser::{Assoc, Op, PrattParser};
 use std::sync::LazyLock;
 
-use super::ast::{Arg, Axis, BinaryOp, Entry, Expr, ExprKind, Ident, Literal, Part, UnaryOp};
+use super::ast::{
+    Arg, Axis, BinaryOp, Comprehension, Entry, Expr, ExprKind, Ident, Literal, Name, Part, UnaryOp,
+};
 use super::parser::{Builder, Rule, inner};
 use super::{literal, text};
 use crate::codes;
@@ -71,7 +73,7 @@ impl Builder<'_> {
                 let span = left.span.to(right.span);
                 let operator =
                     Spanned { node: binary(op.as_rule()), span: super::parser::span_of(file, base, &op) };
-                Expr { span, kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)) }
+                Expr { span, kind: ExprKind::Binary(operator, Box::new((left, right))) }
             })
             .parse(pairs.into_iter())
     }
@@ -116,11 +118,11 @@ impl Builder<'_> {
             return broken;
         }
         let Some(first) = names.next() else { return broken };
-        let mut expr = Expr { span: self.span(&first), kind: ExprKind::Name(first.as_str().to_owned()) };
+        let mut expr = Expr { span: self.span(&first), kind: ExprKind::Name(first.as_str().into()) };
         for name in names {
             let name = self.ident(&name);
             let span = expr.span.to(name.span);
-            expr = Expr { span, kind: ExprKind::Field(Box::new(expr), name) };
+            expr = Expr { span, kind: ExprKind::Field(Box::new((expr, name))) };
         }
         expr
     }
@@ -136,11 +138,10 @@ impl Builder<'_> {
         let mut expr = self.primary(first, depth);
         for form in parts {
             let span = expr.span.to(self.span(&form));
-            let value = Box::new(expr);
             let kind = match form.as_rule() {
-                Rule::star => ExprKind::Star(value),
+                Rule::star => ExprKind::Star(Box::new(expr)),
                 Rule::field => match inner(form).next() {
-                    Some(name) => ExprKind::Field(value, self.ident(&name)),
+                    Some(name) => ExprKind::Field(Box::new((expr, self.ident(&name)))),
                     None => ExprKind::Error,
                 },
                 Rule::index => {
@@ -152,19 +153,17 @@ impl Builder<'_> {
                             Some(self.expr(key, depth))
                         });
                     }
-                    ExprKind::Index(value, keys)
+                    ExprKind::Index(Box::new(expr), keys.into())
                 }
                 Rule::call => {
                     let args = inner(form).map(|arg| self.arg(arg, depth)).collect();
-                    ExprKind::Call { callee: value, args }
+                    ExprKind::Call { callee: Box::new(expr), args }
                 }
                 Rule::block_call => {
-                    let entries = self.block(form, depth);
-                    let args =
-                        entries.into_iter().map(|e| Arg { name: Some(e.name), value: e.value }).collect();
-                    ExprKind::Call { callee: value, args }
+                    let args = self.block(form, depth).into_iter().map(Arg::from).collect();
+                    ExprKind::Call { callee: Box::new(expr), args }
                 }
-                Rule::with => ExprKind::With(value, self.block(form, depth)),
+                Rule::with => ExprKind::With(Box::new(expr), self.block(form, depth).into()),
                 _ => ExprKind::Error,
             };
             expr = Expr { span, kind };
@@ -177,7 +176,7 @@ impl Builder<'_> {
         let mut arg = Arg { name: None, value: Expr { span, kind: ExprKind::Error } };
         for part in inner(pair) {
             match part.as_rule() {
-                Rule::name => arg.name = Some(self.ident(&part)),
+                Rule::name => arg.name = Some(Box::new(self.ident(&part))),
                 _ => arg.value = self.expr(part, depth),
             }
         }
@@ -197,7 +196,7 @@ impl Builder<'_> {
         let name = match parts.next() {
             Some(name) if name.as_rule() == Rule::string => self.plain(name, "a key"),
             Some(name) => self.ident(&name),
-            None => Ident { node: String::new(), span },
+            None => Ident { node: Name::new(), span },
         };
         let value = match parts.next() {
             Some(value) => self.expr(value, depth),
@@ -222,16 +221,16 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let written = pair.as_str();
         let kind = match pair.as_rule() {
-            Rule::name => ExprKind::Name(written.to_owned()),
+            Rule::name => ExprKind::Name(written.into()),
             Rule::boolean => ExprKind::Literal(Literal::Bool(written == "true")),
             Rule::nothing => ExprKind::Literal(Literal::None),
-            Rule::path => ExprKind::Literal(Literal::Path(written.to_owned())),
+            Rule::path => ExprKind::Literal(Literal::Path(written.into())),
             Rule::digest => self.literal(literal::digest(written), span),
             Rule::commit => self.literal(literal::commit(written), span),
             Rule::instant => self.literal(literal::instant(written), span),
             Rule::date => self.literal(literal::date(written), span),
             Rule::number => self.literal(literal::number(written), span),
-            Rule::plain => ExprKind::Text(vec![Part::Text(written[1..written.len() - 1].to_owned())]),
+            Rule::plain => ExprKind::Plain(written[1..written.len() - 1].into()),
             Rule::string | Rule::text | Rule::raw_text => self.text(pair, depth),
             Rule::list => ExprKind::List(inner(pair).map(|e| self.expr(e, depth)).collect()),
             Rule::record => ExprKind::Record(self.block(pair, depth)),
@@ -258,12 +257,12 @@ impl Builder<'_> {
         for part in inner(pair) {
             match part.as_rule() {
                 Rule::axes => axes = self.axes(part, depth),
-                Rule::filter => filter = inner(part).next().map(|e| Box::new(self.expr(e, depth))),
-                _ => body = Some(Box::new(self.expr(part, depth))),
+                Rule::filter => filter = inner(part).next().map(|e| self.expr(e, depth)),
+                _ => body = Some(self.expr(part, depth)),
             }
         }
         match body {
-            Some(body) => ExprKind::Comprehension { axes, filter, body },
+            Some(body) => ExprKind::Comprehension(Box::new(Comprehension { axes, filter, body })),
             None => ExprKind::Error,
         }
     }
@@ -289,22 +288,19 @@ impl Builder<'_> {
             self.lines(&pair, content);
         }
         let layout = text::layout(content);
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts = Parts::default();
         let pieces: Vec<_> = inner(pair).filter(|piece| piece.as_rule() != Rule::quotes).collect();
         let count = pieces.len();
         for (index, piece) in pieces.into_iter().enumerate() {
             let (first, last) = (index == 0, index + 1 == count);
             match piece.as_rule() {
-                Rule::interpolation => parts.push(self.interpolation(piece, depth)),
+                Rule::interpolation => parts.expr(self.interpolation(piece, depth)),
                 Rule::escape => self.escape(&piece, &mut parts),
-                Rule::chars => push(&mut parts, piece.as_str()),
-                _ => push(&mut parts, &layout.strip(piece.as_str(), first, last)),
+                Rule::chars => parts.text(piece.as_str()),
+                _ => parts.text(&layout.strip(piece.as_str(), first, last)),
             }
         }
-        if parts.is_empty() {
-            parts.push(Part::Text(String::new()));
-        }
-        ExprKind::Text(parts)
+        parts.finish()
     }
 
     /// What is wrong with the lines of a text, if anything: one that starts beside the quotes, one in column 0.
@@ -342,10 +338,10 @@ impl Builder<'_> {
         }
     }
 
-    fn escape(&mut self, piece: &Pair<'_, Rule>, parts: &mut Vec<Part>) {
+    fn escape(&mut self, piece: &Pair<'_, Rule>, parts: &mut Parts) {
         let written = piece.as_str();
         match text::escape(written) {
-            Some(letter) => push(parts, letter.encode_utf8(&mut [0; 4])),
+            Some(letter) => parts.text(letter.encode_utf8(&mut [0; 4])),
             None => {
                 let span = self.span(piece);
                 self.report(
@@ -356,7 +352,7 @@ impl Builder<'_> {
         }
     }
 
-    fn interpolation(&mut self, piece: Pair<'_, Rule>, depth: usize) -> Part {
+    fn interpolation(&mut self, piece: Pair<'_, Rule>, depth: usize) -> Expr {
         let span = self.span(&piece);
         if piece.as_str().contains('\n') {
             self.report(
@@ -377,39 +373,61 @@ impl Builder<'_> {
             );
         }
         let value = inner(piece).next().map(|expr| self.expr(expr, depth));
-        Part::Expr(value.unwrap_or(Expr { span, kind: ExprKind::Error }))
+        value.unwrap_or(Expr { span, kind: ExprKind::Error })
     }
 
     /// A text without `@{…}`: the name of an assertion, a key.
     pub(crate) fn plain(&mut self, pair: Pair<'_, Rule>, what: &str) -> Ident {
         let span = self.span(&pair);
         let node = match self.text(pair, 0) {
-            ExprKind::Text(parts) => match &parts[..] {
-                [Part::Text(text)] => text.clone(),
-                _ => {
-                    self.report(
-                        Diagnostic::error(
-                            codes::TEXT,
-                            format!("{what} is a text without `@{{…}}`"),
-                            span,
-                            "holds `@{…}`",
-                        )
-                        .help("write the text out; for a literal `@` in a text, write `\\@`"),
-                    );
-                    String::new()
-                }
-            },
-            _ => String::new(),
+            ExprKind::Plain(text) => Name::from(&*text),
+            _ => {
+                self.report(
+                    Diagnostic::error(
+                        codes::TEXT,
+                        format!("{what} is a text without `@{{…}}`"),
+                        span,
+                        "holds `@{…}`",
+                    )
+                    .help("write the text out; for a literal `@` in a text, write `\\@`"),
+                );
+                Name::new()
+            }
         };
         Ident { node, span }
     }
 }
 
-/// Adds to the text that a text's parts end with.
-pub(crate) fn push(parts: &mut Vec<Part>, more: &str) {
-    match parts.last_mut() {
-        Some(Part::Text(text)) => text.push_str(more),
-        _ => parts.push(Part::Text(more.to_owned())),
+/// The parts of a text that is being read.
+#[derive(Default)]
+pub(crate) struct Parts {
+    parts: Vec<Part>,
+    /// The text since the last expression.
+    text: String,
+}
+
+impl Parts {
+    /// Goes on with a text.
+    pub(crate) fn text(&mut self, more: &str) {
+        self.text.push_str(more);
+    }
+
+    /// Goes on with an expression.
+    pub(crate) fn expr(&mut self, expr: Expr) {
+        self.rest();
+        self.parts.push(Part::Expr(Box::new(expr)));
+    }
+
+    fn rest(&mut self) {
+        if !self.text.is_empty() {
+            self.parts.push(Part::Text(std::mem::take(&mut self.text).into()));
+        }
+    }
+
+    /// The text.
+    pub(crate) fn finish(mut self) -> ExprKind {
+        self.rest();
+        ExprKind::text(self.parts)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Literals: from the letters to the value, or to what is wrong with them. Knows no places.
 
+use std::sync::Arc;
+
 use crate::digest::Digest;
 use crate::syntax::ast::Literal;
 
@@ -25,7 +27,7 @@ pub(crate) fn digest(text: &str) -> Result<Literal, Wrong> {
     let example = "paste the 64 digits that `sha256sum FILE` prints";
     digits
         .parse::<Digest>()
-        .map(Literal::Digest)
+        .map(|digest| Literal::Digest(Arc::new(digest)))
         .map_err(|error| wrong(error.to_string(), "not a digest", example))
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn digest(text: &str) -> Result<Literal, Wrong> {
 pub(crate) fn commit(text: &str) -> Result<Literal, Wrong> {
     let digits = text.strip_prefix("commit:").unwrap_or(text);
     hexadecimal("a commit", digits, &[40, 64])?;
-    Ok(Literal::Commit(digits.to_owned()))
+    Ok(Literal::Commit(Arc::from(digits)))
 }
 
 fn hexadecimal(what: &str, digits: &str, lengths: &[usize]) -> Result<(), Wrong> {

@@ -359,5 +359,5 @@ fn named(file: FileId, text: &str, chunk: &Chunk) -> Option<ast::Ident> {
         return None;
     }
     let span = Span { file, start: name.start as u32, end: name.end as u32 };
-    Some(Spanned { node: text[name.start..name.end].to_owned(), span })
+    Some(Spanned { node: text[name.start..name.end].into(), span })
 }

@@ -112,7 +112,7 @@ impl Builder<'_> {
 
     /// A name.
     pub(crate) fn ident(&self, pair: &Pair<'_, Rule>) -> Ident {
-        Spanned { node: pair.as_str().to_owned(), span: self.span(pair) }
+        Spanned { node: pair.as_str().into(), span: self.span(pair) }
     }
 
     /// The name of something that is no type: it begins with a small letter.
@@ -147,7 +147,7 @@ impl Builder<'_> {
                 let mut ty = None;
                 let mut next = parts.next()?;
                 if next.as_rule() == Rule::type_expr {
-                    ty = Some(self.type_expr(next, 0));
+                    ty = Some(Box::new(self.type_expr(next, 0)));
                     next = parts.next()?;
                 }
                 ItemKind::Let { name, ty, value: self.expr(next, 0) }
@@ -155,7 +155,7 @@ impl Builder<'_> {
             Rule::fn_item => {
                 let name = self.value_name(&parts.next()?);
                 let params = self.params(parts.next()?);
-                let result = self.type_expr(parts.next()?, 0);
+                let result = Box::new(self.type_expr(parts.next()?, 0));
                 ItemKind::Fn { name, params, result, body: self.expr(parts.next()?, 0) }
             }
             Rule::input_item => {
@@ -244,7 +244,7 @@ impl Builder<'_> {
         for part in parts {
             match part.as_rule() {
                 Rule::axes => axes = self.axes(part, 0),
-                Rule::filter => filter = inner(part).next().map(|expr| self.expr(expr, 0)),
+                Rule::filter => filter = inner(part).next().map(|expr| Box::new(self.expr(expr, 0))),
                 _ => value = Some(self.expr(part, 0)),
             }
         }

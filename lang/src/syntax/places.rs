@@ -39,7 +39,7 @@ fn kind(kind: &mut ItemKind) {
         }
         ItemKind::Let { name, ty: of, value } => {
             ident(name);
-            of.iter_mut().for_each(ty);
+            of.iter_mut().for_each(|of| ty(of));
             expr(value);
         }
         ItemKind::Fn { name, params: list, result, body } => {
@@ -56,7 +56,7 @@ fn kind(kind: &mut ItemKind) {
         ItemKind::Build { name, axes: list, filter, value } => {
             ident(name);
             axes(list);
-            filter.iter_mut().for_each(expr);
+            filter.iter_mut().for_each(|filter| expr(filter));
             expr(value);
         }
         ItemKind::Input { name, value }
@@ -120,7 +120,7 @@ fn entries(list: &mut [Entry]) {
 fn expr(of: &mut Expr) {
     of.span = NOWHERE;
     match &mut of.kind {
-        ExprKind::Name(_) | ExprKind::Literal(_) | ExprKind::Error => {}
+        ExprKind::Name(_) | ExprKind::Literal(_) | ExprKind::Plain(_) | ExprKind::Error => {}
         ExprKind::Text(parts) => {
             for part in parts {
                 if let Part::Expr(inner) = part {
@@ -129,15 +129,15 @@ fn expr(of: &mut Expr) {
             }
         }
         ExprKind::List(list) => list.iter_mut().for_each(expr),
-        ExprKind::Comprehension { axes: list, filter, body } => {
-            axes(list);
-            filter.iter_mut().for_each(|filter| expr(filter));
-            expr(body);
+        ExprKind::Comprehension(of) => {
+            axes(&mut of.axes);
+            of.filter.iter_mut().for_each(expr);
+            expr(&mut of.body);
         }
         ExprKind::Record(list) => entries(list),
-        ExprKind::Field(of, name) => {
-            expr(of);
-            ident(name);
+        ExprKind::Field(of) => {
+            expr(&mut of.0);
+            ident(&mut of.1);
         }
         ExprKind::Star(of) | ExprKind::Unary(_, of) => expr(of),
         ExprKind::Index(of, keys) => {
@@ -147,7 +147,7 @@ fn expr(of: &mut Expr) {
         ExprKind::Call { callee, args } => {
             expr(callee);
             for arg in args {
-                arg.name.iter_mut().for_each(ident);
+                arg.name.iter_mut().for_each(|name| ident(name));
                 expr(&mut arg.value);
             }
         }
@@ -160,10 +160,10 @@ fn expr(of: &mut Expr) {
             expr(yes);
             expr(no);
         }
-        ExprKind::Binary(operator, a, b) => {
+        ExprKind::Binary(operator, both) => {
             operator.span = NOWHERE;
-            expr(a);
-            expr(b);
+            expr(&mut both.0);
+            expr(&mut both.1);
         }
     }
 }

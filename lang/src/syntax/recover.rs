@@ -180,8 +180,8 @@ impl Recovery<'_> {
                 .change(whole, Some(meant)),
         );
         let entry = |word: &&Token| Entry {
-            name: Spanned { node: self.str(word).to_owned(), span: of(word) },
-            value: Expr { span: of(word), kind: ExprKind::Name(self.str(word).to_owned()) },
+            name: Spanned { node: self.str(word).into(), span: of(word) },
+            value: Expr { span: of(word), kind: ExprKind::Name(self.str(word).into()) },
         };
         Some(words.iter().map(entry).collect())
     }
@@ -203,7 +203,7 @@ impl Recovery<'_> {
             return None;
         };
         let span = Span { file: self.file, start: name.start as u32, end: name.end as u32 };
-        let name: Ident = Spanned { node: self.str(name).trim_matches('"').to_owned(), span };
+        let name: Ident = Spanned { node: self.str(name).trim_matches('"').into(), span };
         let broken = Entry { name, value: Expr { span, kind: ExprKind::Error } };
         let inner = self.split(chunk).filter(|_| !types && depth < DEPTH);
         let whole = inner.and_then(|(head, body)| {
@@ -282,14 +282,11 @@ fn graft_item(item: &mut ItemKind, entries: Vec<Entry>) {
 /// The same for an expression that ends with braces.
 fn graft(value: &mut Expr, entries: Vec<Entry>) {
     match &mut value.kind {
-        ExprKind::Record(into) | ExprKind::With(_, into) => *into = entries,
-        ExprKind::Call { args, .. } => {
-            *args =
-                entries.into_iter().map(|entry| Arg { name: Some(entry.name), value: entry.value }).collect();
-        }
-        ExprKind::Binary(_, _, last) | ExprKind::Unary(_, last) | ExprKind::If(_, _, last) => {
-            graft(last, entries)
-        }
+        ExprKind::Record(into) => *into = entries,
+        ExprKind::With(_, into) => *into = entries.into(),
+        ExprKind::Call { args, .. } => *args = entries.into_iter().map(Arg::from).collect(),
+        ExprKind::Binary(_, both) => graft(&mut both.1, entries),
+        ExprKind::Unary(_, last) | ExprKind::If(_, _, last) => graft(last, entries),
         _ => {}
     }
 }

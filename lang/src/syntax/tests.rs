@@ -26,8 +26,9 @@ fn show(expr: &Expr) -> String {
         list.iter().map(|a| format!("{} in {}", a.name.node, show(&a.over))).collect::<Vec<_>>().join(", ")
     };
     match &expr.kind {
-        ExprKind::Name(name) => name.clone(),
+        ExprKind::Name(name) => name.to_string(),
         ExprKind::Literal(literal) => format!("{literal:?}"),
+        ExprKind::Plain(text) => format!("{text:?}"),
         ExprKind::Text(parts) => parts
             .iter()
             .map(|part| match part {
@@ -36,12 +37,13 @@ fn show(expr: &Expr) -> String {
             })
             .collect(),
         ExprKind::List(list) => format!("[{}]", all(list)),
-        ExprKind::Comprehension { axes: a, filter, body } => {
+        ExprKind::Comprehension(of) => {
+            let Comprehension { axes: a, filter, body } = &**of;
             let filter = filter.as_ref().map_or(String::new(), |f| format!(" if {}", show(f)));
             format!("[for {}{filter}: {}]", axes(a), show(body))
         }
         ExprKind::Record(list) => format!("{{{}}}", entries(list)),
-        ExprKind::Field(of, name) => format!("{}.{}", show(of), name.node),
+        ExprKind::Field(of) => format!("{}.{}", show(&of.0), of.1.node),
         ExprKind::Star(of) => format!("{}.*", show(of)),
         ExprKind::Index(of, keys) => {
             let keys: Vec<_> = keys.iter().map(|key| key.as_ref().map_or("_".to_owned(), show)).collect();
@@ -60,7 +62,7 @@ fn show(expr: &Expr) -> String {
         ExprKind::With(of, list) => format!("({} with {{{}}})", show(of), entries(list)),
         ExprKind::If(c, a, b) => format!("(if {} then {} else {})", show(c), show(a), show(b)),
         ExprKind::Unary(op, of) => format!("({op:?} {})", show(of)),
-        ExprKind::Binary(op, a, b) => format!("({} {:?} {})", show(a), op.node, show(b)),
+        ExprKind::Binary(op, both) => format!("({} {:?} {})", show(&both.0), op.node, show(&both.1)),
         ExprKind::Error => "ERROR".to_owned(),
     }
 }
@@ -194,8 +196,8 @@ fn places_cover_what_they_name_and_nothing_more() {
     assert_eq!(slice(file.items[0].span), "let a: List[Int]? =   f ( b ) . c");
     let ItemKind::Let { name, ty: Some(ty), value } = &file.items[0].kind else { panic!() };
     assert_eq!((slice(name.span), slice(ty.span), slice(value.span)), ("a", "List[Int]?", "f ( b ) . c"));
-    let ExprKind::Field(call, _) = &value.kind else { panic!() };
-    assert_eq!(slice(call.span), "f ( b )");
+    let ExprKind::Field(of) = &value.kind else { panic!() };
+    assert_eq!(slice(of.0.span), "f ( b )");
 }
 
 #[test]

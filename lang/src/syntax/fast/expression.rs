@@ -49,7 +49,7 @@ impl Reader<'_> {
             self.skip_lines();
             let right = self.operators(level + 1, chain)?;
             let span = left.span.to(right.span);
-            left = Expr { span, kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)) };
+            left = Expr { span, kind: ExprKind::Binary(operator, Box::new((left, right))) };
         }
     }
 
@@ -128,7 +128,7 @@ impl Reader<'_> {
             parts += 1;
             self.rises(parts)?;
             let span = expr.span.to(self.place(self.at, self.at));
-            expr = Expr { span, kind: ExprKind::With(Box::new(expr), entries) };
+            expr = Expr { span, kind: ExprKind::With(Box::new(expr), entries.into()) };
             self.skip();
         }
         self.rises(tallest + parts)?;
@@ -137,17 +137,16 @@ impl Reader<'_> {
 
     /// What a `.`, `[`, `(` or `{` does with an operand.
     fn form(&mut self, expr: Expr) -> Option<Expr> {
-        let value = Box::new(expr);
-        let start = value.span;
+        let start = expr.span;
         let kind = match self.peek() {
             b'.' if self.byte(1) == b'*' => {
                 self.at += 2;
-                ExprKind::Star(value)
+                ExprKind::Star(Box::new(expr))
             }
             b'.' => {
                 self.at += 1;
                 self.skip();
-                ExprKind::Field(value, self.name()?)
+                ExprKind::Field(Box::new((expr, self.name()?)))
             }
             b'[' => {
                 self.at += 1;
@@ -155,18 +154,15 @@ impl Reader<'_> {
                 if keys.is_empty() {
                     return None;
                 }
-                ExprKind::Index(value, keys)
+                ExprKind::Index(Box::new(expr), keys.into())
             }
             b'(' => {
                 self.at += 1;
-                ExprKind::Call { callee: value, args: self.listed(b')', Reader::arg)? }
+                ExprKind::Call { callee: Box::new(expr), args: self.listed(b')', Reader::arg)?.into() }
             }
             _ => {
-                let args = self.braced(|reader| {
-                    let Entry { name, value } = reader.entry()?;
-                    Some(Arg { name: Some(name), value })
-                })?;
-                ExprKind::Call { callee: value, args }
+                let args = self.braced(|reader| reader.entry().map(Arg::from))?;
+                ExprKind::Call { callee: Box::new(expr), args: args.into() }
             }
         };
         let end = self.place(self.at, self.at);
@@ -192,7 +188,7 @@ impl Reader<'_> {
         if may_be_named && let Some(name) = self.name() {
             self.skip();
             if self.gives().is_some() {
-                return Some(Arg { name: Some(name), value: self.expr()? });
+                return Some(Arg { name: Some(Box::new(name)), value: self.expr()? });
             }
             self.at = start;
         }

@@ -19,7 +19,7 @@ impl Reader<'_> {
                 let mut ty = None;
                 if self.eat(b':') {
                     self.skip();
-                    ty = Some(self.ty()?);
+                    ty = Some(Box::new(self.ty()?));
                 }
                 ItemKind::Let { name, ty, value: self.value()? }
             }
@@ -29,7 +29,7 @@ impl Reader<'_> {
                 self.need(b'-')?;
                 self.need(b'>')?;
                 self.skip_lines();
-                ItemKind::Fn { name, params, result: self.ty()?, body: self.value()? }
+                ItemKind::Fn { name, params, result: Box::new(self.ty()?), body: self.value()? }
             }
             "input" => ItemKind::Input { name: self.value_name()?, value: self.value()? },
             "env" => ItemKind::Env { name: self.value_name()?, value: self.value()? },
@@ -140,7 +140,7 @@ impl Reader<'_> {
         let axes = if self.after_lines("for") { self.axes()? } else { Vec::new() };
         let filter = if self.after_lines("if") {
             self.skip_lines();
-            Some(self.expr()?)
+            Some(Box::new(self.expr()?))
         } else {
             None
         };

@@ -173,7 +173,7 @@ impl<'t> Reader<'t> {
             return None;
         }
         self.at += word.len();
-        Some(Spanned { node: word.to_owned(), span: self.span(start) })
+        Some(Spanned { node: word.into(), span: self.span(start) })
     }
 
     /// The name of something that is no type.

@@ -2,7 +2,7 @@
 
 use super::{Reader, is_reserved, is_word};
 use crate::span::Spanned;
-use crate::syntax::ast::{Expr, ExprKind, Ident, Literal};
+use crate::syntax::ast::{Comprehension, Expr, ExprKind, Ident, Literal};
 use crate::syntax::literal;
 
 impl Reader<'_> {
@@ -16,7 +16,7 @@ impl Reader<'_> {
             b'{' => ExprKind::Record(self.block()?),
             b'(' => self.group()?,
             b'@' => self.lines()?,
-            b'.' => ExprKind::Literal(Literal::Path(self.path()?.node)),
+            b'.' => ExprKind::Literal(Literal::Path((*self.path()?.node).into())),
             b'0'..=b'9' => self.number()?,
             _ => return self.word(),
         };
@@ -42,7 +42,7 @@ impl Reader<'_> {
             }
             "sha256" | "commit" if self.peek() == b':' => self.digest(start, word)?,
             _ if is_reserved(word) => return None,
-            _ => ExprKind::Name(word.to_owned()),
+            _ => ExprKind::Name(word.into()),
         };
         Some(Expr { span: self.span(start), kind })
     }
@@ -116,7 +116,7 @@ impl Reader<'_> {
         };
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().position(ends).unwrap_or(rest.len());
-        Some(Spanned { node: self.written(start).to_owned(), span: self.span(start) })
+        Some(Spanned { node: self.written(start).into(), span: self.span(start) })
     }
 
     /// `if c then a else b`, after the `if`.
@@ -162,16 +162,16 @@ impl Reader<'_> {
         let mut filter = None;
         if self.after_lines("if") {
             self.skip_lines();
-            filter = Some(Box::new(self.expr()?));
+            filter = Some(self.expr()?);
             tallest = tallest.max(self.height);
         }
         self.skip_lines();
         self.need(b':')?;
         self.skip_lines();
-        let body = Box::new(self.expr()?);
+        let body = self.expr()?;
         self.height = tallest.max(self.height);
         self.skip_lines();
         self.need(b']')?;
-        Some(ExprKind::Comprehension { axes, filter, body })
+        Some(ExprKind::Comprehension(Box::new(Comprehension { axes, filter, body })))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Reader;
 use crate::span::Spanned;
-use crate::syntax::ast::{ExprKind, Ident, Part};
-use crate::syntax::expression::push;
+use crate::syntax::ast::{Expr, ExprKind, Ident, Name};
+use crate::syntax::expression::Parts;
 use crate::syntax::{text, tokens};
 
 impl Reader<'_> {
@@ -12,20 +12,19 @@ impl Reader<'_> {
         if tokens::quotes(self.bytes, self.at) > 2 {
             return self.raw();
         }
-        self.string().map(ExprKind::Text)
+        self.string()
     }
 
     /// A text on one line that holds no expression: the name of an assertion, a key.
     pub(super) fn plain(&mut self) -> Option<Ident> {
         let start = self.at;
-        let mut parts = self.string()?;
-        match (parts.pop(), parts.is_empty()) {
-            (Some(Part::Text(node)), true) => Some(Spanned { node, span: self.span(start) }),
+        match self.string()? {
+            ExprKind::Plain(text) => Some(Spanned { node: Name::from(&*text), span: self.span(start) }),
             _ => None,
         }
     }
 
-    fn string(&mut self) -> Option<Vec<Part>> {
+    fn string(&mut self) -> Option<ExprKind> {
         if tokens::quotes(self.bytes, self.at) > 2 {
             return None;
         }
@@ -33,38 +32,35 @@ impl Reader<'_> {
         self.height = 0;
         let start = self.at;
         self.chars()?;
-        // Most hold nothing else, and a place for one part is enough.
+        // Most hold nothing else.
         if self.peek() == b'"' {
-            let whole = self.written(start).to_owned();
+            let whole = self.written(start);
             self.at += 1;
-            return Some(vec![Part::Text(whole)]);
+            return Some(ExprKind::Plain(whole.into()));
         }
         self.at = start;
-        let (mut parts, mut tallest) = (Vec::new(), 0);
+        let (mut parts, mut tallest) = (Parts::default(), 0);
         loop {
             let start = self.at;
             self.chars()?;
-            if self.at > start {
-                push(&mut parts, self.written(start));
-            }
+            parts.text(self.written(start));
             match self.peek() {
                 b'"' => break,
                 b'@' => {
-                    parts.push(self.interpolation()?);
+                    parts.expr(self.interpolation()?);
                     tallest = tallest.max(self.height);
                 }
                 b'\\' => {
                     let letter = text::escape(self.text.get(self.at..self.at + 2)?)?;
-                    push(&mut parts, letter.encode_utf8(&mut [0; 4]));
+                    parts.text(letter.encode_utf8(&mut [0; 4]));
                     self.at += 2;
                 }
                 _ => return None,
             }
         }
         self.at += 1;
-        parts.shrink_to_fit();
         self.height = tallest;
-        Some(parts)
+        Some(parts.finish())
     }
 
     /// Goes to what ends the letters that stand for themselves.
@@ -80,7 +76,7 @@ impl Reader<'_> {
     }
 
     /// `@{…}` on one line, without a text of several lines in it.
-    fn interpolation(&mut self) -> Option<Part> {
+    fn interpolation(&mut self) -> Option<Expr> {
         let start = self.at;
         self.at += 2;
         self.skip();
@@ -89,7 +85,7 @@ impl Reader<'_> {
         self.need(b'}')?;
         let written = self.written(start);
         let fits = !written.contains('\n') && !written.contains("\"\"\"");
-        fits.then_some(Part::Expr(value))
+        fits.then_some(value)
     }
 
     /// The end of the content of a text that so many quotes close, from here on.
@@ -112,7 +108,7 @@ impl Reader<'_> {
         let content = &self.text[self.at..end];
         let stripped = layout(content)?.strip(content, true, true);
         self.at = end + count;
-        Some(ExprKind::Text(vec![Part::Text(stripped)]))
+        Some(ExprKind::Plain(stripped.into()))
     }
 
     /// `@"""…"""`.
@@ -140,19 +136,16 @@ impl Reader<'_> {
         }
         let layout = layout(&self.text[start..end])?;
         self.at = end + count;
-        let mut parts = Vec::new();
+        let mut parts = Parts::default();
         let last = pieces.len().saturating_sub(1);
         for (index, piece) in pieces.into_iter().enumerate() {
             match piece {
-                Ok(part) => parts.push(part),
-                Err(piece) => push(&mut parts, &layout.strip(piece, index == 0, index == last)),
+                Ok(expr) => parts.expr(expr),
+                Err(piece) => parts.text(&layout.strip(piece, index == 0, index == last)),
             }
         }
-        if parts.is_empty() {
-            parts.push(Part::Text(String::new()));
-        }
         self.height = tallest;
-        Some(ExprKind::Text(parts))
+        Some(parts.finish())
     }
 }
 

@@ -224,7 +224,7 @@ impl Work<'_> {
     fn packages(&mut self, lang: &Project, edits: &mut Edits) {
         let Some(manifest) = &lang.manifest else { return };
         for requirement in &manifest.requires {
-            let name = &requirement.name.node;
+            let name = &requirement.name.node.to_string();
             let named = self.names.contains(name);
             let moves = requirement.reference.is_some() || requirement.pinned().is_none();
             let wanted = named || self.names.is_empty() && moves;
