@@ -9,7 +9,7 @@
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/.." && pwd)
 examples=("$@")
-[ $# -gt 0 ] || examples=(git-archive debian-rebuild four-environments)
+[ $# -gt 0 ] || examples=(git-archive debian-rebuild stages four-environments)
 
 if [ -z "${RBLD:-}" ]; then
   cargo build --manifest-path "$repo/Cargo.toml" --bin rbld
@@ -112,7 +112,21 @@ check_examples() {
     expect "$who: check $example again" 0 as "$who" rbld check "$copy" --format json
     if grep -q '"status": "realised"' <<< "$out"; then row "$who: $example builds nothing twice" "" "something was built"; fi
     changed "$who" "$example"
+    if [ "$example" = stages ]; then moving "$who"; fi
   done
+}
+
+# The planted package of examples/stages is named as what never settles, the others as settled; and the stages that
+# weren't run are said to be none.
+moving() {
+  local who=$1
+  expect "$who: check stages/moving.rbld" 1 as "$who" rbld check "$copy/moving.rbld"
+  holds "$who: … names the package" "seal does not settle"
+  holds "$who: … and the line" "+ echo"
+  holds "$who: … and what settles" "settled: bundle, fill, terse at stage 2"
+  expect "$who: check stages, as JSON" 0 as "$who" rbld check "$copy" --format json
+  holds "$who: … says that the last stage was not run again" '"same_keys_as_before": true'
+  grep -o '"[a-z]*": {$\|"digest": "[0-9a-f]*"' <<< "$out" > "$world/$who-stages.digests"
 }
 
 # changed WHO EXAMPLE: one digit of a pinned digest, or one key of the partition, and the check must fail and say where.
@@ -131,6 +145,7 @@ changed() {
     git-archive) sed -i 's/old = \[old\], modern = \[stable, newest\]/old = [old, stable], modern = [newest]/' "$file" ;;
     four-environments)
       sed -i -E 's/^(  bookworm = \[bookworm_amd64, )bookworm_arm64/\1trixie_arm64/; s/^(  trixie   = \[trixie_amd64, )trixie_arm64/\1bookworm_arm64/' "$file" ;;
+    stages) sed -i 's/iterate(3,/iterate(1,/' "$file" ;;
     debian-rebuild) sed -i 's/at_least = 75%/at_least = 76%/' "$file" ;;
   esac
   if cmp -s "$file" "$file.orig"; then row "$who: $example has a partition to change" "" "the file isn't as this script knows it"; fi
@@ -249,6 +264,13 @@ if [ ${#users[@]} = 2 ]; then
       row "$example: root's and the user's environments are the same trees" "" "they differ"
     fi
   done
+  if [ -f "$world/user-stages.digests" ]; then
+    if cmp -s "$world/user-stages.digests" "$world/root-stages.digests"; then
+      row "stages: root's and the user's packages of every stage are the same" "" ok
+    else
+      row "stages: root's and the user's packages of every stage are the same" "" "they differ"
+    fi
+  fi
 fi
 for who in "${users[@]}"; do vendored "$who"; done
 killed user

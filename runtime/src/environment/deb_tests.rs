@@ -272,3 +272,27 @@ fn random_changes_never_panic() {
         let _ = unpack_into(&store, &bytes, &package);
     }
 }
+
+fn control_of(bytes: &[u8], limit: u64) -> std::result::Result<Vec<u8>, String> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    super::control(&mut file, bytes.len() as u64, limit)
+}
+
+#[test]
+fn a_control_file_is_read_without_the_rest() {
+    // What comes after it is looked at once it is unpacked.
+    let deb = deb_of(b"no tar at all");
+    assert_eq!(control_of(&deb, 1000).as_deref(), Ok(CONTROL));
+    assert!(control_of(&deb, 10).unwrap_err().contains("longer than 10 bytes"));
+    let ship = |members: &[(&str, &[u8])]| control_of(&ar(members), 1000).unwrap_err();
+    assert!(ship(&[("debian-binary", b"3.0\n")]).contains("format 2"));
+    assert!(ship(&[("debian-binary", b"2.0\n"), ("data.tar", b"")]).contains("no control.tar"));
+    let other = tar(&[file("./controls", CONTROL), file("./x/control", CONTROL)]);
+    assert!(ship(&[("debian-binary", b"2.0\n"), ("control.tar", &other)]).contains("no file `control`"));
+    assert!(control_of(b"text", 1000).is_err() && control_of(b"", 1000).is_err());
+    for cut in 0..deb.len() {
+        let _ = control_of(&deb[..cut], 1000);
+    }
+}

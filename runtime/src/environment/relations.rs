@@ -167,3 +167,7 @@ impl System<'_> {
         if part.package.arch == "all" { self.native } else { &part.package.arch }
     }
 }
+
+#[cfg(test)]
+#[path = "relations_tests.rs"]
+mod tests;
