@@ -126,6 +126,10 @@ moving() {
   holds "$who: … and what settles" "settled: bundle, fill, terse at stage 2"
   expect "$who: check stages, as JSON" 0 as "$who" rbld check "$copy" --format json
   holds "$who: … says that the last stage was not run again" '"same_keys_as_before": true'
+  if [ "$who" = user ]; then
+    expect "$who: check stages/debian.rbld" 0 as "$who" rbld check "$copy/debian.rbld"
+    holds "$who: … settles" "settled at stage 1"
+  fi
   grep -o '"[a-z]*": {$\|"digest": "[0-9a-f]*"' <<< "$out" > "$world/$who-stages.digests"
 }
 

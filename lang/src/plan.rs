@@ -17,7 +17,7 @@ pub struct Plan {
     pub derivations: IndexMap<DerivationId, Derivation, foldhash::fast::RandomState>,
     /// The names a person knows derivations by: `t[trisquel11]`, `src`; in the file's order.
     pub names: Vec<Named>,
-    /// What to call builds that are no items by themselves: the recipe, and what it is applied to where that is known.
+    /// What to call builds and source packages that are no items by themselves: `package(fill)`, `source of fill`.
     pub labels: IndexMap<DerivationId, String>,
     /// The assertions, in the file's order.
     pub comparisons: Vec<Comparison>,

@@ -98,6 +98,14 @@ pub(super) fn label(build: &Build) -> String {
     }
 }
 
+/// What a source package that is no item is called: `source of hostname`.
+pub(super) fn label_of_input(input: &Input) -> Option<String> {
+    match (&input.name, &input.source) {
+        (None, Source::Package(_)) => of_input(input).map(|name| format!("source of {name}")),
+        _ => None,
+    }
+}
+
 /// The name of a build's main input: its `workdir`, or the first.
 fn made_from(build: &Build) -> Option<String> {
     let main = build.workdir.as_ref().and_then(|name| build.inputs.iter().find(|(input, _)| *input == name));

@@ -360,9 +360,13 @@ impl<'a> Instantiation<'a> {
                     }
                     id
                 }),
-                Node::Input(input) => {
-                    self.fetch(&input.source).map(|fetch| self.add(Derivation::Fetch(fetch)))
-                }
+                Node::Input(input) => self.fetch(&input.source).map(|fetch| {
+                    let id = self.add(Derivation::Fetch(fetch));
+                    if let Some(label) = super::fixpoint::label_of_input(input) {
+                        self.plan.labels.entry(id).or_insert(label);
+                    }
+                    id
+                }),
             };
             self.known.insert(node.address(), id);
         }

@@ -33,7 +33,7 @@ pub(super) fn judge(
     let equal: Vec<Option<bool>> = (0..width).map(|at| chain.equal(last, at)).collect();
     let count = |wanted: Option<bool>| equal.iter().filter(|equal| **equal == wanted).count() as u64;
     let share = Share { holding: count(Some(true)), total: width as u64, files: None, at_least };
-    let mut news = identical::unrealised(&subjects);
+    let mut news = chain.unrealised();
     for at in 0..width {
         news.extend(chain.executable_bits(last, at));
     }
@@ -71,6 +71,15 @@ struct Chain<'a> {
 impl Chain<'_> {
     fn subject(&self, stage: usize, at: usize) -> Option<&Subject> {
         self.stages.get(stage)?.get(at).and_then(|index| self.subjects.get(*index))
+    }
+
+    /// What wasn't realised of the first stage that isn't whole: those after it stand on it.
+    fn unrealised(&self) -> Vec<News> {
+        let missing =
+            |stage: &&Vec<usize>| stage.iter().any(|index| self.subjects[*index].identity().is_none());
+        let Some(stage) = self.stages.iter().find(missing) else { return Vec::new() };
+        let missing = stage.iter().copied().filter(|index| self.subjects[*index].identity().is_none());
+        missing.map(|member| News::NotRealised { member }).collect()
     }
 
     /// Whether an output of a stage is what it was in the stage before; nothing where that can't be told.

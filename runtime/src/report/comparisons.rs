@@ -281,6 +281,6 @@ fn keys(outcome: &Outcome, members: &[usize]) -> String {
     keys.join(", ")
 }
 
-fn plural(count: usize) -> &'static str {
+pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

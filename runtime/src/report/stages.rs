@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::comparisons::plural;
 use super::style::{Style, printable};
 use crate::compare::{Moving, Outcome, Stages, Verdict};
 
@@ -11,9 +12,10 @@ const LISTED: usize = 20;
 /// What it came to in a few words.
 pub(super) fn summary(stages: &Stages) -> String {
     let count = stages.members.len();
-    match stages.reached {
-        Some(reached) => format!("{count} stages, settled at stage {reached}"),
-        None => format!("{count} stages, not settled"),
+    match (stages.reached, stages.moving.is_empty()) {
+        (Some(reached), _) => format!("{count} stages, settled at stage {reached}"),
+        (None, false) => format!("{count} stages, not settled"),
+        (None, true) => format!("{count} stages, not all realised"),
     }
 }
 
@@ -37,7 +39,11 @@ pub(super) fn text(outcome: &Outcome, style: &Style) -> String {
         let again: Vec<String> =
             (reached + 1..=last).filter(|stage| stages.again[*stage]).map(|n| n.to_string()).collect();
         if !again.is_empty() {
-            say(&format!("not run again, since all that goes in is equal: stage {}", again.join(", ")));
+            say(&format!(
+                "not run again, since all that goes in is equal: stage{} {}",
+                plural(again.len()),
+                again.join(", ")
+            ));
         }
     }
     for moving in stages.moving.iter().take(LISTED) {

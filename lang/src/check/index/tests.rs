@@ -81,7 +81,7 @@ fn what_could_stand_somewhere_is_what_may() {
     assert_eq!(offered("rbld 1\ntype T = { a: Int, b: Int? }\nlet t: T = { a = 1, c| = 2 }\n"), ["a", "b"]);
     assert_eq!(
         offered("rbld 1\nuse std.debian\nlet x = debian.z|\n"),
-        ["snapshot", "packages", "staged", "rebuild", "package"]
+        ["snapshot", "packages", "staged", "rebuild", "rebuild_in", "package"]
     );
     let values = offered("rbld 1\nlet y = 1\nfn f(x: Int) -> Int = z|\n");
     assert_eq!(values[..2], ["x", "y"]);
