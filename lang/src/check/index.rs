@@ -214,7 +214,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// Offers the items of a module: its types, or all but them.
+    /// Offers the items of a module: its types, or all but them. What begins with `_` is the module's own matter.
     pub(super) fn offer_module(&mut self, span: Span, module: ModuleId, types: bool) {
         if !self.asked(span) {
             return;
@@ -224,6 +224,7 @@ impl<'p> Checker<'p> {
         for (name, binding) in scope {
             if let Binding::Item(id) = binding
                 && self.is_type_item(id) == Some(types)
+                && !name.starts_with('_')
             {
                 let form = self.form_of(id);
                 self.offer(name, Definition::Item(id), Type::Unknown, form);
