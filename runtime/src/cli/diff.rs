@@ -95,7 +95,7 @@ fn names_beside(path: &Path, store: Option<&Path>) -> Names {
         "rbld.lock" => path.with_file_name("build.rbld"),
         _ => path.with_extension(""),
     };
-    if !file.extension().is_some_and(|extension| extension == "rbld") || !file.is_file() {
+    if file.extension().is_none_or(|extension| extension != "rbld") || !file.is_file() {
         return Names::new();
     }
     Project::load(&file, store, Fetching::No).map(|project| names(&project.plan)).unwrap_or_default()

@@ -96,6 +96,8 @@ fn relocked(old: &Lock, new: &Lock, names: &Names) -> Vec<BlockDrift> {
         .collect()
 }
 
+/// What a block is known by: two that share it are one thing at two times. Nothing where it isn't known.
+type Key<'k> = dyn Fn(&Digest, &Block) -> Option<(String, String)> + 'k;
 type Held<'l> = (&'l Digest, &'l Block);
 type Pair<'l> = (Option<Held<'l>>, Option<Held<'l>>);
 
@@ -108,7 +110,7 @@ struct Open<'l> {
 
 impl Open<'_> {
     /// Pairs what has the same key, where it is the only one on both sides.
-    fn pair(&mut self, key: &dyn Fn(&Digest, &Block) -> Option<(String, String)>) {
+    fn pair(&mut self, key: &Key<'_>) {
         let keyed = |held: &[Held<'_>]| {
             let mut found: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
             for (at, (request, block)) in held.iter().enumerate() {

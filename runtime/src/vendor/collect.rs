@@ -22,7 +22,7 @@ pub(super) enum Need {
         /// The derivation that stands for it.
         id: DerivationId,
         /// Which.
-        commit: Commit,
+        commit: Box<Commit>,
     },
 }
 
@@ -75,7 +75,7 @@ pub(super) fn needs(plan: &Plan, packages: &[loader::Package], mirrors: &Mirrors
             }
         }
     }
-    let commits = needs.commits.into_iter().map(|(id, commit)| Need::Commit { id, commit });
+    let commits = needs.commits.into_iter().map(|(id, commit)| Need::Commit { id, commit: Box::new(commit) });
     needs.files.into_values().map(Need::File).chain(commits).collect()
 }
 
