@@ -268,3 +268,36 @@ fn other(path: &str, why: &str) -> Failure {
     Failure::world(format!("a folder isn't the tree of the commit that it stands for: `{path}`"))
         .fact(why.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_commit_with_trees_is_a_proof() {
+        let tree = b"";
+        let tree_id = compute_hash(gix::hash::Kind::Sha1, Kind::Tree, tree).unwrap();
+        let data = format!("tree {tree_id}\nauthor a <b> 0 +0000\ncommitter a <b> 0 +0000\n\nx\n");
+        let id = compute_hash(gix::hash::Kind::Sha1, Kind::Commit, data.as_bytes()).unwrap();
+        let mut writer = Writer::default();
+        writer.add(id, Kind::Commit, data.as_bytes());
+        writer.add(tree_id, Kind::Tree, tree);
+        writer.add(tree_id, Kind::Tree, tree);
+        let proof = writer.finish();
+        let (root, trees) = objects(id, &proof).unwrap();
+        assert_eq!((root, trees.len()), (tree_id, 1));
+        for length in 0..proof.len() - b"tree 0\0".len() {
+            assert!(objects(id, &proof[..length]).is_err(), "{length}");
+        }
+        let other = compute_hash(gix::hash::Kind::Sha1, Kind::Blob, b"x").unwrap();
+        assert!(objects(other, &proof).unwrap_err().facts[0].contains("it is of commit"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_refused(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..200)) {
+            let id = compute_hash(gix::hash::Kind::Sha1, Kind::Blob, b"x").unwrap();
+            proptest::prop_assert!(objects(id, &bytes).is_err());
+        }
+    }
+}

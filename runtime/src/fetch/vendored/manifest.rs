@@ -298,4 +298,14 @@ mod tests {
         let odd = format!("rbld-vendor 1\nfile {} 1 package %f\n", Digest::of(b"1"));
         assert!(Manifest::parse(&odd).is_err());
     }
+
+    proptest::proptest! {
+        /// A text of any content is refused or means what it says.
+        #[test]
+        fn any_text_is_read_or_refused(text in "(rbld-vendor 1\n)?((file|commit|proof|for|total|release)?[ a-f0-9%yesno-]{0,90}\n){0,4}") {
+            if let Ok(manifest) = Manifest::parse(&text) {
+                proptest::prop_assert_eq!(Manifest::parse(&manifest.print()), Ok(manifest));
+            }
+        }
+    }
 }
