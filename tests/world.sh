@@ -4,6 +4,8 @@
 #
 #   tests/world.sh [EXAMPLE…]     all examples when none is named; an hour or two on two cores
 #
+# PARTS names the scripts of tests/world that are run after that, each of which can be run by itself too; all of them
+# unless set. They take some hours more.
 # WORLD_DIR is where copies and stores go (a new temporary folder unless set; removed unless set or on failure);
 # RBLD is the command to test (built here unless set). As an ordinary user only that user's part is run.
 set -euo pipefail
@@ -279,6 +281,11 @@ fi
 for who in "${users[@]}"; do vendored "$who"; done
 killed user
 two_at_once user
+parts=${PARTS-$(cd "$repo/tests/world" && ls ./*.sh | sed 's|^\./||; s|\.sh$||')}
+for part in $parts; do
+  expect "part: $part" 0 env RBLD="$rbld" "$repo/tests/world/$part.sh"
+  printf '%s\n' "$out" > "$world/part-$part.txt"
+done
 
 {
   echo "# The world suite"
@@ -297,6 +304,10 @@ two_at_once user
     printf '\n## %s, as the ordinary user\n```\n' "$example"
     sed "s|$world|[WORLD]|g" "$world/user-$example.txt"
     echo '```'
+  done
+  for part in $parts; do
+    printf '\n## %s\n\n' "$part"
+    cat "$world/part-$part.txt"
   done
 } > "$repo/tests/WORLD.md"
 

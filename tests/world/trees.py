@@ -20,8 +20,8 @@ def rules(chapter):
     text = open(chapter, encoding="utf-8").read().partition("### Rules")[2]
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text, re.M)
     pick = lambda fits: [re.compile(translate(path)) for path, what in rows if fits(what)]
-    only, order = "only mmdebstrap has it", "the order of lines"
-    return pick(lambda what: what not in (only, order)), pick(lambda what: what == only), pick(lambda what: what == order)
+    only, order, removed = "only mmdebstrap has it", "the order of lines", "conffiles to be removed"
+    return pick(lambda what: what not in (only, order, removed)), pick(lambda what: what == only), pick(lambda what: what in (order, removed))
 
 
 def translate(pattern):
@@ -55,7 +55,9 @@ def walk(root):
 
 
 def same_lines(theirs, ours):
-    read = lambda path: sorted(open(path, "rb").read().splitlines())
+    """Whether files have the same lines, but for configuration files that an upgrade would remove."""
+    removed = re.compile(rb"Conffiles:\n( \S+ newconffile remove-on-upgrade\n)+(?=\S)")
+    read = lambda path: sorted(removed.sub(b"", open(path, "rb").read()).splitlines())
     return read(theirs) == read(ours)
 
 
