@@ -315,7 +315,7 @@ pub const ENVIRONMENT_RULES: u32 = 1;
 pub const LATEST_RULES: u32 = 2;
 
 /// Packages that need more than the first rules, and which they need: environments without them keep their keys.
-const LATER_RULES: [(&str, u32); 2] = [("postfix", 2), ("texlive-binaries", 2)];
+const LATER_RULES: [(&str, u32); 3] = [("install-info", 2), ("postfix", 2), ("texlive-binaries", 2)];
 
 /// The rules for an environment of these packages.
 pub fn environment_rules(packages: &[Package]) -> u32 {

@@ -20,8 +20,9 @@ def rules(chapter):
     text = open(chapter, encoding="utf-8").read().partition("### Rules")[2]
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text, re.M)
     pick = lambda fits: [re.compile(translate(path)) for path, what in rows if fits(what)]
-    only, order, removed = "only mmdebstrap has it", "the order of lines", "conffiles to be removed"
-    return pick(lambda what: what not in (only, order, removed)), pick(lambda what: what == only), pick(lambda what: what in (order, removed))
+    only = "only mmdebstrap has it"
+    lines = ("the order of lines", "conffiles to be removed", "answers given beforehand")
+    return pick(lambda what: what != only and what not in lines), pick(lambda what: what == only), pick(lambda what: what in lines)
 
 
 def translate(pattern):
@@ -55,9 +56,10 @@ def walk(root):
 
 
 def same_lines(theirs, ours):
-    """Whether files have the same lines, but for configuration files that an upgrade would remove."""
-    removed = re.compile(rb"Conffiles:\n( \S+ newconffile remove-on-upgrade\n)+(?=\S)")
-    read = lambda path: sorted(removed.sub(b"", open(path, "rb").read()).splitlines())
+    """Whether files have the same lines, but for configuration files that an upgrade would remove and answers to debconf."""
+    removed = rb"Conffiles:\n( \S+ newconffile remove-on-upgrade\n)+(?=\S)"
+    answer = rb"Name: man-db/auto-update\n(\S.*\n)+"
+    read = lambda path: sorted(re.sub(removed + b"|" + answer, b"", open(path, "rb").read()).splitlines())
     return read(theirs) == read(ours)
 
 
