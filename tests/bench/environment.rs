@@ -1,6 +1,6 @@
 //! Realises an environment from `.deb` files on this disk: for timing, and for comparing trees.
 //!
-//! `environment STORE ARCH [EMULATOR.deb] -- DEB…` prints the tree's digest and what it took; `tests/bench/environment.sh`
+//! `environment STORE ARCH [EMULATOR.deb] -- DEB…` prints the tree's digest and what it took; `tests/bench/environment.py`
 //! runs it beside mmdebstrap.
 
 #![expect(clippy::print_stdout, reason = "a program that prints its result")]
