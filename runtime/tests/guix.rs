@@ -25,7 +25,7 @@ use rbld::store::tree::{Folder, Node};
 use rbld_lang::digest::Digest;
 
 /// One for all tests; it ends with this process.
-static PEER: LazyLock<Peer> = LazyLock::new(Peer::start);
+static PEER: LazyLock<Peer> = LazyLock::new(|| Peer::serving("items.scm"));
 
 struct Place {
     home: tempfile::TempDir,

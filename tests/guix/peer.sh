@@ -9,6 +9,8 @@
 #
 #   item NAME /gnu/store/HASH-NAME        what ITEMS.scm built, in its order
 #   key FILE                              the public key that signs
+#   guix FILE                             a program that answers as this Guix, whatever commit it is asked to be at; it
+#                                         knows the packages in packages/ too
 #   server COMPRESSION URL                a server for each of $COMPRESSIONS (zstd gzip lzip none)
 #   ready
 #
@@ -74,12 +76,14 @@ echo 'guix:x:1000:1000::/home:/bin/sh' > "$work/passwd"
 echo 'guix:x:1000:' > "$work/group"
 echo '127.0.0.1 localhost' > "$work/hosts"
 cp "$items" "$work/home/items.scm"
+cp -r "$here/packages" "$work/home/packages"
 
 # box COMMAND…: runs it among sid's files and this run's own folders, as a user with no rights here.
 box() {
   local root=$cache/root
   exec "${BWRAP:-bwrap}" --unshare-user --uid 1000 --gid 1000 --unshare-pid --unshare-ipc --die-with-parent --clearenv \
-    --setenv PATH /usr/sbin:/usr/bin --setenv HOME /home --setenv LC_ALL C --setenv GIGABYTES "${GIGABYTES:-1}" \
+    --setenv PATH /usr/sbin:/usr/bin --setenv HOME /home --setenv LC_ALL C \
+    --setenv GUIX_PACKAGE_PATH /home/packages --setenv GIGABYTES "${GIGABYTES:-1}" \
     --ro-bind "$root/usr" /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \
     --symlink usr/sbin /sbin --dev /dev --proc /proc --bind "$work/gnu" /gnu --bind "$work/var" /var/guix \
     --bind "$work/etc" /etc/guix --bind "$work/log" /var/log/guix --bind "$work/tmp" /tmp --bind "$work/home" /home \
@@ -120,6 +124,23 @@ until_ready $! "$work/daemon.log" test -S "$work/var/daemon-socket/socket" ||
   fail "the items weren't built: $(tail -5 "$work/items.log")"
 grep '^item ' "$work/items.txt"
 echo "key $work/etc/signing-key.pub"
+
+# For `rbld lock`, which says `guix time-machine --commit=… -- repl -- SCRIPT SYSTEM PACKAGE…`.
+cat > "$work/guix" << EOF
+#!/usr/bin/env bash
+set -euo pipefail
+cache=$(printf %q "$cache")
+work=$(printf %q "$work")
+BWRAP=$(printf %q "${BWRAP:-bwrap}")
+$(declare -f box)
+[ "\$1" != describe ] || exit 1
+while [ "\$1" != repl ]; do shift; done
+cp "\$3" "\$work/home/lock.scm"
+shift 3
+box guix repl -- /home/lock.scm "\$@"
+EOF
+chmod +x "$work/guix"
+echo "guix $work/guix"
 
 answers() {
   (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null

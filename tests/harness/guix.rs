@@ -17,6 +17,8 @@ pub(crate) struct Peer {
     pub(crate) servers: BTreeMap<String, String>,
     /// The public key that the servers sign with.
     pub(crate) key: PathBuf,
+    /// A program that answers as this Guix, whatever commit it is asked to be at.
+    pub(crate) program: PathBuf,
     /// The folder that is its `/gnu/store`.
     pub(crate) store: PathBuf,
     /// Its standard input: it ends when this is closed.
@@ -24,15 +26,16 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts it, which takes some seconds, or a minute when its packages have to be fetched.
-    pub(crate) fn start() -> Peer {
+    /// Starts it with what a file of `tests/guix` builds, which takes some seconds, or a minute when its packages have
+    /// to be fetched.
+    pub(crate) fn serving(items: &str) -> Peer {
         let bwrap = Tool::find("usr/bin/bwrap", "bubblewrap");
         let target = std::env::current_exe().expect("a test has a path");
         let kept = target.ancestors().nth(2).expect("a test lies in the target folder").join("guix-peer");
         let work = kept.join(format!("work.{}", std::process::id()));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guix/peer.sh");
-        let mut child = Command::new(script)
-            .args([&kept, &work])
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guix");
+        let mut child = Command::new(folder.join("peer.sh"))
+            .args([&kept, &work, &folder.join(items)])
             .env("BWRAP", &bwrap.program)
             .env("WORK_TEMPORARY", "1")
             .stdin(Stdio::piped())
@@ -44,6 +47,7 @@ impl Peer {
             items: BTreeMap::new(),
             servers: BTreeMap::new(),
             key: PathBuf::new(),
+            program: PathBuf::new(),
             store: work.join("gnu/store"),
             _child: child,
         };
@@ -53,6 +57,7 @@ impl Peer {
                 ["item", name, path] => drop(peer.items.insert(name.to_owned(), path.to_owned())),
                 ["server", how, url] => drop(peer.servers.insert(how.to_owned(), url.to_owned())),
                 ["key", file] => peer.key = PathBuf::from(file),
+                ["guix", file] => peer.program = PathBuf::from(file),
                 ["ready"] => return peer,
                 _ => panic!("tests/guix/peer.sh says `{line}`"),
             }
