@@ -328,6 +328,15 @@ mod tests {
         assert_eq!(channels[0].introduction, Some((COMMIT.to_owned(), key.to_owned())));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn texts_never_panic(text in "[()\"'#;\\\\ a0\n]{0,200}", any in "\\PC{0,100}") {
+            let _ = parse(&text);
+            let _ = parse(&any);
+            let _ = parse(&guix(&text));
+        }
+    }
+
     #[test]
     fn what_is_no_list_of_channels_at_commits_is_refused_by_line() {
         let refused = |text: &str| parse(text).unwrap_err().to_string();

@@ -1,10 +1,9 @@
 //! Guix's substitutes: built store items that any server may give, known by the digest of their nar.
 //!
-//! [`closure`] asks servers what an item is and what it refers to, and checks who says so ([`signature`]): that is
-//! done once, when a lock is written. [`realise`] brings locked items into the store: the digest of the nar is checked
-//! always, whoever sends it. [`channels`] reads which Guix is meant. Servers are trusted with nothing.
+//! [`resolve`] is for when a lock is written: a Guix says which items packages are, and [`closure`] asks servers what
+//! these are and refer to, checking who says so ([`signature`]). [`realise`] brings locked items into the store: the
+//! digest of the nar is checked always, whoever sends it. Servers are trusted with nothing.
 
-pub mod channels;
 pub mod closure;
 mod command;
 pub mod nar;

@@ -1,6 +1,6 @@
-//! S-expressions, as Guix writes keys, signatures and channels. They come from outside: size, depth and number are bounded.
+//! S-expressions, as Guix writes keys and signatures. They come from outside: size, depth and number are bounded.
 //!
-//! One reader serves both kinds: Libgcrypt's (`#9F6E…#` is bytes) and what of Scheme a list of channels uses.
+//! One reader serves both kinds: Libgcrypt's (`#9F6E…#` is bytes) and Scheme's, in which ACLs may be written.
 
 use super::path::shown;
 

@@ -9,7 +9,7 @@ use super::closure::{self, Item};
 use super::narinfo::{self, Compression};
 use super::realise::{self, Tools};
 use super::signature;
-use super::{Acl, Servers, StorePath, channels, path};
+use super::{Acl, Servers, StorePath, path};
 use crate::failure::{Failure, Kind};
 use crate::fetch::http::Http;
 use crate::progress::Progress;
@@ -287,29 +287,6 @@ fn nothing_outside_a_server_is_read() {
         std::fs::write(&file, text).unwrap();
         let failure = place.realise(&[leaf()], &["one"]).unwrap_err();
         assert!(failure.to_string().contains("the narinfo has the URL"), "{url}: {failure}");
-    }
-}
-
-#[test]
-fn channels_as_guix_describe_prints_them() {
-    let text = "(use-modules (guix ci))\n;; comment\n(list (channel\n        (name 'guix)\n        (url \"https://git.guix.gnu.org/guix.git\")\n        (branch \"master\")\n        (commit\n          \"136fc8bfe91a64d28b6c54cf8f5930ffe787c16e\")\n        (introduction\n          (make-channel-introduction\n            \"9edb3f66fd807b096b48283debdcddccfea34bad\"\n            (openpgp-fingerprint\n              \"BBB0 2DDF 2CEA F6A8 0D1D  E643 A2A0 6DF2 A33A 54FA\")))))\n";
-    let found = channels::parse(text).unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].commit, "136fc8bfe91a64d28b6c54cf8f5930ffe787c16e");
-    assert_eq!(found[0].url, "https://git.guix.gnu.org/guix.git");
-    let introduction = found[0].introduction.as_ref().unwrap();
-    assert_eq!(introduction.fingerprint, "BBB02DDF2CEAF6A80D1DE643A2A06DF2A33A54FA");
-    for (wrong, why) in [
-        ("(cons* (channel (name 'a)) %default-channels)", "computed by a program"),
-        ("(list (channel (name 'guix) (url \"u\")))", "the channel `guix` pins no commit"),
-        ("(list (channel (name 'guix) (url \"u\") (commit \"abc\")))", "not 40 digits"),
-        ("(list", "isn't closed"),
-        ("(list)", "no channel is called `guix`"),
-        ("", "aren't one list"),
-    ] {
-        let failure = channels::parse(wrong).unwrap_err();
-        assert_eq!(failure.exit_code(), 2);
-        assert!(failure.message.contains(why), "{wrong}: {failure}");
     }
 }
 
