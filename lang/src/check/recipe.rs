@@ -440,6 +440,11 @@ impl<'p> Checker<'p> {
                 end: span.start + (wrong.offset + wrong.length) as u32,
                 ..span
             };
+            // What an environment brings along is known when it is made, and named as variables of programs are.
+            let capitals = !wrong.name.bytes().any(|letter| letter.is_ascii_lowercase());
+            if wrong.near.is_none() && capitals && self.environments_bring_variables() {
+                continue;
+            }
             let message = format!("`${}` is set by nothing", wrong.name);
             let braces = self.project.sources.slice(place).starts_with("${");
             let meant = wrong.near.as_ref().map(|near| match braces {
@@ -466,6 +471,12 @@ impl<'p> Checker<'p> {
                     .change(place, meant),
             );
         }
+    }
+
+    /// Whether a module is used whose environments set variables for builds.
+    fn environments_bring_variables(&self) -> bool {
+        let bring = ["std.guix", "std.oci"];
+        self.project.modules.iter().any(|module| module.std && bring.contains(&module.path.as_str()))
     }
 
     /// Whether a name stands for something that has a text.

@@ -1,5 +1,6 @@
 //! Whole files through load, check, evaluate and instantiate, all in memory.
 
+mod guix;
 mod mutated;
 mod right;
 mod spec;

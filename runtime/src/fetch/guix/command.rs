@@ -153,7 +153,7 @@ fn none() -> Failure {
     Failure::world("no Guix is here to say which store items the packages are")
         .fact("it is asked once: what is locked needs no Guix, here or anywhere")
         .help(format!(
-            "install one (`apt install guix` on Debian, or https://guix.gnu.org/install), or name one in `{VARIABLE}`; \
-             or lock on a machine that has one, or name store items by `guix.items`"
+            "install one, as https://guix.gnu.org/install says, or name one in `{VARIABLE}`, or lock on a machine that \
+             has one; store items named by `guix.items` need none"
         ))
 }

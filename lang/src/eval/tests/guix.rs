@@ -1,0 +1,113 @@
+//! Environments of Guix: the design's own example, what they stand on, what a person is told.
+
+use super::*;
+use crate::derivation::Derivation;
+use crate::eval::pins::{self, Placed, Question};
+
+const PIN: &str = "commit:136fc8bfe91a64d28b6c54cf8f5930ffe787c16e";
+
+fn over(text: &str) -> String {
+    format!("rbld 1\nuse std.guix\nuse std.debian\nlet at = 2026-11-22T00:00:00Z\nlet pin = {PIN}\n{text}")
+}
+
+const RECIPE: &str = "recipe hello(e: Env) {\n  env = e\n  run = \"hello > $out\"\n  outputs = { out = file(\"out\") }\n}\n";
+
+#[test]
+fn the_example_of_the_design_comes_to_a_plan() {
+    let (plan, _) = plan(include_str!("../../syntax/guile-gnutls.rbld"));
+    let guix: Vec<_> = plan
+        .derivations
+        .values()
+        .filter_map(|derivation| match derivation {
+            Derivation::Guix(guix) => Some(guix),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(guix.len(), 4);
+    assert!(guix.iter().all(|guix| guix.base.is_some() && guix.items.len() == 7));
+    // One request for each architecture, whatever it is laid over.
+    let mut requests: Vec<_> = guix.iter().map(|guix| guix.request).collect();
+    requests.sort();
+    requests.dedup();
+    assert_eq!(requests.len(), 2);
+}
+
+#[test]
+fn a_build_stands_on_the_profile_and_the_profile_on_its_base() {
+    let source = over(&format!(
+        "{RECIPE}env below = debian.snapshot(bookworm, at).env(amd64)\n\
+         env one = guix.on(below, pin, [\"hello\", \"gcc:lib\", \"hello\"])\n\
+         env two = guix.packages(pin, [\"gcc:lib\", \"hello\"])\n\
+         build b for e in [one, two] = hello(e)\nassert \"same\" identical(b.*.out)\n"
+    ));
+    let (plan, evaluated) = plan(&source);
+    let kinds: Vec<&str> = plan
+        .derivations
+        .values()
+        .map(|derivation| match derivation {
+            Derivation::Environment(_) => "base",
+            Derivation::Guix(guix) if guix.base.is_some() => "over",
+            Derivation::Guix(_) => "alone",
+            _ => "build",
+        })
+        .collect();
+    assert_eq!(kinds, ["base", "over", "alone", "build", "build"]);
+    // Names in another order, or twice, are one request.
+    assert_eq!(evaluated.requests.len(), 2);
+    let titles: Vec<String> = evaluated.requests.iter().map(|(request, _)| request.title()).collect();
+    assert_eq!(titles[1], "guix 136fc8bfe91a amd64");
+}
+
+#[test]
+fn what_changed_since_it_was_locked_is_said() {
+    let before = over("env one = guix.packages(pin, [\"hello\", \"bash\"])\n");
+    let (_, evaluated_before) = evaluated(&before);
+    let lock = locked(&evaluated_before);
+    let stale = |from: &str, to: &str| {
+        let (project, evaluated) = evaluated(&before.replace(from, to));
+        shown(&project, &instantiate(&evaluated, Some(&lock), &HOST).1)
+    };
+    assert_eq!(stale("one", "two"), [""; 0]);
+    let moved = stale("136fc8bf", "236fc8bf");
+    assert!(moved[0].contains("is stale: the commit of `guix` was 136fc8bfe91a"), "{moved:?}");
+    let more = stale("\"bash\"", "\"make\"");
+    assert!(more[0].contains("is stale: package `make` was added, package `bash` was removed"), "{more:?}");
+}
+
+#[test]
+fn another_architecture_needs_an_instant_for_its_emulator() {
+    let alone = over(&format!(
+        "{RECIPE}env one = guix.packages(pin, [\"hello\"], arch = arm64)\nbuild b = hello(one)\n"
+    ));
+    check(&alone, &["E0305 11:11 | which emulator would"]);
+    let on = over(&format!(
+        "{RECIPE}env one = guix.on(debian.snapshot(bookworm, at).env(arm64), pin, [\"hello\"])\n\
+         build b for round in [1] = hello(one)\n"
+    ));
+    let (plan, _) = plan(&on);
+    let emulated = plan.derivations.values().filter(|derivation| match derivation {
+        Derivation::Build(build) => build.emulator.is_some(),
+        _ => false,
+    });
+    assert_eq!(emulated.count(), 1);
+}
+
+#[test]
+fn a_script_may_read_what_the_environment_brings() {
+    let recipe = RECIPE.replace("hello >", "hello $PKG_CONFIG_PATH $pkg >");
+    check(&over(&format!("{recipe}env one = guix.packages(pin, [\"hello\"])\nbuild b = r(one)\n").replace("= r(", "= hello(")), &[
+        "E0401 8:31 | `$pkg` is set by nothing",
+    ]);
+}
+
+#[test]
+fn a_newer_commit_is_looked_for_where_guix_is() {
+    let source = over("env one = guix.packages(pin, [\"hello\"])\n");
+    let loader = loader(&source);
+    let project = load("build.rbld", &loader);
+    let found = pins::pins(&project, &loader);
+    let [_at @ .., guix] = found.as_slice() else { panic!("{found:?}") };
+    assert!(matches!(&guix.question, Question::Git { url, .. } if url.contains("guix")), "{guix:?}");
+    let Placed::Literal(span) = guix.place else { panic!("{guix:?}") };
+    assert_eq!(project.sources.slice(span), PIN);
+}
