@@ -17,12 +17,14 @@ use std::time::Duration;
 use guix::Peer;
 use rbld::failure::{Kind, Result};
 use rbld::fetch::guix::realise::{self, Tools};
-use rbld::fetch::guix::{Acl, Item, Servers, StorePath, closure};
+use rbld::fetch::guix::{Acl, Item, Servers, StorePath, closure, resolve};
 use rbld::fetch::http::{Http, Patience};
 use rbld::progress::Progress;
 use rbld::store::Store;
 use rbld::store::tree::{Folder, Node};
+use rbld_lang::derivation::Arch;
 use rbld_lang::digest::Digest;
+use rbld_lang::lock::{Channel, Request};
 
 /// One for all tests; it ends with this process.
 static PEER: LazyLock<Peer> = LazyLock::new(|| Peer::serving("items.scm"));
@@ -198,4 +200,30 @@ fn what_a_server_never_had_is_missing() {
     let missing = closure::lock(&place.http, &servers, &[path], &acl()).unwrap_err();
     assert!(missing.message.starts_with("no server has the store item"), "{missing}");
     assert!(Path::new(&PEER.key).exists());
+}
+
+#[test]
+fn a_package_that_no_server_built_is_not_locked() {
+    let place = Place::new();
+    let (servers, acl, progress) = (these(&[&PEER.servers["gzip"]]), acl(), Progress::silent());
+    let guix = Channel {
+        name: "guix".to_owned(),
+        commit: "136fc8bfe91a64d28b6c54cf8f5930ffe787c16e".to_owned(),
+        url: None,
+        branch: None,
+        introduction: None,
+    };
+    // This Guix knows `hello`, as every Guix does; nothing of it was ever built here.
+    let request = Request::Guix {
+        arch: Arch::Arm64,
+        channels: vec![guix],
+        packages: vec!["hello".to_owned()],
+        items: Vec::new(),
+    };
+    let program = PEER.program.to_str();
+    let sources = resolve::Sources { http: &place.http, servers: &servers, acl: &acl, program, progress: &progress };
+    let failure = resolve::resolve(&request, sources).unwrap_err();
+    assert!(failure.message.starts_with("no server has the store item `/gnu/store/"), "{failure}");
+    assert!(failure.message.contains("-hello-2."), "{failure}");
+    assert!(failure.facts.iter().any(|fact| fact.starts_with("what no server built yet")), "{failure}");
 }

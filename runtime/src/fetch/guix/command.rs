@@ -76,6 +76,8 @@ impl Command {
         let mut child = std::process::Command::new(&self.program)
             .args(arguments)
             .env("LC_ALL", "C.UTF-8")
+            // Packages of this user's own aren't the commit's.
+            .env_remove("GUIX_PACKAGE_PATH")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
