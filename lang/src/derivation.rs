@@ -6,6 +6,7 @@
 //! manifest. Nothing here knows how anything is fetched, built or stored.
 
 pub mod guix;
+mod image;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,10 @@ use crate::by_name::ByName;
 use crate::digest::{Digest, Explainer, Hasher, Manifest};
 
 pub use guix::{Guix, GuixItem, SearchPath};
+pub use image::{
+    IMAGE_FORMAT, IMAGE_RULES, Image, ImageIndex, ImageName, ImageNameError, ImageRoot, ImageSettings,
+    ImageSource,
+};
 
 /// The digest of a derivation's canonical form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -114,6 +119,12 @@ pub enum Derivation {
     Guix(Guix),
     /// A recipe applied.
     Build(Build),
+    /// The root filesystem of a container image.
+    ImageRoot(ImageRoot),
+    /// A container image to be written.
+    Image(Image),
+    /// An index of container images.
+    ImageIndex(ImageIndex),
 }
 
 /// What is fetched. Its realisation has one output, `out`.
@@ -351,6 +362,14 @@ impl Derivation {
             Derivation::Build(build) => {
                 build.inputs.values().chain([&build.env]).map(|input| input.derivation).collect()
             }
+            Derivation::ImageRoot(root) => match &root.from {
+                ImageSource::Registry { .. } => Vec::new(),
+                ImageSource::Folder { from, .. } => vec![from.derivation],
+            },
+            Derivation::Image(image) => {
+                image.files.values().chain(&image.base).map(|input| input.derivation).collect()
+            }
+            Derivation::ImageIndex(index) => index.images.iter().map(|image| image.derivation).collect(),
         };
         needs.sort();
         needs.dedup();
@@ -364,6 +383,9 @@ impl Derivation {
             Derivation::Environment(environment) => environment.manifest(to),
             Derivation::Guix(guix) => guix.manifest(to),
             Derivation::Build(build) => build.manifest(to),
+            Derivation::ImageRoot(root) => root.manifest(to),
+            Derivation::Image(image) => image.manifest(to),
+            Derivation::ImageIndex(index) => index.manifest(to),
         }
     }
 }

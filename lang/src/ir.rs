@@ -138,6 +138,14 @@ pub enum Builtin {
     Staged,
     /// `core.together(archives)`.
     Together,
+    /// `core.registry_image(name, digest, arch)`.
+    RegistryImage,
+    /// `core.folder_image(from, digest, arch)`.
+    FolderImage,
+    /// `core.image(base, files, arch, entrypoint, cmd, vars, workdir, user, labels, created, name)`.
+    Image,
+    /// `core.image_index(images, name)`.
+    ImageIndex,
     /// `ARCHIVE.env(arch, packages, build_depends)`.
     ArchiveEnv,
     /// `ARCHIVE.source(name, arch)`.

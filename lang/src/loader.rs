@@ -189,7 +189,7 @@ pub struct Project {
 }
 
 /// The standard library: the dotted name and the text of each module.
-const STD: [(&str, &str); 12] = [
+const STD: [(&str, &str); 13] = [
     ("std.apt", include_str!("../../stdlib/apt.rbld")),
     ("std.cargo", include_str!("../../stdlib/cargo.rbld")),
     ("std.cmake", include_str!("../../stdlib/cmake.rbld")),
@@ -198,6 +198,7 @@ const STD: [(&str, &str); 12] = [
     ("std.gnu", include_str!("../../stdlib/gnu.rbld")),
     ("std.guix", include_str!("../../stdlib/guix.rbld")),
     ("std.meson", include_str!("../../stdlib/meson.rbld")),
+    ("std.oci", include_str!("../../stdlib/oci.rbld")),
     ("std.python", include_str!("../../stdlib/python.rbld")),
     ("std.reproducible", include_str!("../../stdlib/reproducible.rbld")),
     ("std.trisquel", include_str!("../../stdlib/trisquel.rbld")),
@@ -205,7 +206,7 @@ const STD: [(&str, &str); 12] = [
 ];
 
 /// Modules that the standard library is to have and doesn't yet.
-const PLANNED: [&str; 1] = ["std.oci"];
+const PLANNED: [&str; 0] = [];
 mod memory;
 mod path;
 mod required;

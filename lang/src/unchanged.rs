@@ -12,7 +12,7 @@ use crate::digest::Manifest;
 use crate::layout;
 use crate::loader::Place;
 use crate::lock::Request;
-use crate::value::{Build, Env, EnvSource, Input, Record, Source, Staged, Value};
+use crate::value::{Build, Env, EnvSource, Image, ImageAt, Input, Record, Source, Staged, Value};
 
 /// The most that is kept of one value, in bytes.
 const MOST: u64 = 16 << 20;
@@ -145,11 +145,23 @@ impl<'v> Outline<'v> {
                         }
                         self.request(request)
                     }
+                    EnvSource::Image(image) => self.image_at(image),
                 }
             }
             Part::Input(input) => self.input(input),
             Part::Build(build) => self.build(build),
         }
+    }
+
+    fn image_at(&mut self, image: &'v ImageAt) -> Option<()> {
+        for value in &image.from {
+            let from = self.read(value);
+            self.fact("from", &from)?;
+        }
+        if let Some(digest) = image.digest {
+            self.fact("digest", &format!("sha256:{digest}"))?;
+        }
+        self.fact("arch", image.arch.name())
     }
 
     fn request(&mut self, request: &Request) -> Option<()> {
@@ -195,11 +207,16 @@ impl<'v> Outline<'v> {
     fn build(&mut self, build: &'v Build) -> Option<()> {
         let name = build.name.as_ref().map_or_else(|| format!("of {}", build.recipe), ToString::to_string);
         self.write(&format!("build {name}\n"))?;
-        self.meet_env(&build.env);
-        self.fact("env", &env_name(&build.env))?;
+        if let Some(env) = &build.env {
+            self.meet_env(env);
+            self.fact("env", &env_name(env))?;
+        }
         for (name, value) in build.inputs.iter() {
             let from = self.read(value);
             self.fact(&format!("inputs.{name}"), &from)?;
+        }
+        if let Some(image) = &build.image {
+            return self.image(image);
         }
         if let Some(workdir) = &build.workdir {
             self.fact("workdir", workdir)?;
@@ -224,6 +241,18 @@ impl<'v> Outline<'v> {
             self.fact(&format!("outputs.{name}"), &value)?;
         }
         self.script(&build.script)
+    }
+
+    fn image(&mut self, image: &Image) -> Option<()> {
+        match image {
+            Image::One(arch, settings) => {
+                self.fact("arch", arch.name())?;
+                let mut facts = Facts::default();
+                settings.manifest(&mut facts);
+                self.write(&facts.text)
+            }
+            Image::Index(name) => self.fact("name", name),
+        }
     }
 
     fn script(&mut self, script: &str) -> Option<()> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::derivation::{Arch, OutputSpec, Shell};
+use crate::derivation::{Arch, ImageName, ImageSettings, OutputSpec, Shell};
 use crate::digest::Digest;
 use crate::lock::{Request, SuiteAt};
 use crate::span::Span;
@@ -141,6 +141,8 @@ pub enum EnvSource {
         /// What they are laid over.
         base: Option<Arc<Env>>,
     },
+    /// A container image.
+    Image(ImageAt),
 }
 
 /// An environment with packages in place of those of equal name and architecture.
@@ -163,13 +165,17 @@ impl Env {
     pub fn request(&self) -> Option<&Arc<Request>> {
         match &self.source {
             EnvSource::Packages(request) | EnvSource::Guix { request, .. } => Some(request),
-            EnvSource::Staged(_) => None,
+            EnvSource::Staged(_) | EnvSource::Image(_) => None,
         }
     }
 
     /// The architecture of its programs.
     pub fn arch(&self) -> Option<Arch> {
-        match self.bottom().request().map(|request| &**request) {
+        let bottom = self.bottom();
+        if let EnvSource::Image(image) = &bottom.source {
+            return Some(image.arch);
+        }
+        match bottom.request().map(|request| &**request) {
             Some(Request::Environment { arch, .. } | Request::Guix { arch, .. }) => Some(*arch),
             _ => None,
         }
@@ -190,6 +196,7 @@ impl Env {
             EnvSource::Packages(_) => 0,
             EnvSource::Guix { base, .. } => base.as_ref().map_or(0, |base| base.depth()),
             EnvSource::Staged(staged) => staged.depth,
+            EnvSource::Image(image) => image.depth,
         }
     }
 
@@ -198,14 +205,14 @@ impl Env {
         match &self.bottom().source {
             EnvSource::Packages(request) => request.suite().map(|suite| suite.instant),
             EnvSource::Guix { base, .. } => base.as_ref()?.instant(),
-            EnvSource::Staged(_) => None,
+            EnvSource::Staged(_) | EnvSource::Image(_) => None,
         }
     }
 
     /// The environment that it is made over, where it is made over one.
     pub fn base(&self) -> Option<&Arc<Env>> {
         match &self.source {
-            EnvSource::Packages(_) => None,
+            EnvSource::Packages(_) | EnvSource::Image(_) => None,
             EnvSource::Staged(staged) => Some(&staged.base),
             EnvSource::Guix { base, .. } => base.as_ref(),
         }
@@ -216,6 +223,7 @@ impl Env {
         match &self.source {
             EnvSource::Packages(_) | EnvSource::Guix { .. } => &[],
             EnvSource::Staged(staged) => &staged.packages,
+            EnvSource::Image(image) => &image.from,
         }
     }
 
@@ -228,6 +236,32 @@ impl Env {
             EnvSource::Guix { request, base: Some(base) } => {
                 format!("{} on {}", request.title(), base.title())
             }
+            EnvSource::Image(image) => image.title(),
+        }
+    }
+}
+
+/// A container image that is an environment.
+#[derive(Clone, Debug)]
+pub struct ImageAt {
+    /// Its name in a registry, where it is from one.
+    pub name: Option<ImageName>,
+    /// The folder it is in, where it is in one: a [`Value::Input`] or [`Value::Output`].
+    pub from: Vec<Value>,
+    /// Which one it is: always there for one from a registry.
+    pub digest: Option<Digest>,
+    /// The architecture.
+    pub arch: Arch,
+    /// How many inputs and builds lie below it.
+    pub depth: u32,
+}
+
+impl ImageAt {
+    fn title(&self) -> String {
+        let digest = self.digest.map(|digest| format!(" sha256:{}", digest.short())).unwrap_or_default();
+        match &self.name {
+            Some(name) => format!("image {name}{digest} {}", self.arch.name()),
+            None => format!("image{digest} {}", self.arch.name()),
         }
     }
 }
@@ -291,8 +325,11 @@ pub enum Source {
 pub struct Build {
     /// The name of the recipe.
     pub recipe: Arc<str>,
-    /// Its environment.
-    pub env: Arc<Env>,
+    /// Its environment; an image that is written needs none.
+    pub env: Option<Arc<Env>>,
+    /// The image that it writes, where it runs nothing: its environment is the lowest layer, and what it reads are its
+    /// files by their paths, or the images of an index.
+    pub image: Option<Arc<Image>>,
     /// What it reads: [`Value::Input`] or [`Value::Output`] by name.
     pub inputs: Arc<Record>,
     /// The input where the script starts.
@@ -313,6 +350,15 @@ pub struct Build {
     pub name: Option<Cell>,
     /// How many inputs and builds lie below it.
     pub depth: u32,
+}
+
+/// A container image, or an index of several, that is written.
+#[derive(Clone, Debug)]
+pub enum Image {
+    /// An image.
+    One(Arch, ImageSettings),
+    /// An index, and the name that it has in its folder.
+    Index(String),
 }
 
 impl Drop for Env {
@@ -341,8 +387,10 @@ impl Drop for Input {
 
 impl Env {
     fn lay_open(&mut self, open: &mut Vec<Value>) {
-        if let EnvSource::Staged(staged) = &mut self.source {
-            open.append(&mut staged.packages);
+        match &mut self.source {
+            EnvSource::Packages(_) | EnvSource::Guix { .. } => {}
+            EnvSource::Staged(staged) => open.append(&mut staged.packages),
+            EnvSource::Image(image) => open.append(&mut image.from),
         }
     }
 }
@@ -350,12 +398,10 @@ impl Env {
 impl Build {
     /// Gives away what it stands on, if nobody else has it.
     fn lay_open(&mut self, open: &mut Vec<Value>) {
-        if let Some(env) = Arc::get_mut(&mut self.env) {
-            env.lay_open(open);
-        }
         if let Some(inputs) = Arc::get_mut(&mut self.inputs) {
             open.append(&mut inputs.values);
         }
+        open.extend(self.env.take().map(Value::Env));
     }
 }
 
@@ -381,6 +427,11 @@ fn take_apart(mut open: Vec<Value>) {
             Value::Input(input) => {
                 if let Some(mut input) = Arc::into_inner(input) {
                     input.lay_open(&mut open);
+                }
+            }
+            Value::Env(env) => {
+                if let Some(mut env) = Arc::into_inner(env) {
+                    env.lay_open(&mut open);
                 }
             }
             _ => {}

@@ -11,6 +11,7 @@ pub mod executor;
 pub mod failure;
 pub mod fetch;
 pub mod files;
+pub mod image;
 pub mod kept;
 pub mod lsp;
 pub mod mirror;

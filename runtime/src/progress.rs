@@ -19,6 +19,8 @@ pub enum Step {
     Compare,
     /// Writing files beside the store.
     Write,
+    /// Giving bytes to a registry.
+    Push,
 }
 
 impl Step {
@@ -32,6 +34,7 @@ impl Step {
             Step::Build => "build",
             Step::Compare => "compare",
             Step::Write => "write",
+            Step::Push => "push",
         }
     }
 }

@@ -221,7 +221,8 @@ fn a_package_that_no_server_built_is_not_locked() {
         items: Vec::new(),
     };
     let program = PEER.program.to_str();
-    let sources = resolve::Sources { http: &place.http, servers: &servers, acl: &acl, program, progress: &progress };
+    let sources =
+        resolve::Sources { http: &place.http, servers: &servers, acl: &acl, program, progress: &progress };
     let failure = resolve::resolve(&request, sources).unwrap_err();
     assert!(failure.message.starts_with("no server has the store item `/gnu/store/"), "{failure}");
     assert!(failure.message.contains("-hello-2."), "{failure}");

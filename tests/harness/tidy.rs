@@ -37,6 +37,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
             &["files", "draft", "kept"],
             &["sandbox", "executor"],
             &["environment"],
+            &["image"],
             &["compare"],
             &["report", "display"],
             &["drift"],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ir::{Builtin, Ir, Kind};
 use crate::span::Span;
-use crate::types::{EnumType, OutputKind, Plain, Type};
+use crate::types::{EnumType, OutputKind, Outputs, Plain, Type};
 use crate::value::Value;
 
 /// What something callable takes and gives.
@@ -111,6 +111,55 @@ pub(super) fn builtin(name: &str) -> Option<(Builtin, Signature)> {
 pub(super) const BUILTINS: [&str; 8] =
     ["file", "files", "length", "join", "text", "default", "different", "iterate"];
 
+/// What writing an image gives.
+fn image() -> Type {
+    let kind = |name: &str| if name == "manifest" { OutputKind::File } else { OutputKind::Files };
+    let outputs = ["layout", "manifest"].map(|name| (name.to_owned(), (kind(name), NOWHERE)));
+    Type::Build(Some(Arc::new(Outputs {
+        recipe: "image".to_owned(),
+        outputs: outputs.into_iter().collect(),
+    })))
+}
+
+/// The intrinsics of `core` that are about container images.
+fn core_image(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> {
+    let text = |name| param(name, Plain::String);
+    let digest = || param("digest", Type::from(Plain::Digest).option());
+    let arch = Type::Enum(arch.clone());
+    let map = |of: Plain| Type::Map(Arc::new(Plain::String.into()), Arc::new(of.into()));
+    Some(match name {
+        "registry_image" => {
+            let params = vec![text("name"), digest(), param("arch", arch)];
+            (Builtin::RegistryImage, signature(name, params, Plain::Env))
+        }
+        "folder_image" => {
+            let params = vec![param("from", Plain::Input), digest(), param("arch", arch)];
+            (Builtin::FolderImage, signature(name, params, Plain::Env))
+        }
+        "image" => {
+            let params = vec![
+                param("base", Type::from(Plain::Env).option()),
+                param("files", map(Plain::Input)),
+                param("arch", arch.option()),
+                param("entrypoint", texts()),
+                param("cmd", texts()),
+                param("vars", map(Plain::String)),
+                text("workdir"),
+                text("user"),
+                param("labels", map(Plain::String)),
+                param("created", Type::from(Plain::Instant).option()),
+                text("name"),
+            ];
+            (Builtin::Image, signature(name, params, image()))
+        }
+        "image_index" => {
+            let params = vec![param("images", Type::Build(None).list()), text("name")];
+            (Builtin::ImageIndex, signature(name, params, image()))
+        }
+        _ => return None,
+    })
+}
+
 /// The intrinsics of `core`, which only the standard library may use.
 pub(super) fn core(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> {
     let text = |name| param(name, Plain::String);
@@ -174,7 +223,7 @@ pub(super) fn core(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signatu
             let archives = Type::from(Plain::Archive).list();
             (Builtin::Together, signature(name, vec![param("archives", archives)], Plain::Archive))
         }
-        _ => return None,
+        _ => return core_image(name, arch),
     })
 }
 

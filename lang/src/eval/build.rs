@@ -72,7 +72,8 @@ impl Evaluator<'_> {
         let recipe = name.clone();
         Ok(Build {
             recipe,
-            env,
+            env: Some(env),
+            image: None,
             inputs,
             workdir,
             script,

@@ -1,5 +1,7 @@
 //! From values and a lock to a plan.
 
+mod image;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,7 +88,7 @@ impl<'a> Node<'a> {
     fn below(self) -> impl DoubleEndedIterator<Item = Node<'a>> {
         let (env, read): (_, &'a [Value]) = match self {
             Node::Env(env) => (env.base(), env.reads()),
-            Node::Build(build) => (Some(&build.env), &build.inputs.values),
+            Node::Build(build) => (build.env.as_ref(), &build.inputs.values),
             Node::Input(input) => match &input.source {
                 Source::Unpack { from, .. } => (None, std::slice::from_ref(from)),
                 _ => (None, &[]),
@@ -228,6 +230,10 @@ impl<'a> Instantiation<'a> {
                     None => None,
                 };
                 self.locked_guix(request, base)
+            }
+            EnvSource::Image(image) => {
+                let root = self.image_root(image)?;
+                Some(self.add(Derivation::ImageRoot(root)))
             }
         }
     }
@@ -413,7 +419,11 @@ impl<'a> Instantiation<'a> {
     }
 
     fn build_derivation(&mut self, build: &'a Build) -> Option<Derivation> {
-        let env = self.environment(&build.env)?;
+        if let Some(image) = &build.image {
+            return self.image(image, build);
+        }
+        let of = build.env.as_ref()?;
+        let env = self.environment(of)?;
         let mut inputs = Vec::with_capacity(build.inputs.values.len());
         let mut whole = true;
         for (name, value) in build.inputs.iter() {
@@ -426,10 +436,14 @@ impl<'a> Instantiation<'a> {
         if !whole {
             return None;
         }
-        let arch = build.env.arch()?;
-        let emulator = match self.host.runs(arch) {
-            true => None,
-            false => Some(Arc::new(self.emulator(build.env.instant()?)?)),
+        let arch = of.arch()?;
+        let emulator = match (self.host.runs(arch), of.instant()) {
+            (true, _) => None,
+            (false, Some(instant)) => Some(Arc::new(self.emulator(instant)?)),
+            (false, None) => {
+                self.unemulated(of, arch, build.span);
+                return None;
+            }
         };
         let vars = build.vars.iter().map(|(name, value)| {
             let text = match value {
@@ -454,6 +468,17 @@ impl<'a> Instantiation<'a> {
             timeout: build.timeout,
             emulator,
         }))
+    }
+
+    /// Reports a build of another architecture in an environment that brings no emulator.
+    fn unemulated(&mut self, env: &Env, arch: derivation::Arch, span: Span) {
+        let message = format!("nothing here runs {}: an image brings no emulator along", arch.name());
+        let wrong = Diagnostic::error(codes::ARCH, message, span, "of another architecture")
+            .label(env.span, "the image")
+            .help(
+                "run it on a machine of that architecture, or build in an environment of Debian's packages",
+            );
+        self.diagnostics.push(wrong);
     }
 
     fn comparison(&mut self, comparison: &'a Comparison) -> Option<plan::Comparison> {

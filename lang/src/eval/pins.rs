@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Evaluator;
 use crate::check;
+use crate::derivation::ImageName;
 use crate::digest::Digest;
 use crate::loader::{Loader, Module, Project, Used};
 use crate::package::Reference;
@@ -30,6 +31,13 @@ pub enum Question {
         /// The addresses.
         urls: Vec<String>,
         /// Their digest now.
+        digest: Option<Digest>,
+    },
+    /// Which image a tag stands for.
+    Image {
+        /// Its name.
+        name: ImageName,
+        /// Its digest now.
         digest: Option<Digest>,
     },
     /// What an archive published last.
@@ -130,6 +138,7 @@ impl<'a> Search<'a> {
         let (name, position) = match asked.question {
             Question::Git { .. } => ("commit", 1),
             Question::Url { .. } => ("digest", 2),
+            Question::Image { .. } => ("digest", 1),
             Question::Snapshot { .. } => ("at", 3),
         };
         // The innermost call is the intrinsic's, in the standard library.

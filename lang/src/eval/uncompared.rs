@@ -131,7 +131,7 @@ fn read(build: &Arc<Build>, seen: &mut Seen) {
 /// What a build reads, and what its environment is made from.
 fn reads_of(build: &Build) -> Vec<&Value> {
     let mut reads: Vec<&Value> = build.inputs.values.iter().collect();
-    let mut env = Some(&build.env);
+    let mut env = build.env.as_ref();
     while let Some(of) = env {
         reads.extend(of.reads());
         env = of.base();

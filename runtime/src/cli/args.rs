@@ -25,6 +25,8 @@ pub(super) enum Command {
     Check(Check),
     /// Build outputs and put them, with SHA256SUMS, into a folder
     Build(Build),
+    /// Build an image and push it to a registry
+    Push(Push),
     /// Resolve what isn't locked yet and write rbld.lock
     Lock(Lock),
     /// Move pins to what they follow, editing the file
@@ -153,6 +155,18 @@ pub(super) struct Build {
     /// How to print what was built
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
+}
+
+/// `rbld push`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Push {
+    /// A `.rbld` file, or a folder that holds `build.rbld` (found upwards from here when left out); the name of an
+    /// image; then where it goes: `registry.example/team/tool:1.0`
+    #[arg(value_name = "FILE] [NAME] [REGISTRY/REPOSITORY:TAG", required = true)]
+    pub words: Vec<String>,
+    /// How to run it.
+    #[command(flatten)]
+    pub running: Running,
 }
 
 /// `rbld lock`.

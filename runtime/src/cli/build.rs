@@ -42,14 +42,18 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
         if let (Some(Outcome::Ready { realisation, .. }), Some(derivation)) =
             (ran.outcomes.get(id), project.plan.derivations.get(id))
         {
-            if let (Derivation::Environment(_) | Derivation::Guix(_), Some(_)) = (derivation, &args.output) {
+            let is_env = matches!(
+                derivation,
+                Derivation::Environment(_) | Derivation::Guix(_) | Derivation::ImageRoot(_)
+            );
+            if is_env && args.output.is_some() {
                 return Err(Failure::input(format!(
                     "`{}` is an environment, not files",
                     ran.world.name(*id)
                 ))
                 .help("name builds or inputs, or leave `-o` out to only realise it"));
             }
-            if !matches!(derivation, Derivation::Environment(_) | Derivation::Guix(_)) {
+            if !is_env {
                 wanted.extend(paths(
                     &ran.world.store,
                     &ran.world.name(*id),
@@ -120,7 +124,12 @@ fn paths(
         _ => None,
     };
     let mut placed: Vec<Placed> = Vec::new();
+    let image = matches!(derivation, Derivation::Image(_) | Derivation::ImageIndex(_));
     for (output, object) in outputs {
+        // The manifest is in the image's folder already.
+        if image && output == "manifest" {
+            continue;
+        }
         let mut found = Vec::new();
         match object {
             Object::File { .. } => {

@@ -166,7 +166,10 @@ fn other_trees(project: &Project, world: &World, outcomes: &BTreeMap<DerivationI
 
 /// The builds among the targets: what `--rebuild` makes again.
 fn rebuildable(plan: &Plan, targets: &[DerivationId]) -> BTreeSet<DerivationId> {
-    let is_build = |id: &DerivationId| matches!(plan.derivations.get(id), Some(Derivation::Build(_)));
+    let is_build = |id: &DerivationId| match plan.derivations.get(id) {
+        Some(Derivation::Build(_) | Derivation::Image(_) | Derivation::ImageIndex(_)) => true,
+        Some(_) | None => false,
+    };
     targets.iter().copied().filter(is_build).collect()
 }
 

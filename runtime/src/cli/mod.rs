@@ -18,6 +18,7 @@ mod mirror;
 mod output;
 mod plan;
 mod project;
+mod push;
 mod repl;
 mod replace;
 mod resolved;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Result<i32> {
     match cli.command.unwrap_or(Command::Check(args::Check::default())) {
         Command::Check(args) => check::run(store, &args),
         Command::Build(args) => build::run(store, &args),
+        Command::Push(args) => push::run(store, &args),
         Command::Lock(args) => lock::run(store, &args),
         Command::Update(args) => update::run(store, &args),
         Command::Diff(args) => diff::run(store, &args),

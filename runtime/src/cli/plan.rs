@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rbld_lang::derivation::{Derivation, DerivationId, Fetch};
+use rbld_lang::derivation::{Derivation, DerivationId, Fetch, ImageSource};
 use rbld_lang::plan::ItemKind;
 use serde_json::{Value, json};
 
@@ -103,6 +103,8 @@ pub(super) fn kind(derivation: &Derivation) -> &'static str {
         Derivation::Fetch(_) => "input",
         Derivation::Environment(_) | Derivation::Guix(_) => "environment",
         Derivation::Build(_) => "build",
+        Derivation::ImageRoot(_) => "environment",
+        Derivation::Image(_) | Derivation::ImageIndex(_) => "build",
     }
 }
 
@@ -128,6 +130,12 @@ fn what(derivation: &Derivation) -> String {
         }
         Derivation::Guix(guix) => format!("{} store items, {}", guix.items.len(), guix.arch.name()),
         Derivation::Build(build) => format!("{}{}", build.arch.name(), emulated(derivation)),
+        Derivation::ImageRoot(root) => match &root.from {
+            ImageSource::Registry { name, .. } => format!("image {name}, {}", root.arch.name()),
+            ImageSource::Folder { .. } => format!("image, {}", root.arch.name()),
+        },
+        Derivation::Image(image) => format!("image, {}", image.arch.name()),
+        Derivation::ImageIndex(index) => format!("index of {} images", index.images.len()),
     }
 }
 

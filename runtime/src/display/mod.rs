@@ -93,6 +93,7 @@ fn ended(step: crate::progress::Step) -> &'static str {
         Step::Build => "built",
         Step::Compare => "compared",
         Step::Write => "wrote",
+        Step::Push => "pushed",
     }
 }
 

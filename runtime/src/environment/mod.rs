@@ -16,6 +16,7 @@ mod merge;
 mod normalise;
 mod package;
 mod relations;
+mod settle;
 #[cfg(test)]
 mod testing;
 mod unpack;
@@ -38,6 +39,7 @@ use crate::store::{Batch, Object, Realisation, Store};
 
 pub use built::{Given, Staged, stage};
 pub use normalise::rules;
+pub use settle::settle;
 pub use unpack::Fetch;
 
 /// The greatest file that a rule edits, in bytes.

@@ -115,7 +115,14 @@ pub(super) const RULES: &[Rule] = &[
 /// The rows that came later, and since which number.
 pub(super) const LATER: &[(u32, Rule)] = &[
     (2, rule("etc/aliases.db", Action::Remove, "a random identifier; `newaliases` makes it again")),
-    (2, rule("usr/share/info/dir", Action::Remove, "in the order of a folder; `update-info-dir` makes it again")),
+    (
+        2,
+        rule(
+            "usr/share/info/dir",
+            Action::Remove,
+            "in the order of a folder; `update-info-dir` makes it again",
+        ),
+    ),
     (2, rule("usr/share/info/dir.old", Action::Remove, "what was there before")),
     (2, rule("var/lib/texmf/web2c/*.log", Action::Remove, "times")),
     (2, rule("var/lib/texmf/web2c/*/*.log", Action::Remove, "times")),

@@ -54,6 +54,11 @@ fn read(store: &Store, digest: Digest) -> Result<BTreeMap<String, String>> {
         .collect()
 }
 
+/// Whether something can be a variable with this value.
+pub fn fits(name: &str, value: &str) -> bool {
+    is_name(name) && !value.contains(['\n', '\0'])
+}
+
 fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let mut bytes = name.bytes();

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rbld_lang::digest::Digest;
+use reqwest::header::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, watch};
 
@@ -177,7 +178,7 @@ impl Http {
         tries: Option<u32>,
         sink: &mut dyn Sink,
     ) -> Result<(), Trouble> {
-        self.try_url(url, &mut Goal { limit, expect: None, all, tries }, sink, &mut Meter::new(None))
+        self.try_url(url, &mut Goal { limit, all, tries, ..Goal::default() }, sink, &mut Meter::new(None))
     }
 
     /// Gives whatever bytes are at the first of the URLs that answers to a sink, and says which that is: for a digest
@@ -269,6 +270,53 @@ impl Http {
         let mut bytes = Bytes(Vec::new());
         self.fetch(urls, expect, &mut bytes, task)?;
         Ok(bytes.0)
+    }
+
+    /// Gives the bytes of the expected digest to an empty sink, from one URL that is asked with these headers.
+    pub(super) fn fetch_from(
+        &self,
+        url: &str,
+        (expect, limit): (Expected, u64),
+        headers: HeaderMap,
+        sink: &mut dyn Sink,
+        task: Option<&Task>,
+    ) -> Result<(), Trouble> {
+        let mut goal = Goal { limit, expect: Some(expect), headers, ..Goal::default() };
+        self.try_url(url, &mut goal, sink, &mut Meter::new(task))
+    }
+
+    /// One request and its whole answer, of at most `limit` bytes, whatever its status. It is made again when nothing
+    /// came of it, so it must be one that may be made twice.
+    pub(super) fn ask(
+        &self,
+        url: &str,
+        limit: u64,
+        build: &dyn Fn(&reqwest::Client) -> Result<reqwest::RequestBuilder>,
+    ) -> Result<Answer, Trouble> {
+        let host = self.host(url);
+        let mut pause = self.0.patience.pause;
+        let mut again = 1;
+        loop {
+            let request = build(&self.0.client).map_err(Trouble::Here)?;
+            let trouble = match self.block_on(transfer::ask(&self.0, &host, request, limit)) {
+                Ok(answer) => return Ok(answer),
+                Err(trouble @ (Trouble::Broken(_) | Trouble::Busy(..) | Trouble::Down(_))) => trouble,
+                Err(trouble) => return Err(trouble),
+            };
+            if again >= self.0.patience.tries {
+                return Err(trouble);
+            }
+            let wait = match trouble {
+                Trouble::Busy(_, Some(wait)) => wait.min(self.0.patience.longest_pause),
+                _ => pause,
+            };
+            again += 1;
+            pause *= 2;
+            self.block_on(async {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            })?;
+        }
     }
 
     /// Tries one URL as often as patience allows.
@@ -369,6 +417,13 @@ impl Http {
     }
 }
 
+/// What a server answered.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
 /// What has to come.
 #[derive(Default)]
 pub(super) struct Goal {
@@ -378,6 +433,8 @@ pub(super) struct Goal {
     pub(super) all: Option<u64>,
     /// How often it is tried, in place of what patience says.
     pub(super) tries: Option<u32>,
+    /// What is said beside the URL.
+    pub(super) headers: HeaderMap,
 }
 
 impl Goal {

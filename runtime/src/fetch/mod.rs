@@ -10,6 +10,7 @@ pub mod guix;
 pub mod http;
 pub mod local;
 pub mod mirrors;
+pub mod registry;
 mod transfer;
 pub mod unpack;
 pub mod vendored;

@@ -12,7 +12,7 @@ use reqwest::header::{
 use reqwest::{StatusCode, Url};
 
 use super::date;
-use super::http::{Goal, Host, Inner, Meter, Sink};
+use super::http::{Answer, Goal, Host, Inner, Meter, Sink};
 use crate::failure::Failure;
 
 /// What went wrong with one transfer.
@@ -20,6 +20,8 @@ use crate::failure::Failure;
 pub(super) enum Trouble {
     /// It isn't there, or the server won't give it: asking again is useless.
     Gone(String),
+    /// The server wants to know who asks: what it says of how.
+    Denied(String, Vec<String>),
     /// The server can't be reached.
     Down(String),
     /// It broke off; the rest may come.
@@ -38,7 +40,7 @@ impl fmt::Display for Trouble {
             Trouble::Gone(what) | Trouble::Down(what) | Trouble::Broken(what) | Trouble::Wrong(what) => {
                 f.write_str(what)
             }
-            Trouble::Busy(what, None) => f.write_str(what),
+            Trouble::Busy(what, None) | Trouble::Denied(what, _) => f.write_str(what),
             Trouble::Busy(what, Some(wait)) => write!(f, "{what} (asks to wait {} s)", wait.as_secs()),
             Trouble::Here(failure) => failure.fmt(f),
         }
@@ -127,7 +129,8 @@ pub(super) async fn once(
         return Err(Trouble::Gone(format!("`{}:` isn't supported", parsed.scheme())));
     }
     let _place = host.places.acquire().await.map_err(|error| Trouble::Gone(error.to_string()))?;
-    let mut request = http.client.get(parsed).header(ACCEPT_ENCODING, "identity");
+    let mut request =
+        http.client.get(parsed).headers(goal.headers.clone()).header(ACCEPT_ENCODING, "identity");
     if meter.have > 0 {
         request = request.header(RANGE, format!("bytes={}-", meter.have));
         if let Some((of, version)) = &meter.version
@@ -177,6 +180,39 @@ pub(super) async fn once(
     }
 }
 
+/// Makes a request and reads its whole answer, whatever its status says.
+pub(super) async fn ask(
+    http: &Inner,
+    host: &Host,
+    request: reqwest::RequestBuilder,
+    limit: u64,
+) -> Result<Answer, Trouble> {
+    if http.offline {
+        return Err(Trouble::Gone("not asked, by `--offline`".to_owned()));
+    }
+    let _place = host.places.acquire().await.map_err(|error| Trouble::Gone(error.to_string()))?;
+    let mut response = request.send().await.map_err(|error| failed(http, &error))?;
+    let status = response.status();
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return Err(Trouble::Busy(format!("answers {status}"), retry_after(response.headers())));
+    }
+    let headers = response.headers().clone();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(http, &error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() as u64 > limit {
+            return Err(Trouble::Wrong(format!("answers with more than {limit} bytes")));
+        }
+    }
+    Ok(Answer { status: status.as_u16(), headers, body })
+}
+
+/// How a server wants to be told who asks.
+pub(super) fn challenges(headers: &HeaderMap) -> Vec<String> {
+    let all = headers.get_all(reqwest::header::WWW_AUTHENTICATE).iter();
+    all.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect()
+}
+
 /// Sorts statuses.
 fn accepted(status: StatusCode, headers: &HeaderMap) -> Result<(), Trouble> {
     match status {
@@ -184,6 +220,7 @@ fn accepted(status: StatusCode, headers: &HeaderMap) -> Result<(), Trouble> {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             Err(Trouble::Busy(format!("answers {status}"), retry_after(headers)))
         }
+        StatusCode::UNAUTHORIZED => Err(Trouble::Denied(format!("answers {status}"), challenges(headers))),
         StatusCode::REQUEST_TIMEOUT => Err(Trouble::Broken(format!("answers {status}"))),
         status if status.is_server_error() => Err(Trouble::Broken(format!("answers {status}"))),
         status => Err(Trouble::Gone(format!("answers {status}"))),

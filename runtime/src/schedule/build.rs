@@ -31,6 +31,7 @@ pub fn run(
     let build = resolved.build;
     let name = world.name(id);
     let root = world.store.ready(resolved.env.digest())?;
+    super::image::check_shell(&root, &arguments(build)[0], &name)?;
     let emulator = match &build.emulator {
         Some(emulator) => Some(emulator_path(world, emulator, build.arch)?),
         None => None,

@@ -15,7 +15,7 @@ use rbld_lang::derivation::{
 use rbld_lang::digest::{Digest, Hasher, Manifest};
 
 use super::key::{FIXED_VARIABLES, KeyAction, Resolved, environment_key, guix_key};
-use super::{How, build};
+use super::{How, build, image};
 use crate::environment;
 use crate::executor::{Cancel, Executor};
 use crate::failure::{Doing, Failure, Kind, Result};
@@ -97,7 +97,7 @@ impl Inputs {
 
 impl Inputs {
     /// The variables that an environment brings along; none while it isn't realised.
-    fn variables(&self, store: &Store, env: &InputRef) -> Result<BTreeMap<String, String>> {
+    pub(super) fn variables(&self, store: &Store, env: &InputRef) -> Result<BTreeMap<String, String>> {
         match self.0.get(&env.derivation) {
             Some(realisation) => environment::variables::of(store, realisation),
             None => Ok(BTreeMap::new()),
@@ -125,10 +125,13 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
             let mut hasher = Hasher::new("rbld-unpack-1");
             hasher.field("from", inputs.object(from)?.digest().as_bytes());
             hasher.field("strip", strip.to_string().as_bytes());
-            Ok(KeyAction { key: hasher.finish(), messages: Vec::new() })
+            Ok(plain_key(hasher.finish()))
         }
+        Derivation::ImageRoot(root) => Ok(plain_key(image::root_key(id, root, inputs)?)),
+        Derivation::Image(of) => Ok(plain_key(image::image_key(world, of, inputs)?)),
+        Derivation::ImageIndex(index) => Ok(plain_key(image::index_key(index, inputs)?)),
         // What is fetched is fixed by its own facts, so its id is its key.
-        Derivation::Fetch(_) => Ok(KeyAction { key: id.0, messages: Vec::new() }),
+        Derivation::Fetch(_) => Ok(plain_key(id.0)),
     }
 }
 
@@ -136,6 +139,11 @@ pub fn key(world: &World, id: DerivationId, derivation: &Derivation, inputs: &In
 pub fn staged(world: &World, environment: &Environment, inputs: &Inputs) -> Result<environment::Staged> {
     let given = |input: &InputRef| Ok((world.name(input.derivation), inputs.object(input)?));
     environment::stage(environment, &given, &world.store)
+}
+
+/// A key that is no action's.
+fn plain_key(key: Digest) -> KeyAction {
+    KeyAction { key, messages: Vec::new() }
 }
 
 /// A build with its inputs' objects in place of their references.
@@ -209,6 +217,9 @@ pub fn realise(
         Derivation::Build(build) => {
             build::run(world, id, &resolve(&world.store, build, inputs)?, action, ran)?
         }
+        Derivation::ImageRoot(root) => image::root(world, id, root, inputs, action.key)?,
+        Derivation::Image(of) => image::image(world, id, of, inputs, action.key)?,
+        Derivation::ImageIndex(index) => image::index(world, id, index, inputs, action.key)?,
     };
     Ok((realisation, How::Made))
 }

@@ -15,6 +15,7 @@ mod gc;
 mod import;
 mod lock;
 mod parallel;
+mod place;
 mod ready;
 mod remove;
 mod reserve;

@@ -102,6 +102,7 @@ impl Needs<'_> {
             }
             // Made of what another one fetches.
             Derivation::Fetch(Fetch::Unpack { .. }) => {}
+            Derivation::ImageRoot(_) | Derivation::Image(_) | Derivation::ImageIndex(_) => {}
             Derivation::Environment(environment) => self.environment(environment),
             // Refused before.
             Derivation::Guix(_) => {}

@@ -3,6 +3,7 @@
 pub(super) mod archive;
 mod fetch;
 mod guix;
+mod image;
 mod staged;
 mod suite;
 mod text;
@@ -38,6 +39,10 @@ impl Evaluator<'_> {
             Builtin::Archive => self.archive(&args, span),
             Builtin::Staged => self.staged(&args, span),
             Builtin::Together => self.together(&args, span),
+            Builtin::RegistryImage => self.registry_image(&args, span),
+            Builtin::FolderImage => self.folder_image(&args, span),
+            Builtin::Image => self.image(&args, span),
+            Builtin::ImageIndex => self.image_index(&args, span),
             Builtin::ArchiveEnv => self.archive_env(&args, span),
             Builtin::ArchiveSource => self.archive_source(&args, span),
         }

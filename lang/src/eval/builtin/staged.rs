@@ -39,6 +39,15 @@ impl Evaluator<'_> {
                     "stage the distribution's environment first: `guix.on(base = staged, …)`",
                 );
             }
+            EnvSource::Image(_) => {
+                return self.stop(
+                    codes::TYPE,
+                    "an image can't be staged: nothing says which packages it is made of",
+                    span,
+                    "an environment of an image",
+                    "stage an environment of an archive: `debian.snapshot(…).env(…)`",
+                );
+            }
         };
         if layers > LAYERS {
             return self.stop(

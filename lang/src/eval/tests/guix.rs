@@ -10,7 +10,8 @@ fn over(text: &str) -> String {
     format!("rbld 1\nuse std.guix\nuse std.debian\nlet at = 2026-11-22T00:00:00Z\nlet pin = {PIN}\n{text}")
 }
 
-const RECIPE: &str = "recipe hello(e: Env) {\n  env = e\n  run = \"hello > $out\"\n  outputs = { out = file(\"out\") }\n}\n";
+const RECIPE: &str =
+    "recipe hello(e: Env) {\n  env = e\n  run = \"hello > $out\"\n  outputs = { out = file(\"out\") }\n}\n";
 
 #[test]
 fn the_example_of_the_design_comes_to_a_plan() {
@@ -95,9 +96,13 @@ fn another_architecture_needs_an_instant_for_its_emulator() {
 #[test]
 fn a_script_may_read_what_the_environment_brings() {
     let recipe = RECIPE.replace("hello >", "hello $PKG_CONFIG_PATH $pkg >");
-    check(&over(&format!("{recipe}env one = guix.packages(pin, [\"hello\"])\nbuild b = r(one)\n").replace("= r(", "= hello(")), &[
-        "E0401 8:31 | `$pkg` is set by nothing",
-    ]);
+    check(
+        &over(
+            &format!("{recipe}env one = guix.packages(pin, [\"hello\"])\nbuild b = r(one)\n")
+                .replace("= r(", "= hello("),
+        ),
+        &["E0401 8:31 | `$pkg` is set by nothing"],
+    );
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn another_architecture_is_emulated() {
         .map(|derivation| match derivation {
             Derivation::Build(build) => build.emulator.is_some(),
             Derivation::Environment(environment) => environment.emulator.is_some(),
-            Derivation::Fetch(_) | Derivation::Guix(_) => false,
+            _ => false,
         })
         .collect();
     assert_eq!(emulated, [true, false, true, false]);

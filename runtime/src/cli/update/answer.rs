@@ -14,6 +14,7 @@ use crate::fetch::debian::Sources;
 use crate::fetch::git::{self, Access, Limits};
 use crate::fetch::http::{Http, Sink};
 use crate::fetch::mirrors::Mirrors;
+use crate::fetch::registry::Repository;
 use crate::packages::{self, Reach};
 use crate::progress::{Progress, Step};
 use crate::store::{Batch, BlobWriter, Store};
@@ -91,6 +92,7 @@ impl World {
         match first {
             Subject::Git { .. } => self.commit(subjects),
             Subject::Url { .. } => self.digest(subjects),
+            Subject::Image { .. } => self.image(subjects),
             Subject::Snapshot { .. } => self.instant(subjects),
         }
     }
@@ -147,6 +149,34 @@ impl World {
         };
         let follows = format!("{} bytes of {from}", blob.size);
         Ok(Some(Answer { literal: format!("sha256:{}", blob.digest), change, follows }))
+    }
+
+    /// Which digest a tag of a registry stands for; `latest` where none is written, as everywhere.
+    fn image(&self, subjects: &[Subject]) -> Result<Option<Answer>> {
+        let mut found: Option<(Digest, Answer)> = None;
+        for subject in subjects {
+            let Subject::Image { name, digest: old } = subject else { return Err(mixed()) };
+            let repository = Repository::new(Http::new(false)?, &self.mirrors, name);
+            let tag = name.tag.as_deref().unwrap_or("latest");
+            let new = repository.tag(tag)?;
+            if let Some((other, answer)) = found.as_ref().filter(|(other, _)| *other != new) {
+                return Err(Failure::input("one digest is written for two images that are others by now")
+                    .fact(format!("{}: {other}", answer.follows))
+                    .fact(format!("{name}: {new}"))
+                    .help("give each a digest of its own"));
+            }
+            let old = old.filter(|old| !old.is_zero());
+            if old == Some(new) {
+                continue;
+            }
+            let change = match old {
+                Some(old) => format!("sha256 {} → {}", old.short(), new.short()),
+                None => format!("sha256 → {}", new.short()),
+            };
+            let follows = format!("tag {tag} of {}/{}", name.host, name.repository);
+            found = Some((new, Answer { literal: format!("sha256:{new}"), change, follows }));
+        }
+        Ok(found.map(|(_, answer)| answer))
     }
 
     /// What archives are asked by.

@@ -52,6 +52,7 @@ fn moves(subject: &Subject) -> bool {
             reference.is_some() || commit.as_ref().is_none_or(|commit| is_zero(commit))
         }
         Subject::Url { digest, .. } => digest.is_none_or(|digest| digest.is_zero()),
+        Subject::Image { name, digest } => name.tag.is_some() || digest.is_none_or(|digest| digest.is_zero()),
         Subject::Snapshot { .. } => true,
     }
 }
@@ -84,7 +85,7 @@ pub(super) fn unknown(lang: &Project, pins: &[Pin], name: &str) -> Failure {
         pins.iter().flat_map(|pin| pin.names.iter().map(String::as_str)).chain(packages).collect();
     if is_item(lang, name) {
         return Failure::input(format!("`{name}` has no pin that an update could move")).help(
-            "pins are of `fetch.git`, `fetch.url`, snapshots and required packages; what has an error has none",
+            "pins are of `fetch.git`, `fetch.url`, images, snapshots and required packages; what has an error has none",
         );
     }
     let failure = Failure::input(format!("nothing here is pinned by the name `{name}`"));
