@@ -11,7 +11,7 @@
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/.." && pwd)
 examples=("$@")
-[ $# -gt 0 ] || examples=(git-archive debian-rebuild stages four-environments)
+[ $# -gt 0 ] || examples=(git-archive debian-rebuild stages container-image four-environments)
 
 if [ -z "${RBLD:-}" ]; then
   cargo build --manifest-path "$repo/Cargo.toml" --bin rbld
@@ -153,6 +153,7 @@ changed() {
       sed -i -E 's/^(  bookworm = \[bookworm_amd64, )bookworm_arm64/\1trixie_arm64/; s/^(  trixie   = \[trixie_amd64, )trixie_arm64/\1bookworm_arm64/' "$file" ;;
     stages) sed -i 's/iterate(3,/iterate(1,/' "$file" ;;
     debian-rebuild) sed -i 's/at_least = 75%/at_least = 76%/' "$file" ;;
+    container-image) sed -i 's/^    mkdir www$/    mkdir www; cp \/etc\/debian_version www/' "$file" ;;
   esac
   if cmp -s "$file" "$file.orig"; then row "$who: $example has a partition to change" "" "the file isn't as this script knows it"; fi
   expect "$who: $example with another partition or share" 1 as "$who" rbld check "$copy"
@@ -258,6 +259,47 @@ two_at_once() {
   STORE=$store expect "$who: the store after two at once" 0 as "$who" rbld store verify
 }
 
+# images WHO: the image of its example, read back by skopeo, umoci and podman, pushed to a registry and pulled again.
+images() {
+  local who=$1 dir folder digest port registry
+  copy "$who" container-image
+  expect "$who: build container-image into a folder" 0 as "$who" rbld build -o "$copy/out" "$copy" image
+  dir=$(mktemp -d "$world/images.XXXXXX")
+  for folder in "$copy"/out/image*; do cp -r "$folder" "$dir/$(basename "$folder" | tr -d '[]')"; done
+  expect "container-image: both folders are the same" 0 diff -r "$dir/imagebookworm" "$dir/imagetrixie"
+  digest=$(grep -o 'sha256:[0-9a-f]*' "$dir/imagebookworm/index.json" | head -n 1)
+  expect "container-image: skopeo reads it" 0 skopeo inspect "oci:$dir/imagebookworm"
+  holds "… its digest" "$digest"
+  expect "container-image: umoci unpacks it" 0 umoci unpack --rootless --image "$dir/imagebookworm:latest" "$dir/bundle"
+  expect "… a file of it" 0 grep -q '<h1>Reproducible images</h1>' "$dir/bundle/rootfs/srv/index.html"
+  expect "… its program runs" 0 "$dir/bundle/rootfs/bin/busybox" true
+  local podman=(podman --root "$dir/podman" --runroot "$dir/podman-run" --storage-driver vfs)
+  expect "container-image: podman loads it" 0 "${podman[@]}" pull -q "oci:$dir/imagebookworm:latest"
+  local id=$out
+  expect "… and tells of it" 0 "${podman[@]}" image inspect "${id##*$'\n'}"
+  holds "… its entry point" "/bin/busybox"
+  holds "… its digest" "$digest"
+  mkdir -p "$dir/registry"
+  printf 'version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:0"}\n' \
+    "$dir/registry" > "$dir/registry.yml"
+  mkfifo "$dir/log"
+  docker-registry serve "$dir/registry.yml" > /dev/null 2> "$dir/log" &
+  registry=$!
+  exec 4< "$dir/log"
+  while read -r line <&4; do
+    case "$line" in *"listening on 127.0.0.1:"*) port=${line##*listening on 127.0.0.1:}; port=${port%%\"*}; break ;; esac
+  done
+  cat <&4 > /dev/null &
+  expect "$who: push it to a registry" 0 as "$who" rbld push "$copy" 'image[bookworm]' "127.0.0.1:$port/team/site:1.0"
+  holds "… by its digest" "$digest"
+  expect "$who: push the other, which is there" 0 as "$who" rbld push "$copy" 'image[trixie]' "127.0.0.1:$port/team/site:1.0"
+  expect "the registry gives it to skopeo" 0 skopeo inspect --tls-verify=false "docker://127.0.0.1:$port/team/site:1.0"
+  holds "… by its digest" "$digest"
+  kill "$registry"
+  wait "$registry" 2> /dev/null || true
+  exec 4<&-
+}
+
 users=(user)
 [ "$(id -u)" != 0 ] || users=(user root)
 began=$SECONDS
@@ -279,6 +321,7 @@ if [ ${#users[@]} = 2 ]; then
   fi
 fi
 for who in "${users[@]}"; do vendored "$who"; done
+images user
 killed user
 two_at_once user
 parts=${PARTS-$(cd "$repo/tests/world" && ls ./*.sh | sed 's|^\./||; s|\.sh$||')}

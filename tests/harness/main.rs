@@ -7,6 +7,7 @@
 mod bless;
 mod case;
 mod drafts;
+mod images;
 mod library;
 mod place;
 mod real;
@@ -37,6 +38,7 @@ fn trials() -> Result<Vec<Trial>, Failed> {
     let mut trials = case::trials(&root.join("tests/cases"))?;
     trials.extend(spec::trials(&root.join("spec"))?);
     trials.extend(tidy::trials(&root));
+    trials.extend(images::trials());
     trials.extend(real::trials()?);
     Ok(trials)
 }

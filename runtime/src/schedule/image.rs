@@ -29,13 +29,15 @@ pub(super) fn root_key(id: DerivationId, of: &ImageRoot, inputs: &Inputs) -> Res
     Ok(hasher.finish())
 }
 
-/// The key of an image that is written.
+/// The key of an image that is written. It holds the keys of what the image is made of beside their bytes: images whose
+/// parts were built apart are built apart, as a comparison of them means, although nothing but those bytes is in them.
 pub(super) fn image_key(world: &World, image: &Image, inputs: &Inputs) -> Result<Digest> {
     let mut hasher = Hasher::new("rbld-image-1");
     hasher.field("format", IMAGE_FORMAT.to_string().as_bytes());
     hasher.field("arch", image.arch.name().as_bytes());
     if let Some(base) = &image.base {
         hasher.field("base", inputs.object(base)?.digest().as_bytes());
+        hasher.field("base key", inputs.key(base)?.as_bytes());
         hasher.field("base vars", base_vars(world, base, inputs)?.as_bytes());
     }
     hasher.open("files", image.files.len());
@@ -46,7 +48,7 @@ pub(super) fn image_key(world: &World, image: &Image, inputs: &Inputs) -> Result
             Object::File { executable: true, .. } => "executable",
             Object::File { .. } => "file",
         };
-        hasher.field(path, format!("{kind} {}", object.digest()).as_bytes());
+        hasher.field(path, format!("{kind} {} {}", object.digest(), inputs.key(from)?).as_bytes());
     }
     hasher.close();
     image.settings.manifest(&mut hasher);
@@ -59,7 +61,7 @@ pub(super) fn index_key(index: &ImageIndex, inputs: &Inputs) -> Result<Digest> {
     hasher.field("format", IMAGE_FORMAT.to_string().as_bytes());
     hasher.open("images", index.images.len());
     for image in &index.images {
-        hasher.field("image", inputs.object(image)?.digest().as_bytes());
+        hasher.field("image", inputs.key(image)?.as_bytes());
     }
     hasher.close();
     hasher.field("name", index.name.as_bytes());

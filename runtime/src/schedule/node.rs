@@ -96,6 +96,12 @@ impl Inputs {
 }
 
 impl Inputs {
+    /// The key under which a reference's object was found.
+    pub(super) fn key(&self, input: &InputRef) -> Result<Digest> {
+        let known = self.0.get(&input.derivation).map(|realisation| realisation.key);
+        known.ok_or_else(|| Failure::bug(format!("{:?} isn't realised", input.derivation)))
+    }
+
     /// The variables that an environment brings along; none while it isn't realised.
     pub(super) fn variables(&self, store: &Store, env: &InputRef) -> Result<BTreeMap<String, String>> {
         match self.0.get(&env.derivation) {
