@@ -205,8 +205,6 @@ const STD: [(&str, &str); 13] = [
     ("std.ubuntu", include_str!("../../stdlib/ubuntu.rbld")),
 ];
 
-/// Modules that the standard library is to have and doesn't yet.
-const PLANNED: [&str; 0] = [];
 mod memory;
 mod path;
 mod required;
@@ -454,10 +452,6 @@ impl Loading<'_> {
         if let Some((_, text)) = STD.iter().find(|(name, _)| *name == dotted) {
             return Used::Module(self.add(Home::Std, dotted, (*text).to_owned()));
         }
-        if PLANNED.contains(&dotted.as_str()) {
-            self.project.diagnostics.push(planned(&dotted, span));
-            return Used::Broken;
-        }
         let names = STD.iter().map(|(name, _)| *name);
         let near = crate::nearest::nearest(&dotted, names.clone());
         let help = match near {
@@ -553,15 +547,4 @@ fn uses_of(module: &Module) -> Vec<(usize, Span)> {
             _ => None,
         })
         .collect()
-}
-
-/// The error for a module that isn't built yet.
-fn planned(dotted: &str, span: Span) -> Diagnostic {
-    let names = crate::nearest::listed(STD.iter().map(|(name, _)| *name));
-    Diagnostic::error(codes::UNKNOWN, format!("this version has no `{dotted}` yet"), span, "to come").help(
-        format!(
-            "it has {names}; environments are of distributions with Debian's packages so far: `use std.debian`, then \
-         `env e = debian.snapshot(trixie, 2026-11-01T00:00:00Z).env(amd64, packages = [\"…\"])`"
-        ),
-    )
 }

@@ -164,6 +164,9 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
             Derivation::Guix(guix(true)),
             "3def052aa7e77b0199c8b2609eab8dba05a1312bf687509ac7472b83137289ee",
         ),
+        ("image root", Derivation::ImageRoot(image_root()), ""),
+        ("image", Derivation::Image(image()), ""),
+        ("image index", Derivation::ImageIndex(image_index()), ""),
         (
             "build",
             Derivation::Build(build()),
@@ -175,6 +178,37 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
             "17464d8e6ddbf230107e034c820a2327664b0983dd532c9537bbda3c16a144b1",
         ),
     ]
+}
+
+fn image_root() -> ImageRoot {
+    let name = ImageName::parse("registry.example/a:1").expect("a name");
+    let from = ImageSource::Registry { name, digest: digest(3) };
+    ImageRoot { arch: Arch::Amd64, from, rules: IMAGE_RULES }
+}
+
+fn image() -> Image {
+    let out = |derivation: Derivation| InputRef { derivation: derivation.id(), output: Arc::from("out") };
+    let settings = ImageSettings {
+        entrypoint: vec!["/bin/a".to_owned()],
+        vars: [("PATH".to_owned(), "/bin".to_owned())].into(),
+        created: Some(0),
+        name: "latest".to_owned(),
+        ..ImageSettings::default()
+    };
+    let base = Some(out(Derivation::ImageRoot(image_root())));
+    Image { arch: Arch::Amd64, base, files: [(Arc::from("bin/a"), out(url()))].into(), settings }
+}
+
+fn image_index() -> ImageIndex {
+    let layout = InputRef { derivation: Derivation::Image(image()).id(), output: Arc::from("layout") };
+    ImageIndex { images: vec![layout], name: "latest".to_owned() }
+}
+
+#[test]
+fn where_an_image_is_enters_no_id() {
+    let name = ImageName::parse("elsewhere.example/b").expect("a name");
+    let moved = ImageRoot { from: ImageSource::Registry { name, digest: digest(3) }, ..image_root() };
+    assert_eq!(Derivation::ImageRoot(moved).id(), Derivation::ImageRoot(image_root()).id());
 }
 
 #[test]

@@ -98,6 +98,27 @@ fn one(blobs: &dyn Blobs, mut document: Document, arch: Arch) -> Result<Manifest
     Err(Failure::world(format!("the image can't be found: more than {INDEXES} indexes lead to each other")))
 }
 
+/// The digests of all that an image is made of, each of them brought.
+pub fn parts(blobs: &dyn Blobs, top: Digest, arch: Arch) -> Result<Vec<Digest>> {
+    let mut found = vec![top];
+    for _ in 0..INDEXES {
+        let digest = found.last().copied().unwrap_or(top);
+        match manifest::document(&blobs.document(digest, What::Manifest)?)? {
+            Document::Index(entries) => found.push(manifest::choose(&entries, arch)?.descriptor.digest),
+            Document::Manifest(manifest) => {
+                blobs.document(manifest.config.digest, What::Config)?;
+                found.push(manifest.config.digest);
+                for layer in &manifest.layers {
+                    blobs.layer(layer)?;
+                    found.push(layer.digest);
+                }
+                return Ok(found);
+            }
+        }
+    }
+    Err(Failure::world(format!("the image can't be found: more than {INDEXES} indexes lead to each other")))
+}
+
 /// Lays the layers over each other, each as soon as it is there.
 fn lay(
     blobs: &(dyn Blobs + Sync),

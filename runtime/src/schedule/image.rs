@@ -105,6 +105,13 @@ pub(super) fn root(
     }
 }
 
+/// The digests of all that an image of a registry is made of, each of them brought into the store.
+pub fn parts(world: &World, of: &ImageRoot) -> Result<Vec<Digest>> {
+    let ImageSource::Registry { name, digest } = &of.from else { return Ok(Vec::new()) };
+    let repository = Repository::new(world.http()?, &world.mirrors, name);
+    root::parts(&Pulled { world, repository, name }, *digest, of.arch)
+}
+
 /// Writes an image.
 pub(super) fn image(
     world: &World,

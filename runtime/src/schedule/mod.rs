@@ -5,7 +5,7 @@
 //! inputs turn out to be the bytes they were is found by its key and not run again.
 
 pub mod build;
-mod image;
+pub mod image;
 pub mod key;
 pub mod node;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rbld_lang::derivation::{ArchiveId, Derivation};
+use rbld_lang::derivation::{ArchiveId, Derivation, ImageSource};
 use rbld_lang::digest::Digest;
 use rbld_lang::loader;
 use rbld_lang::lock::{Block, Facts, Lock};
@@ -24,6 +24,7 @@ use crate::fetch::debian::{self, Sources, Used};
 use crate::fetch::git;
 use crate::fetch::vendored::manifest::{CommitRow, FileRow, Manifest, ProofRow, ReleaseRow};
 use crate::schedule::World;
+use crate::schedule::image;
 use crate::schedule::node::{self, Inputs};
 use crate::store::{Object, tree};
 use collect::{Commit, File, Need};
@@ -67,6 +68,7 @@ pub fn vendor(world: &World, asked: &Asked<'_>, sources: Sources, folder: &Path)
     let mut gathered = Gathered::default();
     let needs = collect::needs(asked.plan, asked.packages, &world.mirrors);
     gathered.bring(world, &needs)?;
+    gathered.images(world, asked.plan)?;
     if let Some(lock) = asked.lock {
         gathered.indexes(world, lock, sources)?;
     }
@@ -140,6 +142,21 @@ impl Gathered {
             Some(first) if more == 0 => Err(first),
             Some(first) => Err(first.fact(format!("{more} more can't be had either"))),
         }
+    }
+
+    /// The images that environments are made of: manifests, configurations and layers.
+    fn images(&mut self, world: &World, plan: &Plan) -> Result<()> {
+        for derivation in plan.derivations.values() {
+            let Derivation::ImageRoot(root) = derivation else { continue };
+            let ImageSource::Registry { name, .. } = &root.from else { continue };
+            for digest in image::parts(world, root)? {
+                let Some(size) = size(world, digest)? else { continue };
+                self.blobs.insert(digest, size);
+                let (kind, name) = ("image".to_owned(), name.to_string());
+                self.manifest.files.insert(FileRow { digest, size, kind, name });
+            }
+        }
+        Ok(())
     }
 
     /// The indexes that the lock was resolved from: it is resolved again, and what that reads is kept.

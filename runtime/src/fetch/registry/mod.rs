@@ -19,6 +19,7 @@ use self::auth::Challenge;
 use super::http::{Answer, Expected, Http, Sink};
 use super::mirrors::Mirrors;
 use super::transfer::{self, Trouble};
+use super::vendored::Found;
 use crate::failure::{Doing, Failure, Result};
 use crate::progress::Task;
 use crate::store::{Batch, BlobWriter, Store};
@@ -116,6 +117,11 @@ impl<'a> Repository<'a> {
         task: Option<&Task>,
     ) -> Result<()> {
         let mut tried = Vec::new();
+        sink.restart()?;
+        match self.mirrors.vendored().take(expect, sink, task)? {
+            Found::Whole => return Ok(()),
+            Found::Nowhere(odd) => tried.extend(odd),
+        }
         for url in self.mirrors.rewritten(&self.url(path)) {
             let mut again = true;
             let trouble = loop {
