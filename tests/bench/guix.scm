@@ -30,15 +30,18 @@
     (build-derivations store (list drv))
     (derivation->output-path drv)))
 
-;; A file in one piece, too large for most of Debian: one letter turned into another, all of its files behind each other.
-(define (turned path)
-  (build "turned" (string-append "
+;; The same files with other letters; each of these makes files that nothing else has.
+(define turns '("n-za-mN-ZA-M" "b-zaB-ZA" "c-za-bC-ZA-B" "d-za-cD-ZA-C" "e-za-dE-ZA-D"))
+
+(define (turned letters)
+  (lambda (path)
+    (build "turned" (string-append "
 run() { (exec -a \"$1\" $BUSYBOX \"${@:2}\"); }
 run mkdir $out
 cd " path "
 run find . -type d | while read -r d; do run mkdir -p \"$out/$d\"; done
-run find . -type f | while read -r f; do run tr 'a-zA-Z' 'n-za-mN-ZA-M' < \"$f\" > \"$out/$f\"; done
-") '()))
+run find . -type f | while read -r f; do run tr a-zA-Z " letters " < \"$f\" > \"$out/$f\"; done
+") '())))
 
 (define (name path)
   (string-append "folder-" (string-map (lambda (c) (if (char-alphabetic? c) c #\-)) (basename path))))
@@ -54,9 +57,12 @@ run find . -type f | while read -r f; do run tr 'a-zA-Z' 'n-za-mN-ZA-M' < \"$f\"
         (cons (car rest) (cons (kind (caar folders)) (cdr rest))))))
 
 (define all (append (folders "/usr/lib") (folders "/usr/share")))
-(define first-half (take-until plain all 0))
-(define second-half (take-until turned all (car first-half)))
-(define items (append (cdr first-half) (cdr second-half)))
+(define items
+  (let loop ((kinds (cons plain (map turned turns))) (sum 0))
+    (if (or (null? kinds) (>= sum goal))
+        '()
+        (let ((taken (take-until (car kinds) all sum)))
+          (append (cdr taken) (loop (cdr kinds) (car taken)))))))
 (for-each (lambda (item) (format #t "item part ~a~%" item)) items)
 (format #t "item all ~a~%"
         (build "all" (string-append "echo " (string-join items) " > $out") items))

@@ -58,7 +58,7 @@ Dir::Cache::archives "$apt/archives";
 Acquire::Check-Valid-Until "false";
 Acquire::Languages "none";
 APT::Install-Recommends "false";
-APT::Sandbox::User "$(id -un)";
+APT::Sandbox::User "root";
 EOF
   APT_CONFIG=$apt/apt.conf apt-get -qq update >&2
   APT_CONFIG=$apt/apt.conf apt-get -qq install -y --download-only $packages >&2
