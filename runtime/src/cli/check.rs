@@ -168,7 +168,7 @@ fn other_trees(project: &Project, world: &World, outcomes: &BTreeMap<DerivationI
 fn rebuildable(plan: &Plan, targets: &[DerivationId]) -> BTreeSet<DerivationId> {
     let is_build = |id: &DerivationId| match plan.derivations.get(id) {
         Some(Derivation::Build(_) | Derivation::Image(_) | Derivation::ImageIndex(_)) => true,
-        Some(_) | None => false,
+        _ => false,
     };
     targets.iter().copied().filter(is_build).collect()
 }
