@@ -234,7 +234,7 @@ vendored() {
   else
     row "$who: … the same lock" "" "they differ"
   fi
-  object=$(sed -nE 's/^file ((..)(..)[0-9a-f]*) [0-9]+ package .*/\2\/\3\/\1/p' "$folder/rbld.vendor" | head -1)
+  object=$(sed -nE '/^file .* package /{s/^file ((..)(..)[0-9a-f]*) .*/\2\/\3\/\1/p;q}' "$folder/rbld.vendor")
   printf x | dd of="$folder/objects/$object" bs=1 seek=100 conv=notrunc status=none
   STORE=$store-tampered expect "$who: a package with another byte" 4 \
     alone "$who" rbld check "$copy" --offline --from "$folder"

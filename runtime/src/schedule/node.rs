@@ -441,13 +441,14 @@ fn profiled(
 }
 
 /// What `/gnu/store` holds with these items: those that the store doesn't have are fetched.
-fn substitutes(world: &World, items: &[GuixItem], name: &str) -> Result<Folder> {
+pub fn substitutes(world: &World, items: &[GuixItem], name: &str) -> Result<Folder> {
     let items = items.iter().map(guix::resolve::known).collect::<Result<Vec<_>>>()?;
     let servers = guix::Servers::new(&world.mirrors.guix());
     let http = world.http()?;
     let tools = guix::realise::Tools {
         store: &world.store,
         servers: &servers,
+        vendored: world.mirrors.vendored(),
         http: &http,
         progress: &world.progress,
     };

@@ -1,9 +1,9 @@
 //! What a check of a file fetches: from the plan to files by digest and commits, each once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rbld_lang::derivation::{
-    ArchiveId, Derivation, DerivationId, Emulator, Environment, Fetch, Package, PoolFile,
+    ArchiveId, Derivation, DerivationId, Emulator, Environment, Fetch, GuixItem, Package, PoolFile,
 };
 use rbld_lang::digest::Digest;
 use rbld_lang::loader;
@@ -24,6 +24,8 @@ pub(super) enum Need {
         /// Which.
         commit: Box<Commit>,
     },
+    /// Store items of Guix.
+    Items(Vec<GuixItem>),
 }
 
 /// A file that is known by its digest.
@@ -51,7 +53,8 @@ pub(super) struct Commit {
 
 /// All that the derivations and comparisons of a plan need from elsewhere, and the packages of the language.
 pub(super) fn needs(plan: &Plan, packages: &[loader::Package], mirrors: &Mirrors) -> Vec<Need> {
-    let mut needs = Needs { mirrors, files: BTreeMap::new(), commits: BTreeMap::new() };
+    let mut needs =
+        Needs { mirrors, files: BTreeMap::new(), commits: BTreeMap::new(), items: BTreeSet::new() };
     for package in packages {
         let derivation = Derivation::Fetch(Fetch::Git {
             url: package.pinned.url.clone(),
@@ -76,13 +79,15 @@ pub(super) fn needs(plan: &Plan, packages: &[loader::Package], mirrors: &Mirrors
         }
     }
     let commits = needs.commits.into_iter().map(|(id, commit)| Need::Commit { id, commit: Box::new(commit) });
-    needs.files.into_values().map(Need::File).chain(commits).collect()
+    let items = (!needs.items.is_empty()).then(|| Need::Items(needs.items.into_iter().collect()));
+    items.into_iter().chain(commits).chain(needs.files.into_values().map(Need::File)).collect()
 }
 
 struct Needs<'a> {
     mirrors: &'a Mirrors,
     files: BTreeMap<(Digest, &'static str, String), File>,
     commits: BTreeMap<DerivationId, Commit>,
+    items: BTreeSet<GuixItem>,
 }
 
 impl Needs<'_> {
@@ -104,8 +109,7 @@ impl Needs<'_> {
             Derivation::Fetch(Fetch::Unpack { .. }) => {}
             Derivation::ImageRoot(_) | Derivation::Image(_) | Derivation::ImageIndex(_) => {}
             Derivation::Environment(environment) => self.environment(environment),
-            // Refused before.
-            Derivation::Guix(_) => {}
+            Derivation::Guix(guix) => self.items.extend(guix.items.iter().cloned()),
             Derivation::Build(build) => build.emulator.iter().for_each(|emulator| self.emulator(emulator)),
         }
     }

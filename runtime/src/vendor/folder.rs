@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rbld_lang::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
+use super::Contents;
 use crate::failure::{Doing, Failure, Result};
+use crate::fetch::guix::nar;
 use crate::fetch::vendored::manifest::{self, Manifest};
 use crate::progress::{Step, Task};
 use crate::schedule::{World, node};
-use crate::store::tree;
+use crate::store::tree::{self, Node};
 
 /// How the names of files begin that aren't whole yet.
 const TEMPORARY: &str = ".rbld.vendor.";
@@ -43,8 +45,9 @@ pub(super) fn write(
     world: &World,
     folder: &Path,
     manifest: &Manifest,
-    blobs: &BTreeMap<Digest, u64>,
+    contents: &Contents,
 ) -> Result<Written> {
+    let blobs = &contents.blobs;
     std::fs::create_dir_all(folder).doing(|| format!("make the folder `{}`", folder.display()))?;
     let dir = File::open(folder).doing(|| format!("open `{}`", folder.display()))?;
     lock(&dir, folder)?;
@@ -52,7 +55,7 @@ pub(super) fn write(
     let before = old(folder);
     let task = world.progress.begin(Step::Write, &folder.display().to_string());
     task.expect(blobs.values().sum());
-    let mut written = put_all(world, folder, blobs, &task)?;
+    let mut written = put_all(world, folder, contents, &task)?;
     rustix::fs::syncfs(&dir).doing(|| format!("write `{}`", folder.display()))?;
     place(folder, Path::new(manifest::NAME), |file| file.write_all(manifest.print().as_bytes()))
         .doing(|| format!("write `{}`", folder.join(manifest::NAME).display()))?;
@@ -139,15 +142,15 @@ fn below(digest: Digest) -> PathBuf {
     PathBuf::from(format!("objects/{}/{}/{hex}", &hex[..2], &hex[2..4]))
 }
 
-fn put_all(world: &World, folder: &Path, blobs: &BTreeMap<Digest, u64>, task: &Task) -> Result<Written> {
-    let all: Vec<(Digest, u64)> = blobs.iter().map(|(digest, size)| (*digest, *size)).collect();
+fn put_all(world: &World, folder: &Path, contents: &Contents, task: &Task) -> Result<Written> {
+    let all: Vec<(Digest, u64)> = contents.blobs.iter().map(|(digest, size)| (*digest, *size)).collect();
     let next = AtomicUsize::new(0);
     let done: Mutex<Result<Written>> = Mutex::new(Ok(Written::default()));
     let take = || {
         while let Some((digest, size)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
             let put = match world.cancel.is_set() {
                 true => Err(node::interrupted(world)),
-                false => put(world, folder, *digest, *size),
+                false => put(world, folder, *digest, *size, contents.nars.get(digest)),
             };
             task.advance(*size);
             let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -183,7 +186,7 @@ enum State {
 }
 
 /// Writes one blob, unless it is there: what is there is hashed, not believed.
-fn put(world: &World, folder: &Path, digest: Digest, size: u64) -> Result<State> {
+fn put(world: &World, folder: &Path, digest: Digest, size: u64, nar: Option<&Node>) -> Result<State> {
     let path = folder.join(below(digest));
     let there = match std::fs::symlink_metadata(&path) {
         Ok(facts) if facts.is_dir() => {
@@ -191,8 +194,7 @@ fn put(world: &World, folder: &Path, digest: Digest, size: u64) -> Result<State>
                 .help("take it away: a file belongs there"));
         }
         Ok(facts) if facts.is_file() && facts.len() == size => {
-            let hash = File::open(&path).and_then(|mut file| pump(&mut file, &mut std::io::sink()));
-            if hash.is_ok_and(|hash| hash == digest) {
+            if digest_of(&path).is_ok_and(|found| found == digest) {
                 return Ok(State::There);
             }
             true
@@ -203,10 +205,21 @@ fn put(world: &World, folder: &Path, digest: Digest, size: u64) -> Result<State>
     if let Some(above) = path.parent() {
         std::fs::create_dir_all(above).doing(doing)?;
     }
-    let mut from = world.store.open_blob(digest)?;
     let mut found = None;
     place(folder, &below(digest), |file| {
-        found = Some(pump(&mut from, file)?);
+        let mut hashing = Hashing { to: file, hasher: Sha256::new() };
+        match nar {
+            Some(node) => {
+                let mut buffered = BufWriter::with_capacity(1 << 17, &mut hashing);
+                nar::pack(node, &|digest| world.store.open_blob(digest), &mut buffered)?;
+                buffered.flush()?;
+            }
+            None => {
+                let mut from = world.store.open_blob(digest).map_err(std::io::Error::other)?;
+                std::io::copy(&mut from, &mut hashing)?;
+            }
+        }
+        found = Some(Digest::from_bytes(hashing.hasher.finalize().into()));
         match found == Some(digest) {
             true => Ok(()),
             false => Err(std::io::Error::other("the store's bytes have another sha256")),
@@ -214,7 +227,7 @@ fn put(world: &World, folder: &Path, digest: Digest, size: u64) -> Result<State>
     })
     .map_err(|error| match found {
         Some(found) if found != digest => {
-            Failure::world(format!("the blob {digest} in the store is damaged"))
+            Failure::world(format!("what the store has as {digest} is damaged"))
                 .fact("its bytes have another sha256")
                 .help("`rbld store repair` moves damaged blobs away; then run `rbld vendor` again")
         }
@@ -238,19 +251,27 @@ fn place(
     file.persist(folder.join(name)).map(drop).map_err(|error| error.error)
 }
 
-/// Moves all bytes and gives their digest.
-fn pump(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 17];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                to.write_all(&buffer[..count])?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// The digest of a file's bytes.
+fn digest_of(path: &Path) -> std::io::Result<Digest> {
+    let mut hashing = Hashing { to: std::io::sink(), hasher: Sha256::new() };
+    std::io::copy(&mut File::open(path)?, &mut hashing)?;
+    Ok(Digest::from_bytes(hashing.hasher.finalize().into()))
+}
+
+/// Hashes what is written.
+struct Hashing<W> {
+    to: W,
+    hasher: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rbld_lang::derivation::{ArchiveId, Derivation, ImageSource};
+use rbld_lang::derivation::{ArchiveId, Derivation, GuixItem, ImageSource};
 use rbld_lang::digest::Digest;
 use rbld_lang::loader;
 use rbld_lang::lock::{Block, Facts, Lock};
@@ -26,7 +26,8 @@ use crate::fetch::vendored::manifest::{CommitRow, FileRow, Manifest, ProofRow, R
 use crate::schedule::World;
 use crate::schedule::image;
 use crate::schedule::node::{self, Inputs};
-use crate::store::{Object, tree};
+use crate::store::Object;
+use crate::store::tree::{self, Node};
 use collect::{Commit, File, Need};
 pub use folder::Written;
 
@@ -60,11 +61,6 @@ pub struct Done {
 
 /// Brings what isn't in the store, then writes the folder.
 pub fn vendor(world: &World, asked: &Asked<'_>, sources: Sources, folder: &Path) -> Result<Done> {
-    if let Some((id, _)) = asked.plan.derivations.iter().find(|(_, one)| matches!(one, Derivation::Guix(_))) {
-        return Err(Failure::input(format!("`{}` holds store items of Guix, which can't be vendored yet", world.name(*id)))
-            .fact("a folder without them would not be all that a check needs")
-            .help("keep the store in which it was checked, or a mirror of the items: `[mirrors]` and `guix = [\"https://…\"]`"));
-    }
     let mut gathered = Gathered::default();
     let needs = collect::needs(asked.plan, asked.packages, &world.mirrors);
     gathered.bring(world, &needs)?;
@@ -72,18 +68,26 @@ pub fn vendor(world: &World, asked: &Asked<'_>, sources: Sources, folder: &Path)
     if let Some(lock) = asked.lock {
         gathered.indexes(world, lock, sources)?;
     }
-    let Gathered { mut manifest, blobs, notes } = gathered;
+    let Gathered { mut manifest, blobs, nars, notes } = gathered;
     manifest.of = Some((asked.file.to_owned(), asked.lock_digest));
     manifest.total = (blobs.len() as u64, blobs.values().sum());
-    let written = folder::write(world, folder, &manifest, &blobs)?;
+    let written = folder::write(world, folder, &manifest, &Contents { blobs, nars })?;
     Ok(Done { manifest, written, notes })
 }
 
-/// What is known so far: the lines of the manifest, and every blob with its size.
+/// What a folder is to hold: every file with its size.
+struct Contents {
+    blobs: BTreeMap<Digest, u64>,
+    /// Those that aren't blobs of the store but the nars of trees.
+    nars: BTreeMap<Digest, Node>,
+}
+
+/// What is known so far: the lines of the manifest, and every file with its size.
 #[derive(Default)]
 struct Gathered {
     manifest: Manifest,
     blobs: BTreeMap<Digest, u64>,
+    nars: BTreeMap<Digest, Node>,
     notes: Vec<String>,
 }
 
@@ -91,6 +95,7 @@ struct Gathered {
 enum Brought {
     File(FileRow),
     Commit { row: CommitRow, proofs: Vec<ProofRow>, blobs: BTreeMap<Digest, u64> },
+    Items(Vec<(FileRow, Node)>),
 }
 
 impl Gathered {
@@ -106,6 +111,7 @@ impl Gathered {
                 let brought = match need {
                     Need::File(what) => file(world, what).map(Brought::File),
                     Need::Commit { id, commit } => self::commit(world, *id, commit),
+                    Need::Items(what) => items(world, what),
                 };
                 done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(brought);
             }
@@ -131,6 +137,13 @@ impl Gathered {
                     self.blobs.extend(proofs.iter().map(|proof| (proof.digest, proof.size)));
                     self.manifest.commits.insert(row);
                     self.manifest.proofs.extend(proofs);
+                }
+                Ok(Brought::Items(items)) => {
+                    for (row, node) in items {
+                        self.blobs.insert(row.digest, row.size);
+                        self.nars.insert(row.digest, node);
+                        self.manifest.files.insert(row);
+                    }
                 }
                 Err(failure) => failed.push(failure),
             }
@@ -246,6 +259,20 @@ fn file(world: &World, file: &File) -> Result<FileRow> {
     batch.commit(&[])?;
     let (kind, name) = (file.kind.to_owned(), file.name.clone());
     Ok(FileRow { digest: blob.digest, size: blob.size, kind, name })
+}
+
+/// Store items of Guix, each as the nar that is locked: it is made again of the item's tree when it is written.
+fn items(world: &World, items: &[GuixItem]) -> Result<Brought> {
+    let mut found = node::substitutes(world, items, "store items of Guix")?;
+    let one = |item: &GuixItem| {
+        let node = found.entries.remove(item.name());
+        let node = node.ok_or_else(|| {
+            Failure::bug(format!("the store item `{}` was brought and isn't there", item.path))
+        })?;
+        let (digest, size) = (item.nar_hash, item.nar_size);
+        Ok((FileRow { digest, size, kind: "nar".to_owned(), name: item.path.clone() }, node))
+    };
+    items.iter().map(one).collect::<Result<_>>().map(Brought::Items)
 }
 
 /// The tree of a commit with what proves it. A store that has no proof of it gets one: it is fetched again.

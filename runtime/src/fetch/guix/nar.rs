@@ -6,6 +6,8 @@
 
 use std::io::{self, Read, Write};
 
+use rbld_lang::digest::Digest;
+
 use crate::failure::{Doing, Failure};
 use crate::store::Batch;
 use crate::store::tree::{Folder, Node};
@@ -46,6 +48,62 @@ pub fn unpack(nar: &mut dyn Read, batch: &Batch) -> Result<Node, Wrong> {
     let mut reader = Reader { nar, batch, entries: 0, path: 0, piece: vec![0; PIECE] };
     reader.expect("nix-archive-1")?;
     reader.node(0)
+}
+
+/// Writes a node as a nar, whose files `open` gives: the one way to write it, so its digest is the one that it came by.
+pub fn pack(
+    node: &Node,
+    open: &dyn Fn(Digest) -> crate::failure::Result<std::fs::File>,
+    nar: &mut dyn Write,
+) -> io::Result<()> {
+    word(nar, b"nix-archive-1")?;
+    pack_node(node, open, nar)
+}
+
+fn pack_node(
+    node: &Node,
+    open: &dyn Fn(Digest) -> crate::failure::Result<std::fs::File>,
+    nar: &mut dyn Write,
+) -> io::Result<()> {
+    let words =
+        |nar: &mut dyn Write, words: &[&str]| words.iter().try_for_each(|one| word(nar, one.as_bytes()));
+    words(nar, &["(", "type"])?;
+    match node {
+        Node::Link { target } => words(nar, &["symlink", "target", target])?,
+        Node::Folder(folder) => {
+            words(nar, &["directory"])?;
+            for (name, inner) in &folder.entries {
+                words(nar, &["entry", "(", "name", name, "node"])?;
+                pack_node(inner, open, nar)?;
+                words(nar, &[")"])?;
+            }
+        }
+        Node::File { digest, size, executable } => {
+            words(nar, &["regular"])?;
+            if *executable {
+                words(nar, &["executable", ""])?;
+            }
+            words(nar, &["contents"])?;
+            nar.write_all(&size.to_le_bytes())?;
+            let mut file = open(*digest).map_err(io::Error::other)?.take(*size);
+            if io::copy(&mut file, nar)? != *size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            fill_up(nar, *size)?;
+        }
+    }
+    words(nar, &[")"])
+}
+
+/// Bytes with their length before them, filled up to eight.
+fn word(nar: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    nar.write_all(&(bytes.len() as u64).to_le_bytes())?;
+    nar.write_all(bytes)?;
+    fill_up(nar, bytes.len() as u64)
+}
+
+fn fill_up(nar: &mut dyn Write, length: u64) -> io::Result<()> {
+    nar.write_all(&[0; 8][..(8 - length % 8) as usize % 8])
 }
 
 struct Reader<'a> {

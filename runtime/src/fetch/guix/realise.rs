@@ -17,7 +17,8 @@ use super::pipe::{Outlet, pipe};
 use super::servers::{Refused, Server, Servers};
 use super::workers;
 use crate::failure::{Failure, Result};
-use crate::fetch::http::Http;
+use crate::fetch::http::{Expected, Http};
+use crate::fetch::vendored::{Found, Vendored};
 use crate::packing::Codec;
 use crate::progress::{Progress, Step, Task};
 use crate::store::tree::{self, Folder, Node};
@@ -42,6 +43,8 @@ pub struct Tools<'a> {
     pub store: &'a Store,
     /// Who is asked for them.
     pub servers: &'a Servers,
+    /// What is asked before.
+    pub vendored: &'a Vendored,
     /// By what.
     pub http: &'a Http,
     /// Who is told.
@@ -132,6 +135,9 @@ fn record(item: &Item, node: Node, batch: &Batch) -> Result<(DerivationId, Reali
 /// Brings one item into a batch, from the first server that has it as it was locked.
 fn fetch(item: &Item, batch: &Batch, tools: Tools<'_>, task: &Task) -> Result<Node> {
     let mut tried = Vec::new();
+    if let Some(node) = vended(item, batch, tools, task, &mut tried)? {
+        return Ok(node);
+    }
     for server in tools.servers.order() {
         match from_server(server, item, batch, tools, task, &mut tried) {
             Ok(Some(node)) => return Ok(node),
@@ -147,6 +153,41 @@ fn fetch(item: &Item, batch: &Batch, tools: Tools<'_>, task: &Task) -> Result<No
     .fact(format!("locked: a nar of {} bytes, sha256 {}", item.nar_size, item.nar_hash));
     failure.facts.extend(tried);
     Err(failure.help("name a server that has it under `[mirrors]` in config.toml: `guix = [\"https://…\"]`"))
+}
+
+/// Takes an item from a vendored folder, which has its nar under the digest that is locked; what is wrong there is added
+/// to what was tried.
+fn vended(
+    item: &Item,
+    batch: &Batch,
+    tools: Tools<'_>,
+    task: &Task,
+    tried: &mut Vec<String>,
+) -> Result<Option<Node>> {
+    if tools.vendored.is_empty() {
+        return Ok(None);
+    }
+    let expect = Expected { digest: item.nar_hash, size: Some(item.nar_size) };
+    let (mut inlet, outlet) = pipe();
+    std::thread::scope(|scope| {
+        let unpacked = scope.spawn(move || unpack(outlet, item, Compression::None, batch, task));
+        let taken = tools.vendored.take(expect, &mut inlet, None);
+        let shut = inlet.shut;
+        drop(inlet);
+        let unpacked = unpacked.join().map_err(|_| Failure::bug("the thread that unpacks a nar panicked"))?;
+        match (taken, unpacked) {
+            (_, Ok(node)) => return Ok(Some(node)),
+            (_, Err(Wrong::Here(failure))) => return Err(failure),
+            (Ok(Found::Nowhere(odd)), _) => {
+                let news = tools.vendored.news(odd.clone());
+                news.iter().for_each(|odd| tools.progress.say(&format!("not taken: {odd}")));
+                tried.extend(odd);
+            }
+            (Err(failure), _) if !shut => return Err(failure),
+            (_, Err(Wrong::Nar(why))) => tried.push(format!("vendored: the nar {why}")),
+        }
+        Ok(None)
+    })
 }
 
 /// Tries all ways in which one server offers an item; what goes wrong is added to what was tried.

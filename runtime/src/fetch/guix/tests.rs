@@ -9,9 +9,10 @@ use super::closure::{self, Item};
 use super::narinfo::{self, Compression};
 use super::realise::{self, Tools};
 use super::signature;
-use super::{Acl, Servers, StorePath, path};
+use super::{Acl, Servers, StorePath, nar, path};
 use crate::failure::{Failure, Kind};
 use crate::fetch::http::Http;
+use crate::fetch::vendored::Vendored;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::store::tree::{Folder, Node};
@@ -82,9 +83,14 @@ impl Place {
     }
 
     fn realise(&self, items: &[Item], servers: &[&str]) -> Result<Folder, Failure> {
+        self.realise_from(&Vendored::default(), items, servers)
+    }
+
+    fn realise_from(&self, vendored: &Vendored, items: &[Item], servers: &[&str]) -> Result<Folder, Failure> {
         let servers = self.servers(servers);
         let progress = Progress::silent();
-        let tools = Tools { store: &self.store, servers: &servers, http: &self.http, progress: &progress };
+        let tools =
+            Tools { store: &self.store, servers: &servers, vendored, http: &self.http, progress: &progress };
         realise::closure(items, "test", tools)
     }
 }
@@ -117,6 +123,37 @@ fn lines(folder: &Folder) -> Vec<String> {
     let mut all = Vec::new();
     add("", folder, &mut all);
     all
+}
+
+#[test]
+fn a_vendored_nar_is_taken_before_any_server_is_asked() {
+    let place = Place::new();
+    let item = leaf();
+    let hex = item.nar_hash.to_hex();
+    let folder = place.home.path().join("vendored");
+    let file = folder.join("objects").join(&hex[..2]).join(&hex[2..4]).join(&hex);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let from = || Vendored::of(&[folder.display().to_string()]);
+    for (bytes, cut) in [(LEAF_NAR.len() - 9, true), (LEAF_NAR.len() / 2, false)] {
+        let mut nar = LEAF_NAR.to_vec();
+        match cut {
+            true => nar.truncate(bytes),
+            false => nar[bytes] ^= 1,
+        }
+        std::fs::write(&file, nar).unwrap();
+        let failure = place.realise_from(&from(), std::slice::from_ref(&item), &[]).unwrap_err();
+        assert!(failure.facts.iter().any(|fact| fact.starts_with(&file.display().to_string())), "{failure}");
+        assert_eq!(failure.exit_code(), 4);
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert!(place.realise_from(&from(), std::slice::from_ref(&item), &[]).is_err());
+    std::fs::write(&file, LEAF_NAR).unwrap();
+    let found = place.realise_from(&from(), std::slice::from_ref(&item), &[]).unwrap();
+    // What was unpacked is packed again to the same bytes: what `rbld vendor` writes is what was locked.
+    let mut nar = Vec::new();
+    let node = found.entries.values().next().unwrap();
+    nar::pack(node, &|digest| place.store.open_blob(digest), &mut nar).unwrap();
+    assert_eq!(nar, LEAF_NAR);
 }
 
 #[test]
