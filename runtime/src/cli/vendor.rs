@@ -76,7 +76,12 @@ fn kinds(done: &Done) -> Vec<(String, usize)> {
     }
     count("commit", done.manifest.commits.len());
     for row in done.manifest.files.iter().filter(|row| row.kind != "published") {
-        count(&row.kind, usize::from(!matches!(row.kind.as_str(), "package" | "source")));
+        let kind = match row.kind.as_str() {
+            "nar" => "store item",
+            "image" => "part of an image",
+            other => other,
+        };
+        count(kind, usize::from(!matches!(kind, "package" | "source")));
     }
     count("published file", done.manifest.files.iter().filter(|row| row.kind == "published").count());
     count("signed index", done.manifest.releases.len());
@@ -91,6 +96,7 @@ fn say(done: &Done, project: &Project, args: &args::Vendor) {
     let plural = |noun: &str, number: usize| match (noun, number) {
         ("index", 2..) => format!("{number} indexes"),
         ("signed index", 2..) => format!("{number} signed indexes"),
+        ("part of an image", 2..) => format!("{number} parts of images"),
         _ => plural(number, noun),
     };
     let kinds: Vec<String> = kinds(done).iter().map(|(kind, number)| plural(kind, *number)).collect();
