@@ -54,7 +54,9 @@ impl Place {
 
     fn realise(&self, items: &[Item], servers: &[&str]) -> Result<Folder> {
         let (servers, progress) = (these(servers), Progress::silent());
-        let tools = Tools { store: &self.store, servers: &servers, http: &self.http, progress: &progress };
+        let vendored = &rbld::fetch::vendored::Vendored::default();
+        let tools =
+            Tools { store: &self.store, servers: &servers, vendored, http: &self.http, progress: &progress };
         realise::closure(items, "guix", tools)
     }
 

@@ -3,7 +3,7 @@
 //! A file has its name only when it is whole. A run that is killed leaves the old manifest and some files more; the
 //! next one goes on from there. Two runs at once wait for each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::os::fd::AsFd;
