@@ -150,6 +150,8 @@ pub enum Builtin {
     ArchiveEnv,
     /// `ARCHIVE.source(name, arch)`.
     ArchiveSource,
+    /// `ARCHIVE.buildinfo(file)`.
+    ArchiveBuildinfo,
 }
 
 impl Kind {

@@ -295,3 +295,66 @@ fn what_is_not_signed_by_the_files_keys_is_refused() {
     let failure = world.wrong(&suite("ubuntu", "noble", None));
     assert!(failure.to_string().contains("no such key is known"), "{failure}");
 }
+
+#[test]
+fn the_packages_of_a_buildinfo_by_exact_version() {
+    let world = world();
+    let all = format!("{}{}", world.base, world.make);
+    world.publish("debian", "bookworm", "bookworm", vec![("main", all)]);
+    let bookworm = suite("debian", "bookworm", Some(&world.signer));
+    let chosen = packages(world.resolve(&bookworm, &["make"]).unwrap());
+    let mut exact: Vec<String> = chosen.iter().map(|one| format!("{}={}", one.name, one.version)).collect();
+    let ask = |world: &World, names: &[String]| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        world.resolve(&bookworm, &names)
+    };
+    let block = ask(&world, &exact).unwrap();
+    assert_eq!(block.stale(), []);
+    assert_eq!(packages(block), chosen);
+
+    // A version that no index within reach has: the service knows none either.
+    let make = exact.iter().position(|one| one.starts_with("make=")).unwrap();
+    exact[make] = "make=3.82-1".to_owned();
+    let failure = ask(&world, &exact).unwrap_err();
+    assert_eq!(failure.kind, Kind::Input);
+    assert!(failure.message.starts_with("a package that the `.buildinfo` names isn't in debian bookworm"), "{failure}");
+    assert!(failure.facts[0].starts_with("`make` 3.82-1: there is 4."), "{failure}");
+
+    // What the service says leads to an earlier state, whose signed index has the package.
+    let answer = format!(
+        r#"{{"_comment": "x", "binary": "make", "binary_version": "3.82-1", "fileinfo": {{"{0}": [{{"archive_name": "debian",
+            "first_seen": "20240601T030000Z", "name": "make_3.82-1_amd64.deb", "path": "/pool/main/m/make-dfsg",
+            "size": 1}}]}}, "result": [{{"architecture": "i386", "hash": "{1}"}}, {{"architecture": "amd64", "hash": "{0}"}}]}}"#,
+        "a".repeat(40),
+        "b".repeat(40)
+    );
+    let question = "mr/binary/make/3.82-1/binfiles?fileinfo=1";
+    world.server.put(question, answer.clone());
+    let sid = Suite {
+        archive: "debian@20240601T030000Z",
+        suite: "sid",
+        codename: "sid",
+        date: "Sat, 01 Jun 2024 02:00:00 UTC",
+        more: "",
+        components: vec![("main", world.make("3.82-1", ""))],
+        by_hash: false,
+    };
+    sid.publish(&world.server, &world.signer);
+    let block = ask(&world, &exact).unwrap();
+    assert_eq!(block.stale(), []);
+    let names: Vec<&str> = block.indexes.iter().map(|index| index.suite.as_str()).collect();
+    assert_eq!(names, ["bookworm", "sid"]);
+    let make = packages(block).into_iter().find(|one| one.name == "make").unwrap();
+    let origin = make.origin.unwrap();
+    assert_eq!((origin.name.as_str(), date::stamp(origin.instant).as_str()), ("debian", "20240601T030000Z"));
+
+    // It is believed no more than that: without the package in a signed index there is none.
+    let world = world.sources_again();
+    sid.publish(&world.server, &Signer::new());
+    assert!(ask(&world, &exact).unwrap_err().facts[0].starts_with("`make` 3.82-1"));
+    for odd in ["{}", "[", r#"{"result": [], "fileinfo": {"x": [{"archive_name": "../..", "first_seen": "never"}]}}"#] {
+        world.server.put(question, odd);
+        let failure = ask(&world, &exact).unwrap_err();
+        assert!(failure.kind == Kind::Input && failure.facts.len() == 1, "{failure}");
+    }
+}

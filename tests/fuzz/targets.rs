@@ -174,6 +174,11 @@ fn evaluated(text: &str) -> (Project, Evaluated) {
     (project, evaluated)
 }
 
+/// The name in `NAME=VERSION`.
+fn bare(asked: &str) -> &str {
+    asked.split('=').next().unwrap_or(asked)
+}
+
 /// A lock that answers every request with the packages it names.
 fn locked(evaluated: &Evaluated) -> Lock {
     let mut lock = Lock::default();
@@ -199,8 +204,8 @@ fn locked(evaluated: &Evaluated) -> Lock {
         };
         let facts = match request {
             Request::Environment { packages, .. } => Facts::Environment {
-                packages: packages.iter().map(String::as_str).chain(["base-files"]).map(package).collect(),
-                roots: packages.iter().cloned().chain(["base-files".to_owned()]).collect(),
+                packages: packages.iter().map(|name| bare(name)).chain(["base-files"]).map(package).collect(),
+                roots: packages.iter().map(|name| bare(name).to_owned()).chain(["base-files".to_owned()]).collect(),
                 tree: None,
             },
             Request::Source { name, .. } => Facts::Source {

@@ -4,6 +4,7 @@
 //! `RBLD_BLESS=1` rewrites what the cases and the specification expect. What the language and the runtime
 //! promise function by function is tested beside the functions; here the built command is run as a user runs it.
 
+mod archives;
 mod bless;
 mod case;
 mod drafts;
@@ -11,6 +12,7 @@ mod images;
 mod library;
 mod place;
 mod real;
+mod signed;
 mod snapshot;
 mod spec;
 mod stages;

@@ -50,6 +50,7 @@ pub(crate) fn trials() -> Result<Vec<Trial>, Failed> {
             trials.push(Trial::test(format!("real/{}/{name}", who.word()), move || test(&world, who)));
         }
     }
+    trials.extend(crate::archives::trials(&world));
     trials.extend(crate::library::trials(&world));
     trials.extend(crate::drafts::trials(&world));
     trials.extend(crate::stages::trials(&world));

@@ -113,7 +113,8 @@ impl Snapshot {
         format!("{}/archive/{archive}/{{instant}}", self.url)
     }
 
-    /// Serves these bytes at a path below an archive (`debian/pool/x`), whatever the mirror has there.
+    /// Serves these bytes at a path below an archive (`debian/pool/x`), whatever the mirror has there; for one instant alone at
+    /// `debian@20251128T000000Z/pool/x`; as an answer of the service itself at `mr/x`.
     pub(crate) fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.shared.files.lock().expect("no thread panicked").insert(path.to_owned(), Arc::new(bytes.into()));
     }
@@ -296,16 +297,22 @@ fn take_fault(shared: &Shared, path: &str) -> Option<Fault> {
 
 /// The bytes at `/archive/NAME/INSTANT/PATH`: put there by a test, kept from before, or the mirror's.
 fn find(shared: &Shared, path: &str) -> Option<Arc<Vec<u8>>> {
+    if path.starts_with("/mr/") {
+        return shared.files.lock().expect("no thread panicked").get(&path[1..]).cloned();
+    }
     let rest = path.strip_prefix("/archive/")?;
     let (archive, rest) = rest.split_once('/')?;
-    let (_instant, below) = rest.split_once('/')?;
+    let (instant, below) = rest.split_once('/')?;
     if below.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
         return None;
     }
     let name = format!("{archive}/{below}");
-    if let Some(bytes) = shared.files.lock().expect("no thread panicked").get(&name) {
+    let then = format!("{archive}@{instant}/{below}");
+    let files = shared.files.lock().expect("no thread panicked");
+    if let Some(bytes) = files.get(&then).or_else(|| files.get(&name)) {
         return Some(bytes.clone());
     }
+    drop(files);
     if archive != "debian" {
         return None;
     }

@@ -228,7 +228,7 @@ pub(super) fn core(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signatu
 }
 
 /// The names of the methods of an archive.
-pub(super) const ARCHIVE_METHODS: [&str; 2] = ["env", "source"];
+pub(super) const ARCHIVE_METHODS: [&str; 3] = ["env", "source", "buildinfo"];
 
 /// The methods of an archive; the archive itself is not among the parameters.
 pub(super) fn archive_method(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> {
@@ -246,6 +246,10 @@ pub(super) fn archive_method(name: &str, arch: &Arc<EnumType>) -> Option<(Builti
             let amd64 = Value::Variant(arch.clone(), 0);
             let params = vec![param("name", Plain::String), optional("arch", of_arch(), amd64, "amd64")];
             (Builtin::ArchiveSource, signature(name, params, Plain::Input))
+        }
+        "buildinfo" => {
+            let params = vec![param("file", Plain::Input)];
+            (Builtin::ArchiveBuildinfo, signature(name, params, Plain::Env))
         }
         _ => return None,
     })

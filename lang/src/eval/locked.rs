@@ -200,6 +200,11 @@ fn names_changed(what: &str, old: &[String], new: &[String]) -> Vec<String> {
     added.into_iter().chain(removed).collect()
 }
 
+/// The name in `NAME=VERSION`, as a `.buildinfo` asks, or in `NAME`.
+fn name_of(asked: &str) -> &str {
+    asked.split('=').next().unwrap_or(asked)
+}
+
 /// What doesn't hold together inside a block that answers a request.
 fn inside(request: &Request, block: &Block, span: Span) -> Vec<Diagnostic> {
     let title = request.title();
@@ -223,7 +228,7 @@ fn inside(request: &Request, block: &Block, span: Span) -> Vec<Diagnostic> {
     {
         let held: BTreeSet<&str> = locked.iter().map(|locked| locked.package.name.as_str()).collect();
         let lost: Vec<&str> =
-            packages.iter().map(String::as_str).filter(|name| !held.contains(name)).collect();
+            packages.iter().map(|asked| name_of(asked)).filter(|name| !held.contains(name)).collect();
         if !lost.is_empty() {
             stale.push(wrong(format!("the lock of `{title}` has lost {}, which is asked for", listed(lost))));
         }

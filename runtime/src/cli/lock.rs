@@ -128,6 +128,9 @@ fn described(request: &Request) -> String {
     }
     let Request::Environment { packages, build_depends, .. } = request else { return request.title() };
     let mut text = request.title();
+    if packages.iter().any(|package| package.contains('=')) {
+        return format!("{text}: {} by exact version", plural(packages.len(), "package"));
+    }
     if !packages.is_empty() {
         text = format!("{text}: {}", packages.join(" "));
     }

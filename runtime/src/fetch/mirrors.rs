@@ -164,6 +164,20 @@ impl Mirrors {
         bases
     }
 
+    /// The addresses of snapshot services that hold an archive as Debian's does, best first: `/archive/NAME/{instant}` and what
+    /// answers questions about files, `/mr`, are below.
+    pub fn services(&self, archive: &str) -> Vec<String> {
+        let end = format!("/archive/{archive}/{{instant}}");
+        let own = [format!("{SNAPSHOT}/{archive}/{{instant}}")];
+        let places: Vec<&String> = match self.only.get(archive) {
+            Some(only) => only.iter().collect(),
+            None => self.configured.get(archive).into_iter().flatten().chain(&own).collect(),
+        };
+        let root = |place: &&String| place.trim_end_matches('/').strip_suffix(&end).map(str::to_owned);
+        let http = |root: &String| !root.starts_with("file:");
+        places.iter().filter_map(root).filter(http).collect()
+    }
+
     /// The servers of Guix's store items: the configured ones, then Guix's own.
     pub fn guix(&self) -> Vec<String> {
         if let Some(only) = self.only.get("guix") {

@@ -66,17 +66,17 @@ impl Evaluator<'_> {
             return Err(Stop);
         };
         let arch = Arch::ALL.get(*arch as usize).copied().ok_or(Stop)?;
-        if !released(&archive.at, arch) {
-            let message = format!("{} `{}` has no {}", archive.at.archive, archive.at.suite, arch.name());
-            return self.stop(
-                codes::ARCH,
-                message,
-                span,
-                "was not released for it",
-                "`trixie` is the first that has it",
-            );
-        }
+        self.released_for(&archive.at, arch, span)?;
         Ok((archive.at.clone(), arch))
+    }
+
+    /// Reports an architecture that a suite was not released for.
+    pub(super) fn released_for(&mut self, at: &SuiteAt, arch: Arch, span: Span) -> Eval<()> {
+        if released(at, arch) {
+            return Ok(());
+        }
+        let message = format!("{} `{}` has no {}", at.archive, at.suite, arch.name());
+        self.stop(codes::ARCH, message, span, "was not released for it", "`trixie` is the first that has it")
     }
 
     /// A list of names of packages, sorted, each once.

@@ -1,6 +1,7 @@
 //! Builtin functions and intrinsics, one file a family.
 
 pub(super) mod archive;
+mod buildinfo;
 mod fetch;
 mod guix;
 mod image;
@@ -45,6 +46,7 @@ impl Evaluator<'_> {
             Builtin::ImageIndex => self.image_index(&args, span),
             Builtin::ArchiveEnv => self.archive_env(&args, span),
             Builtin::ArchiveSource => self.archive_source(&args, span),
+            Builtin::ArchiveBuildinfo => self.archive_buildinfo(&args, span),
         }
     }
 }

@@ -49,6 +49,11 @@ fn evaluated(root: &str) -> (Project, Evaluated) {
     (project, evaluated)
 }
 
+/// The name in `NAME=VERSION`.
+fn bare(asked: &str) -> &str {
+    asked.split('=').next().unwrap_or(asked)
+}
+
 /// A lock that answers every request with one package or file.
 fn locked(evaluated: &Evaluated) -> Lock {
     let mut lock = Lock::default();
@@ -74,8 +79,8 @@ fn locked(evaluated: &Evaluated) -> Lock {
         };
         let facts = match request {
             Request::Environment { packages, .. } => Facts::Environment {
-                packages: packages.iter().map(String::as_str).chain(["base-files"]).map(package).collect(),
-                roots: packages.iter().cloned().chain(["base-files".to_owned()]).collect(),
+                packages: packages.iter().map(|name| bare(name)).chain(["base-files"]).map(package).collect(),
+                roots: packages.iter().map(|name| bare(name).to_owned()).chain(["base-files".to_owned()]).collect(),
                 tree: None,
             },
             Request::Source { name, .. } => Facts::Source {

@@ -4,6 +4,7 @@
 //! installs on an empty system without recommended packages. apt itself is there only when asked for.
 
 pub mod archive;
+mod exact;
 pub mod index;
 pub mod inrelease;
 pub mod keyring;
@@ -22,6 +23,7 @@ use rbld_lang::derivation::{Arch, Package};
 use rbld_lang::lock::{Block, Facts, LockedPackage, Request, SuiteAt};
 
 pub use archive::{Sources, Used};
+use exact::Exact;
 use index::{NameId, Offer, Universe};
 use resolve::Chosen;
 use suites::Suites;
@@ -42,17 +44,23 @@ pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
     };
     let packages = suites.packages(arch, sources)?;
     let universe = suites.universe(arch, &packages)?;
+    let mut indexes = suites.indexes();
     let facts = match request {
+        Request::Environment { packages, .. } if exact::is_exact(packages) => {
+            let (facts, more) = Exact { suite, arch, packages, sources }.find(&universe)?;
+            indexes.extend(more.into_iter().filter(|one| !indexes.contains(one)).collect::<Vec<_>>());
+            facts
+        }
         Request::Environment { packages: wanted, build_depends, .. } => {
-            let indexes = if build_depends.is_empty() { Vec::new() } else { suites.sources(sources)? };
-            let indexes: Vec<Arc<Vec<u8>>> = indexes.into_iter().map(|index| index.text).collect();
-            environment(suite, arch, wanted, build_depends, universe, &indexes)?
+            let texts = if build_depends.is_empty() { Vec::new() } else { suites.sources(sources)? };
+            let texts: Vec<Arc<Vec<u8>>> = texts.into_iter().map(|index| index.text).collect();
+            environment(suite, arch, wanted, build_depends, universe, &texts)?
         }
         Request::Source { name, .. } => {
-            let indexes = suites.sources(sources)?;
-            let texts: Vec<Arc<Vec<u8>>> = indexes.iter().map(|index| index.text.clone()).collect();
+            let of = suites.sources(sources)?;
+            let texts: Vec<Arc<Vec<u8>>> = of.iter().map(|index| index.text.clone()).collect();
             let found = find_source(suite, &texts, name)?;
-            let origin = indexes.get(found.at).and_then(|index| suites.origin(index.index));
+            let origin = of.get(found.at).and_then(|index| suites.origin(index.index));
             Facts::Source {
                 version: found.version.to_owned(),
                 files: found.files(origin)?,
@@ -62,7 +70,7 @@ pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
         Request::Emulator { .. } => emulator(suite, &universe)?,
         Request::Guix { .. } => return Err(Failure::bug("an archive was asked for store items")),
     };
-    Ok(Block { title: request.clone(), indexes: suites.indexes(), facts })
+    Ok(Block { title: request.clone(), indexes, facts })
 }
 
 /// Resolves requests side by side, in their order.
