@@ -347,7 +347,7 @@ fn logins(who: Who) -> Result<(), Failed> {
     let line = format!(
         "mkdir -p \"$HOME/.docker\" && printf '%s' '{helper}' > \"$HOME/.docker/config.json\" && rbld build pulled.rbld inside"
     );
-    says(&helped.expect(&line, 4)?, "docker-credential-not-here")
+    says(&helped.expect(&line, 2)?, "docker-credential-not-here")
 }
 
 fn lies(who: Who) -> Result<(), Failed> {

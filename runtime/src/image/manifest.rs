@@ -30,6 +30,9 @@ pub mod media {
 /// The most layers an image may have; the kernel takes fewer.
 const LAYER_LIMIT: usize = 1000;
 
+/// The most bytes that its layers may have together, as they are sent.
+const LAYERS_LIMIT: u64 = 64 << 30;
+
 /// What points to a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
@@ -204,6 +207,10 @@ pub fn document(bytes: &[u8]) -> Result<Document> {
                 return Err(wrong("manifest", &format!("it has {} layers", layers.len())));
             }
             let layers = layers.into_iter().map(|layer| descriptor(&layer)).collect::<Result<Vec<_>>>()?;
+            let bytes = layers.iter().filter_map(|layer| layer.size).fold(0, u64::saturating_add);
+            if bytes > LAYERS_LIMIT {
+                return Err(wrong("manifest", &format!("its layers have {bytes} bytes")));
+            }
             Ok(Document::Manifest(Manifest { config: descriptor(&config)?, layers }))
         }
         _ => {

@@ -67,7 +67,7 @@ impl<'a> Repository<'a> {
     /// The address of something of the repository: `manifests/…`, `blobs/…`.
     fn url(&self, path: &str) -> String {
         let host = match self.name.host.as_str() {
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            "index.docker.io" | "registry-1.docker.io" => "docker.io",
             host => host,
         };
         let name = match host.strip_prefix('[') {
@@ -122,7 +122,8 @@ impl<'a> Repository<'a> {
             Found::Whole => return Ok(()),
             Found::Nowhere(odd) => tried.extend(odd),
         }
-        for url in self.mirrors.rewritten(&self.url(path)) {
+        let mut refused = None;
+        for url in self.mirrors.rewritten(&self.url(path)).into_iter().map(address) {
             let mut again = true;
             let trouble = loop {
                 sink.restart()?;
@@ -133,7 +134,9 @@ impl<'a> Repository<'a> {
                     Err(Trouble::Denied(_, challenge)) if again => {
                         again = false;
                         if let Err(failure) = self.authorize(&url, &challenge, Purpose::Pull) {
-                            break Trouble::Gone(failure.to_string());
+                            let said = failure.message.clone();
+                            refused = Some(failure);
+                            break Trouble::Gone(said);
                         }
                     }
                     Err(Trouble::Here(failure)) => return Err(failure),
@@ -141,6 +144,11 @@ impl<'a> Repository<'a> {
                 }
             };
             tried.push(format!("{url}: {trouble}"));
+        }
+        // What else was tried says less than who isn't let in.
+        if let (Some(mut failure), [_]) = (refused, tried.as_slice()) {
+            failure.facts.insert(0, format!("fetching the image `{}`", self.name));
+            return Err(failure);
         }
         let mut failure = Failure::world(format!("could not fetch the image `{}`", self.name))
             .fact(format!("expected sha256 {}", expect.digest));
@@ -152,7 +160,7 @@ impl<'a> Repository<'a> {
 
     /// What a tag stands for now.
     pub fn tag(&self, tag: &str) -> Result<Digest> {
-        let url = self.url(&format!("manifests/{tag}"));
+        let url = address(self.url(&format!("manifests/{tag}")));
         let answer = self.ask(&url, Purpose::Pull, &|client| Ok(client.get(&url)))?;
         match answer.status {
             200 => Ok(Digest::of(&answer.body)),
@@ -224,7 +232,7 @@ impl<'a> Repository<'a> {
     }
 
     fn login(&self, url: &str) -> Result<Option<credentials::Login>> {
-        let beginning = url.split("/v2/").next().unwrap_or(url);
+        let beginning = url.split("/v2/").next().unwrap_or(url).replace("://registry-1.docker.io", "://docker.io");
         let of = format!("{beginning}/{}", self.name.repository);
         credentials::login(self.mirrors, &of, &self.host(url), &self.name.repository)
     }
@@ -257,6 +265,14 @@ impl<'a> Repository<'a> {
             let plain: String = line.chars().filter(|letter| !letter.is_control()).take(200).collect();
             failure.fact(format!("it says {plain}"))
         })
+    }
+}
+
+/// Where something really is: Docker Hub has another name as a registry than in the names of images.
+fn address(url: String) -> String {
+    match url.strip_prefix("https://docker.io/") {
+        Some(rest) => format!("https://registry-1.docker.io/{rest}"),
+        None => url,
     }
 }
 

@@ -75,7 +75,7 @@ pub fn push(
 impl Repository<'_> {
     /// Whether something is there; of a tag, whether it is this.
     fn has(&self, path: &str, digest: Option<Digest>) -> Result<bool> {
-        let url = self.url(path);
+        let url = super::address(self.url(path));
         let answer = self.ask(&url, Purpose::Push, &|client| Ok(client.head(&url)))?;
         match answer.status {
             200 => {
@@ -88,7 +88,7 @@ impl Repository<'_> {
     }
 
     fn upload(&self, store: &Store, blob: Blob, task: &Arc<Task>) -> Result<()> {
-        let begin = self.url("blobs/uploads/");
+        let begin = super::address(self.url("blobs/uploads/"));
         let answer =
             self.ask(&begin, Purpose::Push, &|client| Ok(client.post(&begin).header(CONTENT_LENGTH, 0)))?;
         if answer.status != 202 {
@@ -125,7 +125,7 @@ impl Repository<'_> {
     }
 
     fn put_manifest(&self, name: &str, digest: Digest, manifest: &Document) -> Result<()> {
-        let url = self.url(&format!("manifests/{name}"));
+        let url = super::address(self.url(&format!("manifests/{name}")));
         let answer = self.ask(&url, Purpose::Push, &|client| {
             Ok(client.put(&url).header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone()))
         })?;
