@@ -164,9 +164,21 @@ fn golden() -> Vec<(&'static str, Derivation, &'static str)> {
             Derivation::Guix(guix(true)),
             "3def052aa7e77b0199c8b2609eab8dba05a1312bf687509ac7472b83137289ee",
         ),
-        ("image root", Derivation::ImageRoot(image_root()), ""),
-        ("image", Derivation::Image(image()), ""),
-        ("image index", Derivation::ImageIndex(image_index()), ""),
+        (
+            "image root",
+            Derivation::ImageRoot(image_root()),
+            "389d5f43a89b6560f838470defe10aff4e8aafdabc417b48fbd3bf339c04b38c",
+        ),
+        (
+            "image",
+            Derivation::Image(image()),
+            "90f6b0c1fb45a797a5dbb9d89c91c4065921005ccf056b2ea9b7aa5b06d964c2",
+        ),
+        (
+            "image index",
+            Derivation::ImageIndex(image_index()),
+            "c020fbe465dbdf4010a5f2d5980cc5f081a7e6677e019d58e21e15db727fef0b",
+        ),
         (
             "build",
             Derivation::Build(build()),
