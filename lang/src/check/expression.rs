@@ -45,15 +45,34 @@ impl<'p> Checker<'p> {
     }
 
     fn field(&mut self, base: &'p Expr, field: &'p Ident, span: Span) -> (Ir, Type) {
-        if let Some(module) = self.module_of(base) {
-            let Some((module, of)) = module else { return (Ir::poison(span), Type::Error) };
-            self.offer_module(field.span, module, false);
-            return match self.member(module, of, field) {
-                Some(id) => self.item_value(id, span),
-                None => (Ir::poison(span), Type::Error),
-            };
-        }
-        let (ir, ty) = self.expr(base, &Type::Unknown);
+        let named = match &base.kind {
+            ExprKind::Name(name) if self.local(name).is_none() => {
+                self.scopes[self.module.index()].get(name.as_str()).copied()
+            }
+            _ => None,
+        };
+        let (ir, ty) = match named {
+            Some(Binding::Module(..) | Binding::Broken) => {
+                let Some(Some((module, of))) = self.module_of(base) else {
+                    return (Ir::poison(span), Type::Error);
+                };
+                self.offer_module(field.span, module, false);
+                return match self.member(module, of, field) {
+                    Some(id) => self.item_value(id, span),
+                    None => (Ir::poison(span), Type::Error),
+                };
+            }
+            // What most are, without looking the name up again.
+            Some(Binding::Item(id)) if self.depth < super::DEPTH => {
+                self.offer_values(base.span, &Type::Unknown);
+                self.refers(base.span, Definition::Item(id), &Type::Unknown);
+                self.depth += 1;
+                let value = self.item_value(id, base.span);
+                self.depth -= 1;
+                value
+            }
+            _ => self.expr(base, &Type::Unknown),
+        };
         self.offer_members(field.span, &ty);
         self.field_of(ir, &ty, field, span, base)
     }

@@ -26,7 +26,7 @@ mod unused;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::codes;
 use crate::derivation::Arch;
@@ -282,7 +282,7 @@ struct Checker<'p> {
     /// Where names of a module are declared twice: what is said of each, by its index.
     twice: Vec<(ModuleId, usize)>,
     /// Names of fields and outputs, each held once.
-    names: BTreeSet<Arc<str>>,
+    names: IndexSet<Arc<str>, foldhash::fast::RandomState>,
     /// What names refer to, where that is asked for.
     index: Option<index::Index>,
     /// Where it is asked what could stand there.
@@ -316,7 +316,7 @@ impl<'p> Checker<'p> {
             run_items: Vec::new(),
             run_locals: false,
             twice: Vec::new(),
-            names: BTreeSet::new(),
+            names: IndexSet::default(),
             index: None,
             cursor: None,
         }

@@ -38,6 +38,12 @@ pub const EDITION: u32 = 1;
 /// How large a file may be, in bytes.
 const SIZE: usize = 16 << 20;
 
+/// After how many items it is guessed how many there are, so that they aren't moved again and again.
+const SAMPLE: usize = 64;
+
+/// How many a guess may come to.
+const MANY: usize = 1 << 15;
+
 /// How many errors of one file are said one by one.
 const SHOWN: usize = 50;
 
@@ -96,6 +102,10 @@ fn read(file: FileId, text: &str, way: Way, mut cache: Option<&mut Cache>) -> (a
             cache.keep(written, item);
         }
         tree.items.extend(read);
+        if tree.items.len() == SAMPLE {
+            let size = (place.end / SAMPLE).max(1);
+            tree.items.reserve(((text.len() - place.end) / size).min(MANY));
+        }
         // What a newer edition or both sides of a merge mean together is not ours to judge.
         let judged = tree.edition.as_ref().is_none_or(|edition| edition.node <= EDITION);
         if judged && !marks.iter().any(|(at, _)| place.contains(at)) {
