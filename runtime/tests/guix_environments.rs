@@ -121,6 +121,7 @@ fn packages_are_locked_by_a_guix_and_checked_without() {
     ends(&project.command(&["check", "--locked"]).output().unwrap(), 0);
     let wrong = lock.replace(&tree, &format!("tree {}", "1".repeat(64)));
     std::fs::write(project.0.path().join("rbld.lock"), wrong).unwrap();
+    std::fs::rename(project.0.path().join("store"), project.0.path().join("older")).unwrap();
     let other = ends(&project.command(&["check", "--locked"]).output().unwrap(), 4);
     assert!(other.contains("`/gnu` came to another tree than the lock says"), "{other}");
 }

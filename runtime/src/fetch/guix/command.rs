@@ -36,9 +36,11 @@ impl Command {
         if let Some(program) = named.map(str::to_owned).or(variable) {
             return match runs(&program) {
                 true => Ok(Command { program }),
-                false => Err(Failure::input(format!("`{program}` isn't a program that can be run")).fact(
-                    format!("it is to be asked which store items packages of Guix are, by `{VARIABLE}`"),
-                )),
+                false => Err(Failure::input(format!("`{program}` isn't a program that can be run"))
+                    .fact("it is named to be asked which store items packages of Guix are")
+                    .help(format!(
+                        "name the program of a Guix, or leave `{VARIABLE}` out to have one looked for"
+                    ))),
             };
         }
         let home = std::env::var("HOME").unwrap_or_default();
