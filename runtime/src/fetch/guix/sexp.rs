@@ -1,11 +1,16 @@
 //! S-expressions, as Guix writes keys and signatures. They come from outside: size, depth and number are bounded.
 //!
-//! One reader serves both kinds: Libgcrypt's (`#9F6E…#` is bytes) and Scheme's, in which ACLs may be written.
+//! One reader serves both kinds: Libgcrypt's, and Scheme's, in which ACLs may be written. Libgcrypt writes bytes as
+//! `#9F6E#`, but as a text in quotes, or a bare word, when they happen to be letters of Latin-1: one number of 32 bytes in
+//! some thousands does.
 
 use super::path::shown;
 
 /// The longest text that is read, in bytes.
 const LONGEST: usize = 1 << 20;
+
+/// How many words, texts and lists one text may have.
+const MOST: usize = 20_000;
 
 /// How deep lists may lie in lists.
 const DEEPEST: usize = 64;
@@ -37,6 +42,15 @@ impl Sexp {
         match self {
             Sexp::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The bytes that this stands for, however they are written.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Sexp::Bytes(bytes) => Some(bytes.clone()),
+            Sexp::Text(text) | Sexp::Word(text) => text.chars().map(|c| u8::try_from(c).ok()).collect(),
+            Sexp::List(_) => None,
         }
     }
 
@@ -75,7 +89,12 @@ pub fn parse(text: &str) -> Result<Vec<Sexp>, String> {
     }
     let mut reader = Reader { rest: text, line: 1 };
     let mut open: Vec<Vec<Sexp>> = vec![Vec::new()];
+    let mut count = 0;
     while let Some(token) = reader.token().map_err(|why| format!("line {}: {why}", reader.line))? {
+        count += 1;
+        if count > MOST {
+            return Err(format!("line {}: it has more than {MOST} words", reader.line));
+        }
         let done = match token {
             Token::Open if open.len() > DEEPEST => {
                 return Err(format!("line {}: lists lie more than {DEEPEST} deep", reader.line));
@@ -156,16 +175,33 @@ impl Reader<'_> {
         loop {
             match self.next() {
                 Some('"') => return Ok(text),
-                Some('\\') => match self.next() {
-                    Some('n') => text.push('\n'),
-                    Some('t') => text.push('\t'),
-                    Some(c @ ('"' | '\\')) => text.push(c),
-                    other => return Err(format!("`\\{}` in a text isn't known", other.unwrap_or(' '))),
-                },
+                Some('\\') => text.push(self.escaped()?),
                 Some(c) => text.push(c),
                 None => return Err("a text isn't closed".to_owned()),
             }
         }
+    }
+
+    /// What stands behind a backslash.
+    fn escaped(&mut self) -> Result<char, String> {
+        Ok(match self.next() {
+            Some('b') => '\u{8}',
+            Some('t') => '\t',
+            Some('n') => '\n',
+            Some('v') => '\u{b}',
+            Some('f') => '\u{c}',
+            Some('r') => '\r',
+            Some(c @ ('"' | '\'' | '\\')) => c,
+            Some('x') => {
+                let digits =
+                    self.rest.get(..2).and_then(bytes).ok_or("`\\x` in a text lacks its two digits")?;
+                self.rest = &self.rest[2..];
+                char::from(digits[0])
+            }
+            other => {
+                return Err(format!("`\\{}` in a text isn't known", other.unwrap_or(' ').escape_debug()));
+            }
+        })
     }
 
     fn word(&mut self) -> Result<Sexp, String> {

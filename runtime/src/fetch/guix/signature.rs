@@ -114,14 +114,10 @@ fn point(key: &Sexp) -> Result<Signer, String> {
     if ecc.only("curve").and_then(Sexp::word) != Some("Ed25519") {
         return Err("its curve isn't Ed25519, the only one that Guix signs with".to_owned());
     }
-    match ecc.only("q") {
-        Some(Sexp::Bytes(bytes)) => {
-            // Libgcrypt may write a mark before a compressed point.
-            let bytes = if bytes.len() == 33 { bytes.strip_prefix(&[0x40]).unwrap_or(bytes) } else { bytes };
-            bytes.try_into().map(Signer).map_err(|_| "its point hasn't 32 bytes".to_owned())
-        }
-        _ => Err("it has no point".to_owned()),
-    }
+    let bytes = ecc.only("q").and_then(Sexp::bytes).ok_or("it has no point")?;
+    // Libgcrypt may write a mark before a compressed point.
+    let point = if bytes.len() == 33 { bytes.strip_prefix(&[0x40]).unwrap_or(&bytes) } else { &bytes };
+    point.try_into().map(Signer).map_err(|_| "its point hasn't 32 bytes".to_owned())
 }
 
 /// Checks that one of the keys signed a narinfo, and says which. What is wrong is a sentence without subject.
@@ -163,7 +159,7 @@ impl Signature {
         let [data, value, key] = sexp.tail("signature")? else { return None };
         data.tail("data")?;
         let hash = match data.field("hash")? {
-            [Sexp::Word(kind), Sexp::Bytes(bytes)] if kind == "sha256" => bytes,
+            [Sexp::Word(kind), bytes] if kind == "sha256" => bytes.bytes()?,
             _ => return None,
         };
         let [ecdsa] = value.tail("sig-val")? else { return None };
@@ -194,11 +190,11 @@ impl Signature {
 
 /// A number below the group's order, written with its first byte first.
 fn scalar(sexp: &Sexp) -> Option<Scalar> {
-    let Sexp::Bytes(bytes) = sexp else { return None };
+    let bytes = sexp.bytes()?;
     if bytes.len() > 33 {
         return None;
     }
-    Scalar::from_canonical_bytes(little(&BigUint::from_bytes_be(bytes))?).into()
+    Scalar::from_canonical_bytes(little(&BigUint::from_bytes_be(&bytes))?).into()
 }
 
 fn little(number: &BigUint) -> Option<[u8; 32]> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::closure::{self, Item};
 use super::narinfo::{self, Compression};
 use super::realise::{self, Tools};
+use super::sexp;
 use super::signature;
 use super::{Acl, Servers, StorePath, nar, path};
 use crate::failure::{Failure, Kind};
@@ -178,6 +179,23 @@ fn the_signature_of_a_real_server_holds() {
         let stranger = signature::check(&narinfo, &Acl::builtin().unwrap()).unwrap_err();
         assert!(stranger.starts_with("is signed by a key that isn't believed: 9F6E63F8"), "{stranger}");
     }
+}
+
+/// Libgcrypt writes bytes that look like letters as a text; about one signature in three thousand has such bytes.
+#[test]
+fn a_number_may_be_written_as_a_text() {
+    let odd = [
+        include_str!("fixtures/written-as-text-732.narinfo"),
+        include_str!("fixtures/written-as-text-2541.narinfo"),
+    ];
+    for text in odd {
+        let narinfo = narinfo::parse(text).unwrap();
+        assert_eq!(signature::check(&narinfo, &acl()), Ok(acl().keys()[0]));
+    }
+    let bytes = |text: &str| sexp::parse_one(text).unwrap().bytes();
+    assert_eq!(bytes(r#""\t\x1b\"\\é""#), Some(b"\t\x1b\"\\\xe9".to_vec()));
+    assert_eq!((bytes("abc"), bytes("\"\u{100}\""), bytes("()")), (Some(b"abc".to_vec()), None, None));
+    assert!(sexp::parse(r#""\xé0""#).is_err() && sexp::parse(r#""\x0"#).is_err());
 }
 
 #[test]

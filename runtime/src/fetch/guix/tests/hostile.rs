@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::super::nar::{self, Wrong};
-use super::super::sexp;
 use super::*;
 use crate::packing::Codec;
 
@@ -159,6 +158,7 @@ fn narinfos_that_lie_are_refused() {
 fn lists_in_lists_are_bounded() {
     assert!(sexp::parse(&"(".repeat(100_000)).unwrap_err().contains("64 deep"));
     assert!(sexp::parse(")").is_err() && sexp::parse("\"").is_err() && sexp::parse("#0#").is_err());
+    assert!(sexp::parse(&"a ".repeat(100_000)).unwrap_err().contains("20000 words"));
     assert!(sexp::parse(&" ".repeat(2 << 20)).unwrap_err().contains("bytes"));
 }
 
