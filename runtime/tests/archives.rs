@@ -317,7 +317,10 @@ fn the_packages_of_a_buildinfo_by_exact_version() {
     exact[make] = "make=3.82-1".to_owned();
     let failure = ask(&world, &exact).unwrap_err();
     assert_eq!(failure.kind, Kind::Input);
-    assert!(failure.message.starts_with("a package that the `.buildinfo` names isn't in debian bookworm"), "{failure}");
+    assert!(
+        failure.message.starts_with("a package that the `.buildinfo` names isn't in debian bookworm"),
+        "{failure}"
+    );
     assert!(failure.facts[0].starts_with("`make` 3.82-1: there is 4."), "{failure}");
 
     // What the service says leads to an earlier state, whose signed index has the package.
@@ -352,7 +355,11 @@ fn the_packages_of_a_buildinfo_by_exact_version() {
     let world = world.sources_again();
     sid.publish(&world.server, &Signer::new());
     assert!(ask(&world, &exact).unwrap_err().facts[0].starts_with("`make` 3.82-1"));
-    for odd in ["{}", "[", r#"{"result": [], "fileinfo": {"x": [{"archive_name": "../..", "first_seen": "never"}]}}"#] {
+    for odd in [
+        "{}",
+        "[",
+        r#"{"result": [], "fileinfo": {"x": [{"archive_name": "../..", "first_seen": "never"}]}}"#,
+    ] {
         world.server.put(question, odd);
         let failure = ask(&world, &exact).unwrap_err();
         assert!(failure.kind == Kind::Input && failure.facts.len() == 1, "{failure}");

@@ -11,6 +11,8 @@ use rbld::failure::{Doing, Failure, Result};
 use rbld::fetch::guix::realise::{self, Tools};
 use rbld::fetch::guix::{Acl, Servers, closure};
 use rbld::fetch::http::Http;
+use rbld::fetch::vendored::Vendored;
+use rbld::fetch::vendored::Vendored;
 use rbld::progress::Progress;
 use rbld::store::Store;
 
@@ -30,7 +32,8 @@ fn run() -> Result<()> {
     println!("lock    {:5.2} s, {} items, {bytes} bytes", begun.elapsed().as_secs_f64(), items.len());
     let begun = Instant::now();
     let progress = Progress::silent();
-    let tools = Tools { store: &store, servers: &servers, http: &http, progress: &progress };
+    let vendored = &Vendored::default();
+    let tools = Tools { store: &store, servers: &servers, vendored, http: &http, progress: &progress };
     let folder = realise::closure(&items, "closure", tools)?;
     println!("fetch   {:5.2} s, tree {}", begun.elapsed().as_secs_f64(), folder.digest());
     Ok(())

@@ -30,9 +30,16 @@ impl Evaluator<'_> {
         let (Some(Value::Archive(archive)), Some(Value::Input(input))) = (args.first(), args.get(1)) else {
             return Err(Stop);
         };
-        let help = "it is a file of the project, as `dpkg-buildpackage` writes it: `./hello_1.0_amd64.buildinfo`";
+        let help =
+            "it is a file of the project, as `dpkg-buildpackage` writes it: `./hello_1.0_amd64.buildinfo`";
         let Source::Local { place, local } = &input.source else {
-            return self.stop(codes::TYPE, "a `.buildinfo` is a file of the project", span, "is something else", help);
+            return self.stop(
+                codes::TYPE,
+                "a `.buildinfo` is a file of the project",
+                span,
+                "is something else",
+                help,
+            );
         };
         let path = place.path.to_string();
         if local.folder {
@@ -74,7 +81,8 @@ fn read(text: &str) -> Result<Installed, String> {
     let arch = Arch::from_name(built.trim())
         .ok_or_else(|| format!("it was made on `{}`, which rbld doesn't know", built.trim()))?;
     let mut packages = Vec::new();
-    for entry in field("Installed-Build-Depends")?.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+    for entry in field("Installed-Build-Depends")?.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+    {
         packages.push(package(entry, arch)?);
         if packages.len() > MOST {
             return Err(format!("it names more than {MOST} packages"));
@@ -96,7 +104,8 @@ fn read(text: &str) -> Result<Installed, String> {
 fn package(entry: &str, arch: Arch) -> Result<String, String> {
     let wrong = || format!("`{}` isn't `NAME (= VERSION)`", entry.chars().take(60).collect::<String>());
     let (name, rest) = entry.split_once('(').ok_or_else(wrong)?;
-    let version = rest.trim_end().strip_suffix(')').and_then(|rest| rest.trim().strip_prefix('=')).ok_or_else(wrong)?;
+    let version =
+        rest.trim_end().strip_suffix(')').and_then(|rest| rest.trim().strip_prefix('=')).ok_or_else(wrong)?;
     let (name, version) = (name.trim(), version.trim());
     let (name, of) = name.split_once(':').unwrap_or((name, arch.name()));
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -136,7 +145,8 @@ fn signed(text: &str) -> Result<String, String> {
 fn fields(text: &str) -> BTreeMap<&str, String> {
     let mut fields: BTreeMap<&str, String> = BTreeMap::new();
     let mut last = None;
-    let stanza = text.lines().skip_while(|line| line.trim().is_empty()).take_while(|line| !line.trim().is_empty());
+    let stanza =
+        text.lines().skip_while(|line| line.trim().is_empty()).take_while(|line| !line.trim().is_empty());
     for line in stanza {
         match (line.starts_with([' ', '\t']), last) {
             (true, Some(name)) => {
@@ -188,8 +198,15 @@ mod tests {
         assert_eq!(wrong("(= 2.71-3)", "(>= 2.71-3)"), "`autoconf (>= 2.71-3)` isn't `NAME (= VERSION)`");
         assert_eq!(wrong("autoconf (= 2.71-3)", "git (= 2)"), "it names `git` in two versions");
         assert!(wrong("git:amd64", "git:i386").starts_with("`git:i386` was installed on amd64"));
-        assert_eq!(read("-----BEGIN PGP SIGNED MESSAGE-----\n\nA: b\n").unwrap_err(), "its signature isn't whole");
-        for text in ["-----BEGIN PGP SIGNED MESSAGE-----", "\n\n :\n", "Build-Architecture: amd64\nInstalled-Build-Depends: ,"] {
+        assert_eq!(
+            read("-----BEGIN PGP SIGNED MESSAGE-----\n\nA: b\n").unwrap_err(),
+            "its signature isn't whole"
+        );
+        for text in [
+            "-----BEGIN PGP SIGNED MESSAGE-----",
+            "\n\n :\n",
+            "Build-Architecture: amd64\nInstalled-Build-Depends: ,",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -80,7 +80,11 @@ fn locked(evaluated: &Evaluated) -> Lock {
         let facts = match request {
             Request::Environment { packages, .. } => Facts::Environment {
                 packages: packages.iter().map(|name| bare(name)).chain(["base-files"]).map(package).collect(),
-                roots: packages.iter().map(|name| bare(name).to_owned()).chain(["base-files".to_owned()]).collect(),
+                roots: packages
+                    .iter()
+                    .map(|name| bare(name).to_owned())
+                    .chain(["base-files".to_owned()])
+                    .collect(),
                 tree: None,
             },
             Request::Source { name, .. } => Facts::Source {

@@ -113,14 +113,18 @@ impl Exact<'_> {
         // The latest state first: what was installed together was there together.
         let mut tried: BTreeSet<ArchiveId> = BTreeSet::new();
         while tried.len() < STATES {
-            let open = seen.iter().filter(|(wanted, _)| missing.contains(*wanted)).flat_map(|(_, states)| states);
+            let open =
+                seen.iter().filter(|(wanted, _)| missing.contains(*wanted)).flat_map(|(_, states)| states);
             let latest = open.filter(|state| !tried.contains(*state)).max_by_key(|state| state.instant);
             let Some(state) = latest.cloned() else { break };
             for suite in self.suites_at(&state) {
                 match self.take(&suite, missing, found, indexes) {
                     Ok(()) => {}
                     Err(failure) if matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
-                    Err(failure) => self.sources.progress.say(&format!("{} {}: {}", suite.archive, suite.suite, failure.message)),
+                    Err(failure) => self
+                        .sources
+                        .progress
+                        .say(&format!("{} {}: {}", suite.archive, suite.suite, failure.message)),
                 }
             }
             tried.insert(state);
@@ -170,7 +174,9 @@ impl Exact<'_> {
         let own = self.suite.each();
         let first = &self.suite.suite;
         let more: Vec<String> = match state.name.as_str() {
-            "debian" => vec!["sid".to_owned(), format!("{first}-updates"), format!("{first}-proposed-updates")],
+            "debian" => {
+                vec!["sid".to_owned(), format!("{first}-updates"), format!("{first}-proposed-updates")]
+            }
             _ => vec![format!("{first}-security")],
         };
         let keyring = own.iter().find(|suite| suite.archive == state.name).and_then(|suite| suite.keyring);
@@ -238,12 +244,13 @@ impl Exact<'_> {
             1 => "a package that the `.buildinfo` names isn't".to_owned(),
             count => format!("{count} packages that the `.buildinfo` names aren't"),
         };
-        let mut failure =
-            Failure::input(format!("{count} in {}", suites::place_at(self.suite, self.arch)));
+        let mut failure = Failure::input(format!("{count} in {}", suites::place_at(self.suite, self.arch)));
         for (name, version) in missing.iter().take(NAMED) {
             let there: Vec<&str> = universe
                 .find(name)
-                .map(|name| universe.named(name).offers.iter().map(|id| universe.offer(*id).version).collect())
+                .map(|name| {
+                    universe.named(name).offers.iter().map(|id| universe.offer(*id).version).collect()
+                })
                 .unwrap_or_default();
             let instead = match there[..] {
                 [] => "no version is there".to_owned(),

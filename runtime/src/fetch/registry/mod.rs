@@ -232,7 +232,8 @@ impl<'a> Repository<'a> {
     }
 
     fn login(&self, url: &str) -> Result<Option<credentials::Login>> {
-        let beginning = url.split("/v2/").next().unwrap_or(url).replace("://registry-1.docker.io", "://docker.io");
+        let beginning =
+            url.split("/v2/").next().unwrap_or(url).replace("://registry-1.docker.io", "://docker.io");
         let of = format!("{beginning}/{}", self.name.repository);
         credentials::login(self.mirrors, &of, &self.host(url), &self.name.repository)
     }
