@@ -12,7 +12,6 @@ use rbld::fetch::guix::realise::{self, Tools};
 use rbld::fetch::guix::{Acl, Servers, closure};
 use rbld::fetch::http::Http;
 use rbld::fetch::vendored::Vendored;
-use rbld::fetch::vendored::Vendored;
 use rbld::progress::Progress;
 use rbld::store::Store;
 

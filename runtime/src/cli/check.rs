@@ -166,9 +166,9 @@ fn other_trees(project: &Project, world: &World, outcomes: &BTreeMap<DerivationI
 
 /// The builds among the targets: what `--rebuild` makes again.
 fn rebuildable(plan: &Plan, targets: &[DerivationId]) -> BTreeSet<DerivationId> {
-    let is_build = |id: &DerivationId| match plan.derivations.get(id) {
-        Some(Derivation::Build(_) | Derivation::Image(_) | Derivation::ImageIndex(_)) => true,
-        _ => false,
+    let is_build = |id: &DerivationId| {
+        let derivation = plan.derivations.get(id);
+        matches!(derivation, Some(Derivation::Build(_) | Derivation::Image(_) | Derivation::ImageIndex(_)))
     };
     targets.iter().copied().filter(is_build).collect()
 }

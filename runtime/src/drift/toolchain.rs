@@ -153,7 +153,7 @@ pub(super) fn kind(name: &str) -> Option<(usize, &'static str)> {
         Some(whole) => name == whole,
         None => name.starts_with(begin),
     };
-    let at = KINDS.iter().position(|(_, names)| names.iter().any(|begin| fits(begin)))?;
+    let at = KINDS.iter().position(|(_, names)| names.iter().any(fits))?;
     Some((at, KINDS[at].0))
 }
 

@@ -214,7 +214,7 @@ fn a_base_keeps_what_it_has_and_gets_one_folder() {
     let below = folder(&[("bin/sh", file("sh")), ("usr", Node::Folder(Folder::default()))]);
     let base = tree::write(&batch, &below).unwrap();
     let key = Digest::of(b"base");
-    let outputs = BTreeMap::from([("out".to_owned(), base.clone())]);
+    let outputs = BTreeMap::from([("out".to_owned(), base)]);
     let record = Realisation { key, outputs, facts: BTreeMap::new() };
     batch.commit(&[(rbld_lang::derivation::DerivationId(key), record)]).unwrap();
 
@@ -239,7 +239,7 @@ fn a_base_keeps_what_it_has_and_gets_one_folder() {
     let failure = check_expected(&other, &both, &place.store).unwrap_err();
     assert!(failure.facts.iter().any(|fact| fact.contains("/profile/bin")), "{failure}");
 
-    let twice = over.outputs["out"].clone();
+    let twice = over.outputs["out"];
     let failure = realise(&guix, Digest::of(b"twice"), closure, place.setting(Some(&twice))).unwrap_err();
     assert!(failure.message.contains("has `/gnu` already"), "{failure}");
 }

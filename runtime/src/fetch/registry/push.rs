@@ -129,7 +129,7 @@ impl Repository<'_> {
         let answer = self.ask(&url, Purpose::Push, &|client| {
             Ok(client.put(&url).header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone()))
         })?;
-        if !matches!(answer.status, 200 | 201 | 202) {
+        if !matches!(answer.status, 200..=202) {
             return Err(self.refused(answer.status, &answer, "doesn't take the image's manifest"));
         }
         let found = answer.headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
