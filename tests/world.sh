@@ -271,7 +271,7 @@ images() {
   expect "container-image: skopeo reads it" 0 skopeo inspect "oci:$dir/imagebookworm"
   holds "… its digest" "$digest"
   expect "container-image: umoci unpacks it" 0 umoci unpack --rootless --image "$dir/imagebookworm:latest" "$dir/bundle"
-  expect "… a file of it" 0 grep -q '<h1>Reproducible images</h1>' "$dir/bundle/rootfs/srv/index.html"
+  expect "… a file of it" 0 grep -q '<h1>Reproducible images</h1>' "$dir/bundle/rootfs/srv/www/index.html"
   expect "… its program runs" 0 "$dir/bundle/rootfs/bin/busybox" true
   local podman=(podman --root "$dir/podman" --runroot "$dir/podman-run" --storage-driver vfs)
   expect "container-image: podman loads it" 0 "${podman[@]}" pull -q "oci:$dir/imagebookworm:latest"
