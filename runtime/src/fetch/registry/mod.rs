@@ -139,6 +139,10 @@ impl<'a> Repository<'a> {
                             break Trouble::Gone(said);
                         }
                     }
+                    Err(Trouble::Denied(said, _)) => {
+                        refused = Some(auth::refused(&self.host(&url), self.login(&url)?.as_ref()));
+                        break Trouble::Gone(said);
+                    }
                     Err(Trouble::Here(failure)) => return Err(failure),
                     Err(trouble) => break trouble,
                 }
