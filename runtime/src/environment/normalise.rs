@@ -124,6 +124,8 @@ pub(super) const LATER: &[(u32, Rule)] = &[
         ),
     ),
     (2, rule("usr/share/info/dir.old", Action::Remove, "what was there before")),
+    (2, rule("var/lib/texmf/ls-R", Action::Edit(sort_blocks), "in the order of folders")),
+    (2, rule("var/lib/texmf/updmap.cfg-TEXLIVEDIST", Action::Edit(sort_lines), "in the order of a folder")),
     (2, rule("var/lib/texmf/web2c/*.log", Action::Remove, "times")),
     (2, rule("var/lib/texmf/web2c/*/*.log", Action::Remove, "times")),
     (
@@ -241,6 +243,28 @@ fn fits(name: &str, pattern: &str) -> bool {
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
         }
     }
+}
+
+fn sort_lines(text: &str) -> Result<String> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    Ok(lines.into_iter().flat_map(|line| [line, "\n"]).collect())
+}
+
+/// A listing of folders: blocks between blank lines, each of a folder's name and what is in it. What is removed by
+/// other rows isn't listed.
+fn sort_blocks(text: &str) -> Result<String> {
+    let (head, rest) = text.split_once("\n\n").unwrap_or(("", text));
+    let mut blocks: Vec<Vec<&str>> = rest.split("\n\n").map(|block| block.lines().collect()).collect();
+    for block in &mut blocks {
+        let Some((name, files)) = block.split_first_mut() else { continue };
+        files.sort_unstable();
+        let again = *name == "./web2c/tex:" || name.starts_with("./web2c/lua");
+        block.retain(|line| !line.ends_with(".log") && !(again && line.ends_with(".fmt")));
+    }
+    blocks.sort();
+    let blocks: Vec<String> = blocks.iter().map(|block| block.join("\n") + "\n").collect();
+    Ok(format!("{head}\n\n{}", blocks.join("\n")))
 }
 
 fn add_user(text: &str) -> Result<String> {

@@ -149,3 +149,15 @@ fn later_rows_wait_for_their_number() {
         files.iter().map(|(path, _)| *path).filter(|path| second.contains_key(*path)).collect();
     assert_eq!(left, ["var/lib/texmf/web2c/pdftex/pdftex.fmt"]);
 }
+
+#[test]
+fn listings_come_in_the_order_of_names() {
+    let one = "% database\n\n./b:\ny\nx\n\n./web2c/tex:\ntex.log\ntex.fmt\n\n./a:\nz\n";
+    let other = "% database\n\n./a:\nz\n\n./b:\nx\ny\n\n./web2c/tex:\ntex.fmt\ntex.log\n";
+    let sorted =
+        |text: &str| normalised_by(2, &[("var/lib/texmf/ls-R", text)]).unwrap()["var/lib/texmf/ls-R"].clone();
+    assert_eq!(sorted(one), "% database\n\n./a:\nz\n\n./b:\nx\ny\n\n./web2c/tex:\n");
+    assert_eq!(sorted(one), sorted(other));
+    assert_eq!(sorted(&sorted(one)), sorted(one));
+    assert_eq!(sort_lines("b\na").unwrap(), "a\nb\n");
+}
