@@ -334,12 +334,15 @@ fn vendored(world: &World, who: Who) -> Result<(), Failed> {
         place.expect(&line, code)
     };
     alone("empty", "check --offline --from vendored", 0)?;
-    place.expect("cmp rbld.lock first.lock && rm rbld.lock", 0)?;
+    // A check that finds all its builds in the store doesn't look at the trees, so the first lock may lack them.
+    let without_trees = |name: &str| -> Result<String, Failed> {
+        Ok(place.read(name)?.lines().filter(|line| !line.starts_with("tree ")).collect())
+    };
+    require(without_trees("rbld.lock")? == without_trees("first.lock")?, "a check writes another lock")?;
+    place.expect("rm rbld.lock", 0)?;
     alone("empty", "lock --offline --from vendored", 0)?;
-    let without_trees =
-        |text: String| text.lines().filter(|line| !line.starts_with("tree ")).collect::<String>();
     require(
-        without_trees(place.read("rbld.lock")?) == without_trees(place.read("first.lock")?),
+        without_trees("rbld.lock")? == without_trees("first.lock")?,
         "another lock comes of the same indexes",
     )?;
     // One byte of one package, and nothing is believed.

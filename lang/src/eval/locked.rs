@@ -123,6 +123,16 @@ fn changes(old: &Request, new: &Request) -> Option<Vec<String>> {
         suite.beside.iter().map(|one| format!("{} {}", one.archive, one.suite)).collect()
     };
     changes.extend(names_changed("suite", &names(from), &names(to)));
+    for one in &from.beside {
+        let same =
+            to.beside.iter().find(|other| (&other.archive, &other.suite) == (&one.archive, &one.suite));
+        if same.is_some_and(|other| other.components != one.components) {
+            changes.push(format!("the components of `{}` changed", one.suite));
+        }
+        if same.is_some_and(|other| other.keyring != one.keyring) {
+            changes.push(format!("the keyring of `{}` changed", one.archive));
+        }
+    }
     if from.instant != to.instant {
         changes.push(format!("the instant was {}", show_instant(from.instant)));
     }
