@@ -277,7 +277,7 @@ images() {
   expect "… a file of it" 0 grep -q '<h1>Reproducible images</h1>' "$dir/bundle/rootfs/srv/www/index.html"
   expect "… its program runs" 0 "$dir/bundle/rootfs/bin/busybox" true
   local podman=(podman --root "$dir/podman" --runroot "$dir/podman-run" --storage-driver vfs)
-  expect "container-image: podman loads it" 0 "${podman[@]}" pull -q "oci:$dir/imagebookworm:latest"
+  expect "container-image: podman loads it" 0 env -C "$dir" "${podman[@]}" pull -q oci:imagebookworm:latest
   local id=$out
   expect "… and tells of it" 0 "${podman[@]}" image inspect "${id##*$'\n'}"
   holds "… its entry point" "/bin/busybox"

@@ -248,6 +248,9 @@ fn items(text: &str, other: &str, numbers: &mut Numbers) -> String {
     };
     let mut items = cut(text);
     let others = cut(other);
+    if items.is_empty() || others.is_empty() {
+        return other.to_owned();
+    }
     let at = numbers.below(items.len());
     match numbers.below(4) {
         0 => items.insert(at, others[numbers.below(others.len())].clone()),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use rbld_lang::derivation::{Arch, GuixItem, Package, PoolFile};
+use rbld_lang::derivation::{Arch, Derivation, Fetch, GuixItem, Package, PoolFile};
 use rbld_lang::diagnostic::Diagnostic;
 use rbld_lang::digest::Digest;
 use rbld_lang::loader::MemoryLoader;
@@ -138,7 +138,13 @@ fn meaning(text: &str) -> Result<Seen, String> {
     let lock = locked(&before);
     let ids = |evaluated: &Evaluated| {
         let (plan, _) = rbld_lang::instantiate(evaluated, Some(&lock), &HOST);
-        plan.names.iter().map(|named| (named.name.clone(), named.id)).collect::<Vec<_>>()
+        // The folder that the file itself is in is another one once the file is laid out.
+        let around = |one: &Derivation| matches!(one, Derivation::Fetch(Fetch::Local { path, folder: true, .. }) if path.is_empty());
+        let named = plan.names.iter().map(|named| (named.name.clone(), named.id));
+        match plan.derivations.values().any(around) {
+            true => Vec::new(),
+            false => named.collect::<Vec<_>>(),
+        }
     };
     if ids(&before) != ids(&after) {
         return Err(format!("formatted it leads to other derivations:\n{once}"));
