@@ -139,6 +139,14 @@ pub(super) const LATER: &[(u32, Rule)] = &[
     (
         2,
         rule(
+            "var/lib/texmf/web2c/pdftex/pdftex.fmt",
+            Action::Remove,
+            "of two files `language.def` the moment decides; made again when pdfTeX is first run",
+        ),
+    ),
+    (
+        2,
+        rule(
             "var/lib/texmf/web2c/lua*/*.fmt",
             Action::Remove,
             "Lua keeps tables in an order that the time decides; made again when LuaTeX is first run",
@@ -260,7 +268,9 @@ fn sort_blocks(text: &str) -> Result<String> {
         let Some((name, files)) = block.split_first_mut() else { continue };
         files.sort_unstable();
         let again = *name == "./web2c/tex:" || name.starts_with("./web2c/lua");
-        block.retain(|line| !line.ends_with(".log") && !(again && line.ends_with(".fmt")));
+        block.retain(|line| {
+            !line.ends_with(".log") && *line != "pdftex.fmt" && !(again && line.ends_with(".fmt"))
+        });
     }
     blocks.sort();
     let blocks: Vec<String> = blocks.iter().map(|block| block.join("\n") + "\n").collect();

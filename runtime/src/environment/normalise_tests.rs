@@ -140,14 +140,15 @@ fn later_rows_wait_for_their_number() {
         ("var/lib/texmf/web2c/tex/tex.fmt", "2026"),
         ("var/lib/texmf/web2c/luahbtex/lualatex.fmt", "in any order"),
         ("var/lib/texmf/web2c/pdftex/pdftex.log", "2026"),
-        ("var/lib/texmf/web2c/pdftex/pdftex.fmt", "kept"),
+        ("var/lib/texmf/web2c/pdftex/pdftex.fmt", "with another language.def"),
+        ("var/lib/texmf/web2c/pdftex/latex.fmt", "kept"),
     ];
     let first = normalised_by(1, &files).unwrap();
     assert!(files.iter().all(|(path, text)| first[*path] == *text));
     let second = normalised_by(2, &files).unwrap();
     let left: Vec<&str> =
         files.iter().map(|(path, _)| *path).filter(|path| second.contains_key(*path)).collect();
-    assert_eq!(left, ["var/lib/texmf/web2c/pdftex/pdftex.fmt"]);
+    assert_eq!(left, ["var/lib/texmf/web2c/pdftex/latex.fmt"]);
 }
 
 #[test]
