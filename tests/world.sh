@@ -267,7 +267,7 @@ images() {
   local who=$1 dir folder digest port registry
   copy "$who" container-image
   expect "$who: build container-image into a folder" 0 as "$who" rbld build -o "$copy/out" "$copy" image
-  dir=$(mktemp -d "$world/images.XXXXXX")
+  dir=$(mktemp -d -p "$world")
   for folder in "$copy"/out/image*; do cp -r "$folder" "$dir/$(basename "$folder" | tr -d '[]')"; done
   expect "container-image: both folders are the same" 0 diff -r "$dir/imagebookworm" "$dir/imagetrixie"
   digest=$(grep -o 'sha256:[0-9a-f]*' "$dir/imagebookworm/index.json" | head -n 1)

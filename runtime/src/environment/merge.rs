@@ -112,9 +112,9 @@ impl Merger<'_> {
 
     /// Where a folder that is shipped at `place` comes to lie; makes it if nothing is there.
     fn enter(&mut self, index: usize, place: Vec<String>) -> Result<Vec<String>> {
-        let end = match find(&self.root, &place) {
+        let end = match self.root.at(&place) {
             None | Some(Node::Folder(_)) => Some(place.clone()),
-            Some(Node::Link { .. }) => resolve(&self.root, &place),
+            Some(Node::Link { .. }) => self.root.resolve(&place),
             Some(Node::File { .. }) => None,
         };
         match end {
@@ -138,7 +138,7 @@ impl Merger<'_> {
     /// Puts a file or link of part `index` at a place, unless what is there wins.
     fn put(&mut self, index: usize, shipped: String, place: &[String], node: &Node) -> Result<()> {
         let path = place.join("/");
-        let there = find(&self.root, place);
+        let there = self.root.at(place);
         match (there, node) {
             (None, _) => {}
             (Some(Node::Folder(_)), Node::Link { .. }) => {
@@ -210,8 +210,8 @@ impl Merger<'_> {
             false => place[..place.len().saturating_sub(1)].to_vec(),
         };
         start.extend(target.split('/').map(str::to_owned));
-        let end = resolve(&self.root, &start);
-        end.is_some_and(|end| end.is_empty() || matches!(find(&self.root, &end), Some(Node::Folder(_))))
+        let end = self.root.resolve(&start);
+        end.is_some_and(|end| end.is_empty() || matches!(self.root.at(&end), Some(Node::Folder(_))))
     }
 
     fn conflict(&self, index: usize, place: &[String], why: &str) -> Failure {
@@ -247,51 +247,9 @@ enum Judgement {
 pub(super) fn place_in(root: &Folder, path: &str) -> Option<String> {
     let (folder, name) = path.rsplit_once('/')?;
     let folder: Vec<String> = folder.split('/').map(str::to_owned).collect();
-    let mut place = resolve(root, &folder)?;
+    let mut place = root.resolve(&folder)?;
     place.push(name.to_owned());
     Some(place.join("/"))
-}
-
-/// Where a place leads within the root when every link on the way and at its end is followed.
-fn resolve(root: &Folder, place: &[String]) -> Option<Vec<String>> {
-    let mut todo: Vec<String> = place.iter().rev().cloned().collect();
-    let mut at: Vec<String> = Vec::new();
-    let mut links = 0;
-    while let Some(name) = todo.pop() {
-        match name.as_str() {
-            "" | "." => continue,
-            ".." => {
-                at.pop();
-                continue;
-            }
-            _ => at.push(name),
-        }
-        if let Some(Node::Link { target }) = find(root, &at) {
-            links += 1;
-            if links > 40 {
-                return None;
-            }
-            at.pop();
-            if target.starts_with('/') {
-                at.clear();
-            }
-            todo.extend(target.split('/').rev().map(str::to_owned));
-        }
-    }
-    Some(at)
-}
-
-/// The node at a place, without following links.
-fn find<'a>(root: &'a Folder, place: &[String]) -> Option<&'a Node> {
-    let (last, parents) = place.split_last()?;
-    let mut folder = root;
-    for name in parents {
-        match folder.entries.get(name)? {
-            Node::Folder(next) => folder = next,
-            _ => return None,
-        }
-    }
-    folder.entries.get(last)
 }
 
 fn find_mut<'a>(root: &'a mut Folder, place: &[String]) -> Option<&'a mut Node> {

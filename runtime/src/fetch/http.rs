@@ -499,7 +499,8 @@ impl<'a> Meter<'a> {
     }
 }
 
-struct Bytes(Vec<u8>);
+/// Takes what fits in memory.
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl Sink for Bytes {
     fn restart(&mut self) -> Result<()> {
@@ -513,9 +514,10 @@ impl Sink for Bytes {
     }
 }
 
-struct ToBatch<'a> {
-    batch: &'a Batch,
-    writer: BlobWriter,
+/// Takes what goes into the store.
+pub(super) struct ToBatch<'a> {
+    pub(super) batch: &'a Batch,
+    pub(super) writer: BlobWriter,
 }
 
 impl Sink for ToBatch<'_> {

@@ -14,7 +14,7 @@ mod directory;
 mod gc;
 mod import;
 mod lock;
-mod parallel;
+pub(crate) mod parallel;
 mod place;
 mod ready;
 mod remove;

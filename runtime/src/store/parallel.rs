@@ -29,25 +29,45 @@ fn run<T: Sync, R: Send>(
     if items.len() < 4 {
         return items.iter().map(work).collect();
     }
+    with_state(items, threads, || Ok(()), |(), item| work(item), Ok)
+}
+
+/// Applies `work` to each item by some threads, each of which begins and ends with a state of its own. A state is ended
+/// after a failure too.
+pub(crate) fn with_state<T: Sync, S, R: Send>(
+    items: &[T],
+    threads: usize,
+    begin: impl Fn() -> Result<S> + Sync,
+    work: impl Fn(&mut S, &T) -> Result<R> + Sync,
+    end: impl Fn(S) -> Result<()> + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
     let failed: Mutex<Option<(usize, Failure)>> = Mutex::new(None);
+    let fail = |index: usize, failure: Failure| {
+        stop.store(true, Ordering::Relaxed);
+        let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|(at, _)| index < *at) {
+            *first = Some((index, failure));
+        }
+    };
     let take = || {
+        let mut state = match begin() {
+            Ok(state) => state,
+            Err(failure) => return fail(usize::MAX, failure),
+        };
         let mut mine = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { break };
-            match work(item) {
+            match work(&mut state, item) {
                 Ok(result) => mine.push((index, result)),
-                Err(failure) => {
-                    stop.store(true, Ordering::Relaxed);
-                    let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    if first.as_ref().is_none_or(|(at, _)| index < *at) {
-                        *first = Some((index, failure));
-                    }
-                }
+                Err(failure) => fail(index, failure),
             }
+        }
+        if let Err(failure) = end(state) {
+            fail(usize::MAX, failure);
         }
         done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
     };

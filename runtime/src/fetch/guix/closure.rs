@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rbld_lang::digest::Digest;
 
+use super::StorePath;
 use super::narinfo::NarInfo;
 use super::servers::{Refused, Servers};
 use super::signature::{self, Acl, Signer};
-use super::{StorePath, workers};
 use crate::failure::{Failure, Result};
 use crate::fetch::http::Http;
+use crate::store::parallel;
 
 /// The most items that a closure has.
 const ITEMS: usize = 100_000;
@@ -46,7 +47,7 @@ pub fn lock(http: &Http, servers: &Servers, items: &[StorePath], acl: &Acl) -> R
         if found.len() + asked.len() > ITEMS {
             return Err(Failure::world(format!("the items refer to more than {ITEMS} others")));
         }
-        let answers = workers::each(
+        let answers = parallel::with_state(
             &asked,
             ASKED,
             || Ok(()),

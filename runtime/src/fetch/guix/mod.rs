@@ -17,7 +17,6 @@ pub mod sexp;
 pub mod signature;
 #[cfg(test)]
 mod tests;
-mod workers;
 
 pub use closure::Item;
 pub use path::StorePath;

@@ -15,12 +15,12 @@ use super::nar::{self, Wrong};
 use super::narinfo::{Compression, Download};
 use super::pipe::{Outlet, pipe};
 use super::servers::{Refused, Server, Servers};
-use super::workers;
 use crate::failure::{Failure, Result};
 use crate::fetch::http::{Expected, Http};
 use crate::fetch::vendored::{Found, Vendored};
 use crate::packing::Codec;
 use crate::progress::{Progress, Step, Task};
+use crate::store::parallel;
 use crate::store::tree::{self, Folder, Node};
 use crate::store::{Batch, Object, Realisation, Store};
 
@@ -90,7 +90,7 @@ impl Open {
 
 fn bring(items: &[&Item], tools: Tools<'_>, task: &Task) -> Result<Vec<Node>> {
     let threads = std::thread::available_parallelism().map_or(AT_ONCE, |count| count.get().max(AT_ONCE));
-    workers::each(
+    parallel::with_state(
         items,
         threads,
         || Open::begin(tools.store),

@@ -16,13 +16,13 @@ use rbld_lang::digest::Digest;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 
 use self::auth::Challenge;
-use super::http::{Answer, Expected, Http, Sink};
+use super::http::{Answer, Bytes, Expected, Http, Sink, ToBatch};
 use super::mirrors::Mirrors;
 use super::transfer::{self, Trouble};
 use super::vendored::Found;
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::progress::Task;
-use crate::store::{Batch, BlobWriter, Store};
+use crate::store::Store;
 
 pub use push::{Document, Pushed, push};
 
@@ -98,7 +98,7 @@ impl<'a> Repository<'a> {
     pub fn layer(&self, store: &Store, digest: Digest, size: u64, task: Option<&Task>) -> Result<File> {
         if !store.has_blob(digest)? {
             let batch = store.batch()?;
-            let mut sink = ToStore { batch: &batch, writer: batch.writer()? };
+            let mut sink = ToBatch { batch: &batch, writer: batch.writer()? };
             let expect = Expected { digest, size: Some(size) };
             self.fetch(&format!("blobs/sha256:{digest}"), expect, size, &mut sink, task)?;
             sink.writer.finish(false)?;
@@ -286,35 +286,5 @@ fn origin(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{}", rest.split('/').next().unwrap_or_default()),
         None => url.to_owned(),
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl Sink for Bytes {
-    fn restart(&mut self) -> Result<()> {
-        self.0.clear();
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-}
-
-struct ToStore<'b> {
-    batch: &'b Batch,
-    writer: BlobWriter,
-}
-
-impl Sink for ToStore<'_> {
-    fn restart(&mut self) -> Result<()> {
-        self.writer = self.batch.writer()?;
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        std::io::Write::write_all(&mut self.writer, bytes).doing(|| "write a layer into the store")
     }
 }
