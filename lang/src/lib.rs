@@ -30,6 +30,7 @@ pub mod syntax;
 pub mod types;
 pub mod unchanged;
 pub mod value;
+pub mod vary;
 
 pub use eval::instantiate::{derivations, instantiate};
 pub use eval::{Evaluated, Host, evaluate};
