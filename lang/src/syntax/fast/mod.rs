@@ -23,6 +23,9 @@ use crate::span::{FileId, Span, Spanned};
 /// than what people write.
 const NESTED: usize = 64;
 
+/// How many members a list is given room for at first: as many as most have, so that few are moved while they are read.
+const ROOM: usize = 8;
+
 /// The item in a piece that begins with the keyword of one.
 pub(crate) fn item(file: FileId, base: usize, piece: &str) -> Option<ItemKind> {
     let mut reader = Reader::new(file, base, piece);
@@ -194,8 +197,9 @@ impl<'t> Reader<'t> {
 
     /// What stands between brackets with commas between, newlines wherever. Begins after the opening bracket.
     fn listed<T>(&mut self, close: u8, mut read: impl FnMut(&mut Reader<'t>) -> Option<T>) -> Option<Vec<T>> {
-        let (mut list, mut tallest) = (Vec::new(), 0);
         self.skip_lines();
+        let room = if self.peek() == close { 0 } else { ROOM };
+        let (mut list, mut tallest) = (Vec::with_capacity(room), 0);
         while self.peek() != close {
             list.push(read(self)?);
             tallest = tallest.max(self.height);
