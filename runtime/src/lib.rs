@@ -22,4 +22,5 @@ pub mod report;
 pub mod sandbox;
 pub mod schedule;
 pub mod store;
+pub mod vary;
 pub mod vendor;

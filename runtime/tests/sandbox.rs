@@ -22,6 +22,7 @@ use rbld::executor::{
     collect_files,
 };
 use rbld::failure::{Failure, Kind};
+use rbld::vary::Variant;
 use rbld_lang::derivation::Arch;
 use tools::Tool;
 
@@ -119,6 +120,7 @@ impl Case {
             env: self.env.clone(),
             cwd: self.cwd.clone(),
             user: self.user,
+            variant: &Variant::default(),
             timeout: self.timeout,
             log: &mut hear,
             cancel: &self.cancel,

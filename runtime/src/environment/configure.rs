@@ -17,6 +17,7 @@ use crate::executor::{Cancel, Executor, Exit, Isolation, Mount, Request, Root, U
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
 use crate::store::tree::Folder;
+use crate::vary::Variant;
 
 /// The time that scripts are told it is: 2011-11-11T11:11:11Z, which every file of a root has.
 pub(super) const EPOCH: i64 = 1_321_009_871;
@@ -164,6 +165,7 @@ pub(super) fn run(
         env: variables(setting.rules),
         cwd: "/".to_owned(),
         user: User::Root,
+        variant: &Variant::default(),
         timeout: Some(LIMIT),
         log: &mut |bytes| {
             lines.take(bytes);

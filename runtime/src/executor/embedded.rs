@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
+use super::axes;
 use super::stage::{Staged, stage};
 use super::{Executor, Exit, Finished, Isolation, Request, User};
 use crate::failure::{Doing, Failure, Result};
@@ -23,6 +24,7 @@ use crate::sandbox::grade::{setting, why};
 use crate::sandbox::helpers::{Helper, Helpers};
 use crate::sandbox::protocol::{Base, Message, Order, Setup, Stumble, send_order, take_messages};
 use crate::sandbox::{Answers, Feature, emulation, sys};
+use crate::vary::Surroundings;
 
 /// How long the helper may take to kill everything before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,6 +75,7 @@ impl Executor for Embedded {
     fn run(&self, mut request: Request<'_>) -> Result<Finished> {
         let begun = Instant::now();
         check_arch(request.arch, request.emulator.is_some())?;
+        axes::check(request.variant)?;
         let staged = stage(&request)?;
         let outcome = if request.cancel.is_set() {
             Ok((Exit::Cancelled, Isolation::default()))
@@ -124,8 +127,9 @@ impl Embedded {
 
 /// The order's text: every path absolute, since the helper works in the scratch folder.
 fn setup(request: &Request<'_>, staged: &Staged) -> Result<Setup> {
+    let around = Surroundings::of(request.variant);
     let id = match request.user {
-        User::Build => 1000,
+        User::Build => around.id,
         User::Root => 0,
     };
     let mut binds = staged.binds.clone();
@@ -150,6 +154,10 @@ fn setup(request: &Request<'_>, staged: &Staged) -> Result<Setup> {
         argv: request.argv.clone(),
         env: request.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         cwd: request.cwd.clone(),
+        umask: around.umask,
+        hostname: around.hostname.to_owned(),
+        domain: around.domain.to_owned(),
+        random_addresses: around.random_addresses,
     })
 }
 
@@ -271,6 +279,7 @@ fn accept(missing: &[Stumble], request: &Request<'_>) -> Result<Vec<Feature>> {
     let mut features: Vec<Feature> = missing.iter().map(|stumble| stumble.feature).collect();
     features.sort_unstable();
     features.dedup();
+    axes::check_granted(request.variant, missing)?;
     let foreign = !emulation::native(request.arch);
     let formats = missing.iter().find(|stumble| stumble.feature == Feature::Formats);
     match (formats, request.emulator) {

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::executor::{Cancel, Root};
 use crate::failure::Kind;
+use crate::vary::Variant;
 
 /// What is said when a kernel has no binfmt_misc for user namespaces.
 fn judged(arch: Arch, emulator: Option<&Path>) -> Result<Vec<Feature>> {
@@ -20,6 +21,7 @@ fn judged(arch: Arch, emulator: Option<&Path>) -> Result<Vec<Feature>> {
         env: BTreeMap::new(),
         cwd: "/".to_owned(),
         user: User::Build,
+        variant: &Variant::default(),
         timeout: None,
         log: &mut |_| {},
         cancel: &cancel,

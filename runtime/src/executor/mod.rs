@@ -5,9 +5,11 @@
 //! folders and a command line, and says how the program ended. A sandbox that could not be set up is an
 //! error, never an exit code.
 
+mod axes;
 mod beneath;
 mod cancel;
 mod embedded;
+mod names;
 mod outputs;
 mod stage;
 
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Result;
 use crate::sandbox::Feature;
+use crate::vary::Variant;
 
 pub use cancel::Cancel;
 pub use embedded::{Embedded, check_arch, host_arch};
@@ -76,10 +79,13 @@ pub struct Request<'a> {
     pub argv: Vec<String>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
-    /// The folder it starts in, absolute. `/build` (empty but for copies) and `/tmp` always exist.
+    /// The folder it starts in, absolute. `/build` and `/tmp` always exist, and the variant's folder and home; they are
+    /// empty but for copies.
     pub cwd: String,
     /// Who it is.
     pub user: User,
+    /// What around it is other than usual.
+    pub variant: &'a Variant,
     /// After this everything is killed.
     pub timeout: Option<Duration>,
     /// Gets standard output and error, one stream, as it comes.

@@ -11,17 +11,27 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
-use super::beneath;
 use super::{Mount, Request, Root};
+use super::{beneath, names};
 use crate::failure::{Doing, Failure, Result};
 use crate::sandbox::protocol::{Base, Bind};
+use crate::vary::{PLAIN_FOLDER, Surroundings, Variant};
 
 /// The time of every staged file and folder, in seconds since 1970: 2011-11-11T11:11:11Z, what remote
 /// execution workers stage.
 pub const FIXED_TIME: i64 = 1_321_009_871;
 
-/// A folder that is always there and always empty, with its mode.
-const OWN_FOLDERS: [(&str, u32); 2] = [("build", 0o755), ("tmp", 0o1777)];
+/// The folders that are always there and always empty, with their modes.
+fn own_folders(variant: &Variant) -> Vec<(&'static str, u32)> {
+    let around = Surroundings::of(variant);
+    let mut folders = vec![("build", 0o755), ("tmp", 0o1777)];
+    for folder in [around.folder, around.home] {
+        if folder != PLAIN_FOLDER {
+            folders.push((folder.trim_start_matches('/'), 0o755));
+        }
+    }
+    folders
+}
 
 /// What the sandbox mounts a file system of its own on.
 const COVERED: [&str; 2] = ["proc", "dev"];
@@ -55,12 +65,13 @@ fn stage_overlay(request: &Request<'_>, lower: &Path) -> Result<Staged> {
     let upper = request.scratch.join("upper");
     let root = beneath::open_root(&upper).doing(|| format!("open `{}`", upper.display()))?;
     set_mode(&root, "", 0o755)?;
-    for (name, mode) in OWN_FOLDERS {
-        make_place(&root, name)?;
+    let mut places = Vec::new();
+    for (name, mode) in own_folders(request.variant) {
+        places.extend(make_place(&root, name)?);
         set_mode(&root, name, mode)?;
         hide_lower(&root, name, lower)?;
     }
-    let mut places = OWN_FOLDERS.map(|(name, _)| name.to_owned()).to_vec();
+    places.extend(names::rewrite(&root, lower, request.variant)?);
     for place in COVERED {
         // A folder that the environment has will do; each one made here is one more to remove.
         if !std::fs::symlink_metadata(lower.join(place)).is_ok_and(|found| found.is_dir()) {
@@ -92,7 +103,8 @@ fn stage_writable(request: &Request<'_>, folder: &Path) -> Result<Staged> {
     for place in COVERED {
         made.extend(make_place(&root, place)?);
     }
-    for (name, mode) in OWN_FOLDERS {
+    let own = own_folders(request.variant);
+    for &(name, mode) in &own {
         made.extend(make_place(&root, name)?);
         make_place(&scratch, name)?;
         set_mode(&scratch, name, mode)?;
@@ -100,7 +112,7 @@ fn stage_writable(request: &Request<'_>, folder: &Path) -> Result<Staged> {
     }
     // What lies in /build or /tmp is in the folder mounted there.
     let holder = |at: &str| {
-        let own = OWN_FOLDERS.iter().any(|(name, _)| at[1..].starts_with(&format!("{name}/")));
+        let own = own.iter().any(|(name, _)| at[1..].starts_with(&format!("{name}/")));
         if own { &scratch } else { &root }
     };
     for mount in &request.mounts {

@@ -253,14 +253,15 @@ fn prepare(
     rustix::process::setsid().during(Feature::Pid, "make a session")?;
     sys::loopback_up().during(Feature::Net, "bring the loopback interface up")?;
     if !missing.iter().any(|stumble| stumble.feature == Feature::Hostname) {
-        missing.extend(name_host().err());
+        missing.extend(name_host(&setup.hostname, &setup.domain).err());
     }
     let formats = formats(setup, &mut missing)?;
     filesystem::enter(setup)?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::process::umask(Mode::from_raw_mode(setup.umask));
     privileges::limit()?;
     let machine = if native_32(setup.arch) { PERSONA_LINUX32 } else { 0 };
-    let persona = libc::ADDR_NO_RANDOMIZE | machine;
+    let layout = if setup.random_addresses { 0 } else { libc::ADDR_NO_RANDOMIZE };
+    let persona = layout | machine;
     missing.extend(sys::set_personality(persona).during(Feature::Personality, "fix addresses").err());
     if setup.id != 0 {
         // A second one inside the first, which keeps owning the mounts and everything else: only uid 0 can
@@ -282,9 +283,9 @@ fn native_32(arch: Arch) -> bool {
     matches!(arch, Arch::I386 | Arch::Armhf) && emulation::native(arch)
 }
 
-fn name_host() -> Result<(), Stumble> {
-    rustix::system::sethostname(b"localhost")
-        .and_then(|()| rustix::system::setdomainname(b"(none)"))
+fn name_host(name: &str, domain: &str) -> Result<(), Stumble> {
+    rustix::system::sethostname(name.as_bytes())
+        .and_then(|()| rustix::system::setdomainname(domain.as_bytes()))
         .during(Feature::Hostname, "set the host name")
 }
 
@@ -451,7 +452,7 @@ fn try_one(feature: Feature, scratch: Option<&std::path::Path>) -> Result<(), St
         Feature::Cgroup => enter_namespace(UnshareFlags::NEWCGROUP, feature),
         Feature::Hostname => {
             enter_namespace(UnshareFlags::NEWUTS, feature)?;
-            name_host()
+            name_host("localhost", "(none)")
         }
         Feature::Overlay => {
             enter_namespace(UnshareFlags::NEWNS, Feature::Mount)?;

@@ -49,6 +49,14 @@ pub(crate) struct Setup {
     pub(crate) env: Vec<String>,
     /// The folder it starts in.
     pub(crate) cwd: String,
+    /// The permissions that new files don't get.
+    pub(crate) umask: u32,
+    /// The name of the machine.
+    pub(crate) hostname: String,
+    /// Its domain.
+    pub(crate) domain: String,
+    /// Whether programs are loaded at other addresses every time.
+    pub(crate) random_addresses: bool,
 }
 
 /// What becomes the root.

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rbld_lang::derivation::{Build, DerivationId, OutputSpec};
+use rbld_lang::digest::Digest;
 
+use super::How;
 use super::key::{KeyAction, Resolved, arguments, input_path, variables, working_directory};
-use super::node::{World, emulator_path, interrupted};
+use super::node::{self, Inputs, World, emulator_path, interrupted};
 use crate::executor::{
     Collected, Entry, Exit, Finished, Isolation, Mount, Request, Root, User, collect_file, collect_files,
 };
@@ -18,6 +20,33 @@ use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::{Step, Task};
 use crate::report::printable;
 use crate::store::{Batch, Object, Realisation, tree};
+use crate::vary::{self, Surroundings, Variant};
+
+/// Finds a build's result under a variant, or runs it and records what it leaves: a repeat costs nothing.
+pub fn vary(
+    world: &World,
+    id: DerivationId,
+    build: &Build,
+    inputs: &Inputs,
+    variant: &Variant,
+) -> Result<(Realisation, How)> {
+    let resolved = Resolved { variant: variant.clone(), ..node::resolve(&world.store, build, inputs)? };
+    let action = resolved.action(&node::env_root(world, build, inputs)?)?;
+    let _lock = world.store.lock_key(action.key)?;
+    if let Some(realisation) = world.store.realisation(action.key)? {
+        return Ok((realisation, How::Cached));
+    }
+    if world.cancel.is_set() {
+        return Err(interrupted(world));
+    }
+    Ok((run(world, id, &resolved, action, &|| ())?, How::Made))
+}
+
+/// What a run is recorded and logged under: a variant has its key in place of the derivation's id, which is the
+/// plain build's.
+pub fn recorded_as(id: DerivationId, key: Digest, variant: &Variant) -> DerivationId {
+    if variant.is_plain() { id } else { DerivationId(key) }
+}
 
 /// Runs a build and records what it leaves. `ran` is called once its program has ended and its outputs are taken:
 /// what is left then waits for the disk, not for a core.
@@ -29,16 +58,23 @@ pub fn run(
     ran: &dyn Fn(),
 ) -> Result<Realisation> {
     let build = resolved.build;
-    let name = world.name(id);
+    let variant = &resolved.variant;
+    let name = match variant.words() {
+        words if words.is_empty() => world.name(id),
+        words => format!("{} {words}", world.name(id)),
+    };
+    let id = recorded_as(id, action.key, variant);
+    let folder = Surroundings::of(variant).folder;
     let root = world.store.ready(resolved.env.digest())?;
     super::image::check_shell(&root, &arguments(build)[0], &name)?;
     let emulator = match &build.emulator {
         Some(emulator) => Some(emulator_path(world, emulator, build.arch)?),
         None => None,
     };
-    let (mounts, copies) = places(world, resolved)?;
-    let mut env = variables(build, &resolved.env_vars);
-    env.insert("RBLD_JOBS".to_owned(), world.cores.to_string());
+    let (mounts, copies) = places(world, resolved, folder)?;
+    let mut env = variables(build, &resolved.env_vars, folder);
+    let declared = |name: &str| build.vars.get(name).is_some() || resolved.env_vars.contains_key(name);
+    vary::variables(&mut env, variant, world.cores, &declared);
     let scratch = world.store.scratch("build")?;
     let task = world.progress.begin(Step::Build, &name);
     let log_path = world.store.log_path(id);
@@ -52,15 +88,16 @@ pub fn run(
         copies,
         argv: arguments(build),
         env,
-        cwd: working_directory(build),
+        cwd: working_directory(build, folder),
         user: User::Build,
+        variant,
         timeout: Some(Duration::from_secs(build.timeout)),
         log: &mut |bytes| log.write(bytes),
         cancel: &world.cancel,
     })?;
     log.close()?;
     let outcome = judge(world, &name, build, &finished, &log_path)
-        .and_then(|()| collect(world, build, &finished, &action, &name));
+        .and_then(|()| collect(world, resolved, &finished, &action, &name));
     match outcome {
         Ok((batch, realisation)) => {
             scratch.sweep();
@@ -70,17 +107,17 @@ pub fn run(
             Ok(realisation)
         }
         Err(failure) if world.keep_failed => {
-            let kept = keep(world, id, &finished.upper)?;
+            let kept = keep(world, id, &finished.upper, folder)?;
             Err(failure.fact(format!("its folder is kept: {}", kept.display())))
         }
         Err(failure) => Err(failure),
     }
 }
 
-fn places(world: &World, resolved: &Resolved<'_>) -> Result<(Vec<Mount>, Vec<Mount>)> {
+fn places(world: &World, resolved: &Resolved<'_>, folder: &str) -> Result<(Vec<Mount>, Vec<Mount>)> {
     let (mut mounts, mut copies) = (Vec::new(), Vec::new());
     for (name, object) in &resolved.inputs {
-        let mount = Mount { from: ready(world, object)?, at: input_path(resolved.build, name) };
+        let mount = Mount { from: ready(world, object)?, at: input_path(resolved.build, name, folder) };
         if resolved.build.workdir.as_deref() == Some(name.as_str()) {
             copies.push(mount);
         } else {
@@ -164,7 +201,7 @@ pub fn tail(log: &Path) -> String {
 /// Takes the outputs into a batch that is still to be committed.
 fn collect(
     world: &World,
-    build: &Build,
+    resolved: &Resolved<'_>,
     finished: &Finished,
     action: &KeyAction,
     name: &str,
@@ -172,7 +209,8 @@ fn collect(
     let batch = world.store.batch()?;
     let mut taken = BTreeMap::new();
     let mut wrong: Vec<Failure> = Vec::new();
-    let start = working_directory(build);
+    let (build, variant) = (resolved.build, &resolved.variant);
+    let start = working_directory(build, Surroundings::of(variant).folder);
     for (output, spec) in build.outputs.iter() {
         let object = match &**spec {
             OutputSpec::File(path) => take_file(&batch, &finished.upper, &format!("{start}/{path}")),
@@ -206,20 +244,23 @@ fn collect(
         facts
             .insert("emulated".to_owned(), format!("{} {}", emulator.package.name, emulator.package.version));
     }
+    for (fact, value) in variant.salt() {
+        facts.insert(fact.to_owned(), value);
+    }
     Ok((batch, Realisation { key: action.key, outputs: taken, facts }))
 }
 
 /// Moves what a failed build wrote out of the scratch folder.
-fn keep(world: &World, id: DerivationId, upper: &Path) -> Result<PathBuf> {
-    let folder = world.store.root().join("kept");
-    let to = folder.join(id.0.short());
+fn keep(world: &World, id: DerivationId, upper: &Path, folder: &str) -> Result<PathBuf> {
+    let kept = world.store.root().join("kept");
+    let to = kept.join(id.0.short());
     let doing = || format!("keep the build's folder as {}", to.display());
-    std::fs::create_dir_all(&folder).doing(doing)?;
+    std::fs::create_dir_all(&kept).doing(doing)?;
     if to.exists() {
         std::fs::remove_dir_all(&to).doing(doing)?;
     }
     std::fs::rename(upper, &to).doing(doing)?;
-    Ok(to.join("build"))
+    Ok(to.join(folder.trim_start_matches('/')))
 }
 
 /// The isolation a build had, for its facts.

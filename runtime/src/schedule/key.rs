@@ -15,6 +15,7 @@ use rbld_lang::digest::{Digest, Explainer, Hasher, Manifest};
 use crate::failure::{Failure, Result};
 use crate::store::Object;
 use crate::store::tree::reapi_digest;
+use crate::vary::{PLAIN_FOLDER, Variant};
 
 /// `SOURCE_DATE_EPOCH` of every build, and the time of every file that enters one: 2011-11-11T11:11:11Z.
 pub const EPOCH: u64 = 1_321_009_871;
@@ -43,6 +44,8 @@ pub struct Resolved<'a> {
     pub env_vars: BTreeMap<String, String>,
     /// Its inputs, by name.
     pub inputs: BTreeMap<String, Object>,
+    /// How this run differs from the plain one.
+    pub variant: Variant,
 }
 
 /// The messages that make a key.
@@ -56,25 +59,25 @@ pub struct KeyAction {
 /// Where things are inside: the paths of the fixed layout.
 pub mod place {
     /// The folder a script starts in unless an input is its `workdir`.
-    pub const BUILD: &str = "/build";
+    pub const BUILD: &str = crate::vary::PLAIN_FOLDER;
     /// The folder of the inputs.
     pub const INPUTS: &str = "/inputs";
 }
 
-/// Where a build's input is seen: `/build/NAME` for its `workdir`, else `/inputs/NAME`.
-pub fn input_path(build: &Build, name: &str) -> String {
+/// Where a build's input is seen: in the build's own folder for its `workdir`, else `/inputs/NAME`.
+pub fn input_path(build: &Build, name: &str, folder: &str) -> String {
     if build.workdir.as_deref() == Some(name) {
-        format!("{}/{name}", place::BUILD)
+        format!("{folder}/{name}")
     } else {
         format!("{}/{name}", place::INPUTS)
     }
 }
 
 /// Where a build's script starts.
-pub fn working_directory(build: &Build) -> String {
+pub fn working_directory(build: &Build, folder: &str) -> String {
     match &build.workdir {
-        Some(name) => format!("{}/{name}", place::BUILD),
-        None => place::BUILD.to_owned(),
+        Some(name) => format!("{folder}/{name}"),
+        None => folder.to_owned(),
     }
 }
 
@@ -88,12 +91,16 @@ pub fn arguments(build: &Build) -> Vec<String> {
 }
 
 /// The environment variables of a build, as its key holds them: the fixed ones, over them what its environment
-/// brings along, over these its own.
-pub fn variables(build: &Build, env_vars: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// brings along, over these its own. `folder`: the build's own.
+pub fn variables(
+    build: &Build,
+    env_vars: &BTreeMap<String, String>,
+    folder: &str,
+) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> =
         FIXED_VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     variables.extend(env_vars.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let start = working_directory(build);
+    let start = working_directory(build, folder);
     let mut declared = Vec::new();
     for (name, spec) in build.outputs.iter() {
         let (kind, path) = match &**spec {
@@ -106,7 +113,7 @@ pub fn variables(build: &Build, env_vars: &BTreeMap<String, String>) -> BTreeMap
     // The kinds of the outputs decide what is taken, so they must be in the key: this variable holds them.
     variables.insert("RBLD_OUTPUTS".to_owned(), declared.join("\n"));
     for name in build.inputs.keys() {
-        variables.insert(name.to_string(), input_path(build, name));
+        variables.insert(name.to_string(), input_path(build, name, folder));
     }
     variables.extend(build.vars.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     variables
@@ -137,7 +144,8 @@ impl Resolved<'_> {
             to.field(&name, argument.as_bytes());
         }
         to.close();
-        let variables = variables(build, &self.env_vars);
+        // A variant's other paths and values are in the key by its name alone.
+        let variables = variables(build, &self.env_vars, PLAIN_FOLDER);
         to.open("variables", variables.len());
         for (name, value) in &variables {
             to.field(name, value.as_bytes());
@@ -149,20 +157,24 @@ impl Resolved<'_> {
             to.field(name, path.as_bytes());
         }
         to.close();
-        to.field("working directory", working_directory(build).as_bytes());
+        to.field("working directory", working_directory(build, PLAIN_FOLDER).as_bytes());
         to.field("environment", object_text(&self.env).as_bytes());
         to.open("inputs", self.inputs.len());
         for (name, object) in &self.inputs {
-            to.field(&input_path(build, name), object_text(object).as_bytes());
+            to.field(&input_path(build, name, PLAIN_FOLDER), object_text(object).as_bytes());
         }
         to.close();
         to.open("platform", 2);
         to.field("ISA", build.arch.isa().as_bytes());
         to.field("OSFamily", b"linux");
         to.close();
-        to.open("salt", usize::from(build.emulator.is_some()));
+        let variant = self.variant.salt();
+        to.open("salt", usize::from(build.emulator.is_some()) + variant.len());
         if let Some(emulator) = &build.emulator {
             to.field("emulator", emulator_text(emulator).as_bytes());
+        }
+        for (name, value) in variant {
+            to.field(name, value.as_bytes());
         }
         to.close();
     }

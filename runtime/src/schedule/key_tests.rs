@@ -26,6 +26,7 @@ fn resolved(build: &Build) -> Resolved<'_> {
         env: Object::Tree { digest: Digest::of(b"tree"), size: 10 },
         env_vars: BTreeMap::new(),
         inputs: BTreeMap::from([("src".to_owned(), Object::Tree { digest: Digest::of(b"src"), size: 20 })]),
+        variant: Variant::default(),
     }
 }
 
@@ -63,13 +64,37 @@ fn what_an_environment_brings_is_over_what_is_fixed_and_under_the_recipe() {
     let build = build();
     let brought = |name: &str, value: &str| {
         let env_vars = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        variables(&build, &env_vars)[name].clone()
+        variables(&build, &env_vars, PLAIN_FOLDER)[name].clone()
     };
     assert_eq!(brought("PATH", "/profile/bin"), "/profile/bin");
     assert_eq!(brought("VERSION", "2.0"), "1.0");
     let env_vars = BTreeMap::from([("PATH".to_owned(), "/profile/bin".to_owned())]);
     let other = Resolved { env_vars, ..resolved(&build) };
     assert_ne!(key(&build), other.action(&reapi::Directory::default()).unwrap().key.to_hex());
+}
+
+#[test]
+fn each_variant_has_a_key_of_its_own() {
+    use rbld_lang::vary::Axis;
+    let build = build();
+    let key = |variant: Variant| {
+        let varied = Resolved { variant, ..resolved(&build) };
+        varied.action(&reapi::Directory::default()).unwrap().key.to_hex()
+    };
+    let plain = Variant::default();
+    let mut keys = vec![
+        key(plain.clone()),
+        key(Variant::run(1)),
+        key(plain.clone().varying([Axis::Time])),
+        key(plain.clone().holding([Axis::Time])),
+        key(plain.clone().varying([Axis::Time, Axis::Umask])),
+    ];
+    assert_eq!(keys[0], super::tests::key(&build));
+    assert_eq!(keys[4], key(plain.varying([Axis::Umask, Axis::Time])), "in any order");
+    assert_eq!(keys[2], "526d18f8927a72a92c2a7c96c0e6fc2dfef29875e88536cee435509f0e7d81ea");
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 5);
 }
 
 #[test]

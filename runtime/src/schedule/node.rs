@@ -27,6 +27,7 @@ use crate::packages;
 use crate::progress::{Progress, Step};
 use crate::store::tree::Folder;
 use crate::store::{Batch, Blob, BlobWriter, Object, Realisation, Store, tree};
+use crate::vary::Variant;
 
 /// What realising needs of the world; one for a run.
 pub struct World {
@@ -159,7 +160,13 @@ pub fn resolve<'a>(store: &Store, build: &'a Build, inputs: &Inputs) -> Result<R
         objects.insert(name.to_string(), inputs.object(input)?);
     }
     let env_vars = inputs.variables(store, &build.env)?;
-    Ok(Resolved { build, env: inputs.object(&build.env)?, env_vars, inputs: objects })
+    Ok(Resolved {
+        build,
+        env: inputs.object(&build.env)?,
+        env_vars,
+        inputs: objects,
+        variant: Variant::default(),
+    })
 }
 
 /// Stands for an object that isn't known yet.
@@ -170,10 +177,10 @@ pub fn resolve_known<'a>(store: &Store, build: &'a Build, inputs: &Inputs) -> Re
     let object = |input: &InputRef| inputs.object(input).unwrap_or(Object::Tree { digest: UNKNOWN, size: 0 });
     let objects = build.inputs.iter().map(|(name, input)| (name.to_string(), object(input))).collect();
     let env_vars = inputs.variables(store, &build.env)?;
-    Ok(Resolved { build, env: object(&build.env), env_vars, inputs: objects })
+    Ok(Resolved { build, env: object(&build.env), env_vars, inputs: objects, variant: Variant::default() })
 }
 
-fn env_root(world: &World, build: &Build, inputs: &Inputs) -> Result<reapi::Directory> {
+pub(super) fn env_root(world: &World, build: &Build, inputs: &Inputs) -> Result<reapi::Directory> {
     const LIMIT: u64 = 16 << 20;
     let bytes = world.store.read_blob(inputs.object(&build.env)?.digest(), LIMIT)?;
     reapi::Directory::decode(bytes.as_slice()).map_err(|error| {
