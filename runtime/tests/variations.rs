@@ -215,3 +215,146 @@ fn all_of_it_holds_for_an_ordinary_user() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[test]
+fn the_order_of_files() {
+    let place = Place::new();
+    let names = "mkdir d; cd d; touch a b c d e f g h";
+    for list in ["find . -type f | sed 's,./,,'", "tar -cf - . | tar -tf - | grep -v '/$' | sed 's,./,,'"] {
+        let (plain, varied) = place.both(Axis::FileOrder, &format!("{names}; {list}"));
+        let reversed: Vec<&str> = plain.lines().rev().collect();
+        assert_eq!(varied.lines().collect::<Vec<_>>(), reversed, "{list}");
+        let held = place.under(&Variant::default().holding([Axis::FileOrder]), &format!("{names}; {list}"));
+        assert_eq!(held, "a\nb\nc\nd\ne\nf\ng\nh\n", "{list}");
+    }
+}
+
+#[test]
+fn a_large_folder_is_listed_once() {
+    let place = Place::new();
+    let script = "mkdir d; cd d; seq 5000 | xargs touch; find . -type f | sed 's,./,,' >/tmp/list; wc -l </tmp/list; sort -n </tmp/list | md5sum; \
+        seq 5000 | md5sum; rm -r /build/d; ls /build";
+    let said = place.under(&only(Axis::FileOrder), script);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "5000"), "{said}");
+    assert_eq!(lines[1], lines[2]);
+}
+
+#[test]
+fn the_time_of_day() {
+    let place = Place::new();
+    let day = 86_400;
+    let (plain, varied) =
+        place.both(Axis::Time, "date +%s; touch a; stat -c %Y a /bin/sh; cat /proc/uptime | sed 's/ .*//'");
+    let numbers = |said: &str| -> Vec<f64> { said.lines().map(|line| line.parse().unwrap()).collect() };
+    let (plain, varied) = (numbers(&plain), numbers(&varied));
+    for at in [0, 1] {
+        assert!(
+            (varied[at] - plain[at] - f64::from(398 * day + 22_997)).abs() < 60.0,
+            "{plain:?} {varied:?}"
+        );
+    }
+    assert!((varied[0] - varied[1]).abs() < 2.0, "a new file is as new as the clock says: {varied:?}");
+    assert_eq!(plain[2], varied[2], "what was there keeps its time");
+    assert!((plain[3] - varied[3]).abs() < 60.0, "how long the machine runs isn't the time of day");
+}
+
+#[test]
+fn a_held_clock_is_the_same_in_every_run() {
+    let place = Place::new();
+    let held = Variant::default().holding([Axis::Time]);
+    let script =
+        "date +%s; touch a; stat -c %Y a; sleep 1; date +%s; touch b; test ! a -nt b; tar -cf - a b | md5sum";
+    let said = place.under(&held, script);
+    assert_eq!(said, place.under(&held, script));
+    assert!(said.starts_with("2117246706\n2117246706\n2117246706\n"), "{said}");
+}
+
+#[test]
+fn a_time_that_is_set_is_read_back() {
+    let place = Place::new();
+    let script = "for t in 5 1000000000 1790000000 1800000000 1829000000 1835000000 2000000000; do \
+        touch -d @$t f; stat -c %Y f; done; touch g; touch -r g f; test ! f -nt g; test ! f -ot g";
+    let said = place.both(Axis::Time, script);
+    assert_eq!(said.0, "5\n1000000000\n1790000000\n1800000000\n1829000000\n1835000000\n2000000000\n");
+    assert_eq!(said.0, said.1);
+}
+
+#[test]
+fn the_kernels_name() {
+    let place = Place::new();
+    let (plain, varied) = place.both(Axis::Kernel, "uname -s; uname -m; uname -r; uname -v");
+    let (plain, varied): (Vec<_>, Vec<_>) = (plain.lines().collect(), varied.lines().collect());
+    assert_eq!(plain[..2], varied[..2]);
+    assert_eq!(varied[2..], ["98.7.6-another", "#54 SMP Mon Jan 5 06:07:08 UTC 2009"]);
+    assert_ne!(plain[2], varied[2]);
+}
+
+#[test]
+fn all_axes_at_once() {
+    let place = Place::new();
+    let all = Variant::default().varying(Axis::ALL);
+    let said = place.under(&all, "id -u; hostname; umask; echo $HOME; uname -r; pwd; ls /etc");
+    assert_eq!(
+        said,
+        "2357\nanother-host\n0007\n/home/of-another\n98.7.6-another\n/elsewhere/build-2nd/place\ngroup\nhosts\npasswd\n"
+    );
+}
+
+#[test]
+fn processes_end_as_they_would() {
+    let place = Place::new();
+    let all = Variant::default().varying([Axis::Time, Axis::FileOrder, Axis::Kernel]);
+    let exit = |script: &str| place.try_run(&all, &["/bin/sh", "-c", script]).unwrap().finished.exit;
+    assert_eq!(exit("exit 3"), Exit::Code(3));
+    assert_eq!(exit("kill -TERM $$"), Exit::Signal(15));
+    assert_eq!(exit("kill -KILL $$"), Exit::Signal(9));
+    assert_eq!(exit("sleep 1000 & exit 4"), Exit::Code(4));
+    assert_eq!(
+        exit("sleep 100 & p=$!; kill -STOP $p; kill -CONT $p; kill $p; wait $p; exit 5"),
+        Exit::Code(5)
+    );
+    assert_eq!(exit("timeout 1 sleep 100; test $? = 143 && exit 6"), Exit::Code(6));
+    let said = place.under(
+        &all,
+        "seq 200 | while read n; do (true | true); done; trap 'echo term' TERM; kill -TERM $$; echo on",
+    );
+    assert_eq!(said, "term\non\n");
+}
+
+#[test]
+fn the_processors() {
+    let place = Place::new();
+    let script = "nproc; grep -c ^processor /proc/cpuinfo; grep -c '^cpu[0-9]' /proc/stat";
+    let (plain, varied) = place.both(Axis::Cpus, script);
+    let all: usize = plain.lines().next().unwrap().parse().unwrap();
+    let other = if all == 1 { 2 } else { all / 2 };
+    assert_eq!(varied, format!("{other}\n{other}\n{other}\n"));
+    let script = "cat /proc/version /proc/sys/kernel/osrelease /proc/sys/kernel/version | grep -c another";
+    assert_eq!(place.under(&only(Axis::Kernel), script), "2\n");
+}
+
+/// Not a test of its own: what [`one_processor_seems_to_be_two`] runs on one.
+#[test]
+fn counter() {
+    if std::env::var("RBLD_TEST_ONE_CPU").is_ok() {
+        let script = "nproc; grep -c ^processor /proc/cpuinfo";
+        assert_eq!(Place::new().both(Axis::Cpus, script).1, "2\n2\n");
+    }
+}
+
+#[test]
+fn one_processor_seems_to_be_two() {
+    let before = rustix::thread::sched_getaffinity(None).unwrap();
+    let first = (0..1024).find(|cpu| before.is_set(*cpu)).unwrap();
+    let mut one = rustix::thread::CpuSet::new();
+    one.set(first);
+    // Of this thread alone, and what it starts.
+    rustix::thread::sched_setaffinity(None, &one).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "counter"])
+        .env("RBLD_TEST_ONE_CPU", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -4,18 +4,19 @@
 
 use rbld_lang::vary::Axis;
 
+use super::machine::KERNEL;
 use crate::failure::{Failure, Result};
-use crate::sandbox::Feature;
-use crate::sandbox::grade::why;
-use crate::sandbox::protocol::Stumble;
+use crate::sandbox::grade::{setting, why};
+use crate::sandbox::protocol::{Clock, Listed, Stumble, Views};
+use crate::sandbox::{CAN_TRACE, Feature, WATCH};
 use crate::vary::Variant;
 
 /// An error if an axis can't be varied here, as far as that is known before anything is tried.
 pub(super) fn check(variant: &Variant) -> Result<()> {
-    for axis in [Axis::Cpus, Axis::FileOrder, Axis::Kernel, Axis::Time] {
-        if variant.varies(axis) || variant.holds(axis) {
-            return Err(cannot(axis, "it isn't there yet"));
-        }
+    if let Some(axis) = watched_for(variant).first()
+        && !CAN_TRACE
+    {
+        return Err(cannot(*axis, "rbld can't trace programs of its instruction set"));
     }
     if variant.varies(Axis::Aslr) && !addresses_are_random("/proc/sys/kernel/randomize_va_space") {
         return Err(cannot(Axis::Aslr, "this kernel lays out memory the same way every time")
@@ -31,13 +32,45 @@ pub(super) fn check_granted(variant: &Variant, missing: &[Stumble]) -> Result<()
             && variant.varies(axis)
         {
             let failure = cannot(axis, &why(stumble));
-            return Err(match crate::sandbox::grade::setting(stumble) {
+            return Err(match setting(stumble) {
                 Some(setting) => failure.help(setting),
                 None => failure.help("`rbld doctor` says what this machine grants"),
             });
         }
     }
     Ok(())
+}
+
+/// The axes for which the build's processes are watched.
+pub(super) fn watched_for(variant: &Variant) -> Vec<Axis> {
+    let needed = |axis: &Axis| match axis {
+        Axis::Time | Axis::FileOrder => variant.varies(*axis) || variant.holds(*axis),
+        Axis::Kernel => variant.varies(*axis),
+        _ => false,
+    };
+    Axis::ALL.into_iter().filter(needed).collect()
+}
+
+/// What is answered in the kernel's place.
+pub(super) fn views(variant: &Variant, told: Option<u32>) -> Views {
+    let (time, order) = (Axis::Time, Axis::FileOrder);
+    let clock =
+        (variant.varies(time).then_some(Clock::Shifted)).or(variant.holds(time).then_some(Clock::Held));
+    let order = (variant.varies(order).then_some(Listed::Reversed))
+        .or(variant.holds(order).then_some(Listed::ByName));
+    let kernel = variant.varies(Axis::Kernel).then(|| (KERNEL.0.to_owned(), KERNEL.1.to_owned()));
+    Views { clock, order, kernel, cpus: told }
+}
+
+/// What is said when the build's processes can't be watched, before they run or in the middle.
+pub(super) fn untraced(stumble: &Stumble, variant: &Variant) -> Failure {
+    let names: Vec<String> = watched_for(variant).iter().map(|axis| format!("`{}`", axis.name())).collect();
+    let failure = Failure::world(format!("could not vary or hold {}: {}", names.join(", "), why(stumble)))
+        .fact("rbld answers some system calls of the build in the kernel's place, by `ptrace`");
+    match setting(stumble) {
+        Some(setting) if stumble.doing == WATCH => failure.help(setting),
+        _ => failure.help("vary other axes: most need no watching"),
+    }
 }
 
 fn cannot(axis: Axis, why: &str) -> Failure {

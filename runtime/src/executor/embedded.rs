@@ -16,9 +16,9 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::axes;
 use super::stage::{Staged, stage};
 use super::{Executor, Exit, Finished, Isolation, Request, User};
+use super::{axes, machine};
 use crate::failure::{Doing, Failure, Result};
 use crate::sandbox::grade::{setting, why};
 use crate::sandbox::helpers::{Helper, Helpers};
@@ -128,6 +128,7 @@ impl Embedded {
 /// The order's text: every path absolute, since the helper works in the scratch folder.
 fn setup(request: &Request<'_>, staged: &Staged) -> Result<Setup> {
     let around = Surroundings::of(request.variant);
+    let processors = machine::processors(request.variant)?;
     let id = match request.user {
         User::Build => around.id,
         User::Root => 0,
@@ -158,6 +159,8 @@ fn setup(request: &Request<'_>, staged: &Staged) -> Result<Setup> {
         hostname: around.hostname.to_owned(),
         domain: around.domain.to_owned(),
         random_addresses: around.random_addresses,
+        views: axes::views(request.variant, processors.told),
+        allowed: processors.allowed,
     })
 }
 
@@ -301,6 +304,9 @@ fn same_bytes(one: &Path, other: &Path) -> bool {
 
 /// A sandbox that could not be made.
 fn failure(stumble: &Stumble, request: &Request<'_>) -> Failure {
+    if stumble.feature == Feature::Tracing {
+        return axes::untraced(stumble, request.variant);
+    }
     let failure = Failure::world(format!("the sandbox could not be set up: {}", why(stumble)))
         .fact(format!("needed for: {}", stumble.feature.name()))
         .fact(format!("nothing of `{}` was run", request.argv.first().map_or("", String::as_str)));

@@ -9,6 +9,7 @@ mod axes;
 mod beneath;
 mod cancel;
 mod embedded;
+mod machine;
 mod names;
 mod outputs;
 mod stage;

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFla
 use rustix::io::Errno;
 
 use super::{Mount, Request, Root};
-use super::{beneath, names};
+use super::{beneath, machine, names};
 use crate::failure::{Doing, Failure, Result};
 use crate::sandbox::protocol::{Base, Bind};
 use crate::vary::{PLAIN_FOLDER, Surroundings, Variant};
@@ -83,6 +83,7 @@ fn stage_overlay(request: &Request<'_>, lower: &Path) -> Result<Staged> {
         places.extend(make_mount_point(&root, &mount.at[1..], &mount.from)?);
         binds.push(Bind { from: mount.from.clone(), at: mount.at.clone(), writable: false });
     }
+    binds.extend(machine::covers(request.variant, request.scratch)?);
     for copy in &request.copies {
         places.extend(copy_to(&root, copy)?);
     }

@@ -46,6 +46,8 @@ pub enum Feature {
     Formats,
     /// A cgroup namespace.
     Cgroup,
+    /// Watching the build's processes: needed only where something is answered in the kernel's place.
+    Tracing,
 }
 
 impl Feature {
@@ -88,6 +90,7 @@ impl Feature {
             Feature::Personality => "fixed addresses",
             Feature::Formats => "own binfmt_misc",
             Feature::Cgroup => "cgroup namespace",
+            Feature::Tracing => "tracing",
         }
     }
 }
@@ -217,11 +220,24 @@ pub(crate) fn setting(stumble: &Stumble) -> Option<String> {
              (package `qemu-user-static`, flag F)"
                 .to_owned(),
         ),
+        Feature::Tracing if errno == Errno::PERM && yama() >= 2 => {
+            Some("`sysctl -w kernel.yama.ptrace_scope=1`".to_owned())
+        }
+        Feature::Tracing if refused || errno == Errno::NOSYS => Some(
+            "a container filters `ptrace` or `pidfd_getfd`: start it with `--security-opt seccomp=unconfined`, or              vary other axes"
+                .to_owned(),
+        ),
         Feature::Root | Feature::Proc | Feature::Devices if errno == Errno::NOSYS => {
             Some("the sandbox needs Linux 5.12 or later".to_owned())
         }
         _ => None,
     }
+}
+
+/// How far the kernel keeps processes from watching each other; 0 where it doesn't.
+fn yama() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
 }
 
 /// CAP_SETFCAP's number.

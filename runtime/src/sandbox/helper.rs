@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{CpuSet, UnshareFlags};
 
 use super::emulation;
 use super::filesystem;
@@ -27,6 +27,7 @@ use super::protocol::{Message, Order, Setup, Stumble, While, read_order, send_me
 use super::seccomp;
 use super::sys::{self, Fork};
 use super::syscalls::Machine;
+use super::tracer::{self, Tracer};
 use rbld_lang::derivation::Arch;
 
 /// The argument by which the binary knows that it is the helper.
@@ -231,7 +232,12 @@ fn first_process(control: &mut UnixStream, setup: &Setup, lifeline: &OwnedFd, mi
     let ended = match prepare(setup, lifeline, missing) {
         Ok((missing, _formats)) => {
             say(control, &Message::Ready(missing));
-            start(control, setup).map_or_else(Message::Failed, reap)
+            let ended = if setup.views.any() {
+                start_watched(control, setup)
+            } else {
+                start(control, setup).map(reap)
+            };
+            ended.unwrap_or_else(Message::Failed)
         }
         Err(stumble) => Message::Failed(stumble),
     };
@@ -259,6 +265,11 @@ fn prepare(
     filesystem::enter(setup)?;
     rustix::process::umask(Mode::from_raw_mode(setup.umask));
     privileges::limit()?;
+    if !setup.allowed.is_empty() {
+        let mut set = CpuSet::new();
+        setup.allowed.iter().for_each(|cpu| set.set(*cpu));
+        rustix::thread::sched_setaffinity(None, &set).during(Feature::Privileges, "take processors away")?;
+    }
     let machine = if native_32(setup.arch) { PERSONA_LINUX32 } else { 0 };
     let layout = if setup.random_addresses { 0 } else { libc::ADDR_NO_RANDOMIZE };
     let persona = layout | machine;
@@ -310,12 +321,45 @@ fn formats(setup: &Setup, missing: &mut Vec<Stumble>) -> Result<Option<OwnedFd>,
 fn start(control: &mut UnixStream, setup: &Setup) -> Result<Pid, Stumble> {
     match sys::fork().during(Feature::Pid, "start the program")? {
         Fork::Parent(program) => Ok(program),
+        Fork::Child => begin_program(control, setup),
+    }
+}
+
+/// Starts the program and watches it and all that it starts.
+fn start_watched(control: &mut UnixStream, setup: &Setup) -> Result<Message, Stumble> {
+    let (waits, watched) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).during(Feature::Tracing, "make a pipe")?;
+    // A process can be watched only if it is open to the others. This one is closed again before any other runs.
+    privileges::set_open(true)?;
+    match sys::fork().during(Feature::Pid, "start the program")? {
+        Fork::Parent(program) => {
+            drop(waits);
+            let tracer = Tracer::watch(program, &setup.views)?;
+            privileges::set_open(false)?;
+            drop(watched);
+            Ok(tracer.follow(program))
+        }
         Fork::Child => {
-            let (doing, errno) = become_program(setup);
-            say(control, &Message::NotStarted { doing, errno: errno.raw_os_error() });
-            sys::exit(127)
+            drop(watched);
+            // Until it is watched: that is the end of the pipe.
+            if sys::poll([Some(waits.as_fd())], None) != Ok([true]) {
+                sys::exit(1);
+            }
+            if let Err(stumble) =
+                tracer::load_filter(&setup.views).during(Feature::Tracing, "filter system calls")
+            {
+                say(control, &Message::Failed(stumble));
+                sys::exit(1);
+            }
+            begin_program(control, setup)
         }
     }
+}
+
+fn begin_program(control: &mut UnixStream, setup: &Setup) -> ! {
+    let (doing, errno) = become_program(setup);
+    say(control, &Message::NotStarted { doing, errno: errno.raw_os_error() });
+    sys::exit(127)
 }
 
 fn reap(program: Pid) -> Message {

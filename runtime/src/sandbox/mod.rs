@@ -15,8 +15,10 @@ pub(crate) mod protocol;
 mod seccomp;
 pub(crate) mod sys;
 mod syscalls;
+mod tracer;
 
 pub use grade::{Feature, Grade, Grant};
 pub(crate) use seccomp::Answers;
+pub(crate) use tracer::{KNOWN as CAN_TRACE, WATCH};
 
 pub use grade::{probe, probe_with};

@@ -63,6 +63,12 @@ pub(super) fn drop_all() -> Result<(), Stumble> {
     rustix::thread::set_no_new_privs(true).during(Feature::Privileges, "refuse new privileges")?;
     // Nothing inside may trace the sandbox's first process or take its descriptors; a program it starts is
     // its own again.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+    set_open(false)
+}
+
+/// Opens this process to others of its user, or closes it.
+pub(super) fn set_open(open: bool) -> Result<(), Stumble> {
+    let behavior = if open { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable };
+    rustix::process::set_dumpable_behavior(behavior)
         .during(Feature::Privileges, "close the first process to the others")
 }

@@ -57,6 +57,48 @@ pub(crate) struct Setup {
     pub(crate) domain: String,
     /// Whether programs are loaded at other addresses every time.
     pub(crate) random_addresses: bool,
+    /// What is answered in the kernel's place.
+    pub(crate) views: Views,
+    /// The processors that it may use; all if none is named.
+    pub(crate) allowed: Vec<usize>,
+}
+
+/// What is answered in the kernel's place; nothing unless it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Views {
+    /// The time of day, and the times of files with it.
+    pub(crate) clock: Option<Clock>,
+    /// The order in which a folder is listed.
+    pub(crate) order: Option<Listed>,
+    /// The kernel's release and version.
+    pub(crate) kernel: Option<(String, String)>,
+    /// How many processors there are.
+    pub(crate) cpus: Option<u32>,
+}
+
+impl Views {
+    /// Whether there is anything to answer.
+    pub(crate) fn any(&self) -> bool {
+        *self != Views::default()
+    }
+}
+
+/// A time of day that is not the machine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Clock {
+    /// The machine's, more than a year on.
+    Shifted,
+    /// From one fixed moment on, and hardly going.
+    Held,
+}
+
+/// An order of names that is not the kernel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Listed {
+    /// The kernel's, reversed.
+    Reversed,
+    /// By the names' bytes.
+    ByName,
 }
 
 /// What becomes the root.

@@ -39,18 +39,18 @@ enum Verdict {
 }
 
 // linux/filter.h and linux/seccomp.h.
-const LOAD: u16 = 0x20;
-const AND: u16 = 0x54;
-const JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
+pub(super) const LOAD: u16 = 0x20;
+pub(super) const AND: u16 = 0x54;
+pub(super) const JUMP: u16 = 0x05;
+pub(super) const JUMP_EQUAL: u16 = 0x15;
 const JUMP_GREATER: u16 = 0x25;
 const JUMP_GREATER_EQUAL: u16 = 0x35;
-const JUMP_SET: u16 = 0x45;
-const RETURN: u16 = 0x06;
-const ALLOW: u32 = 0x7fff_0000;
+pub(super) const JUMP_SET: u16 = 0x45;
+pub(super) const RETURN: u16 = 0x06;
+pub(super) const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
+pub(super) const NUMBER: u32 = 0;
+pub(super) const ARCHITECTURE: u32 = 4;
 /// The bit that marks a call of the x32 kind.
 const X32: u32 = 0x4000_0000;
 /// Where Arm's private calls (cache flush, thread pointer) begin.
@@ -264,28 +264,33 @@ fn body(verdict: &Verdict, short_ids: bool) -> Vec<sock_filter> {
 }
 
 /// Loads the low half of an argument; all machines here are little-endian.
-fn load(argument: u32) -> sock_filter {
+pub(super) fn load(argument: u32) -> sock_filter {
     step(LOAD, 16 + 8 * argument)
 }
 
-fn errno(code: i32) -> u32 {
+pub(super) fn errno(code: i32) -> u32 {
     ERRNO | (code as u32 & 0xffff)
 }
 
-fn step(code: u16, value: u32) -> sock_filter {
+pub(super) fn step(code: u16, value: u32) -> sock_filter {
     sock_filter { code, jt: 0, jf: 0, k: value }
 }
 
-fn branch(code: u16, value: u32, yes: u8, no: u8) -> sock_filter {
+pub(super) fn branch(code: u16, value: u32, yes: u8, no: u8) -> sock_filter {
     sock_filter { code, jt: yes, jf: no, k: value }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Runs a program as the kernel would.
-    fn answer(program: &[sock_filter], machine: Machine, call: &Call, arguments: [u32; 4]) -> u32 {
+    pub(in crate::sandbox) fn answer(
+        program: &[sock_filter],
+        machine: Machine,
+        call: &Call,
+        arguments: [u32; 4],
+    ) -> u32 {
         let number = call.number(machine).expect("the call exists there");
         answer_number(program, machine.audit(), number, arguments)
     }
@@ -323,7 +328,8 @@ mod tests {
         }
     }
 
-    const MACHINES: &[Machine] = &[Machine::Amd64, Machine::I386, Machine::Arm64, Machine::Arm];
+    pub(in crate::sandbox) const MACHINES: &[Machine] =
+        &[Machine::Amd64, Machine::I386, Machine::Arm64, Machine::Arm];
 
     #[test]
     fn a_recipe_may_only_own() {

@@ -1,4 +1,4 @@
-//! Numbers of the system calls that the filter names, on each machine it can be loaded on.
+//! Numbers of the system calls that the filters name, on each machine it can be loaded on.
 //!
 //! Facts of the kernel's tables only; what is answered to each is `seccomp`'s matter.
 
@@ -86,6 +86,10 @@ calls! {
     CHOWN               92  -   182 182;
     CHOWN32             -   -   212 212;
     CHROOT              161 51  61  61;
+    CLOCK_GETTIME       228 113 265 263;
+    CLOCK_GETTIME64     -   -   403 403;
+    CLOCK_NANOSLEEP     230 115 267 265;
+    CLOCK_NANOSLEEP64   -   -   407 407;
     CLONE               56  220 120 120;
     CLONE3              435 435 435 435;
     DELETE_MODULE       176 106 129 129;
@@ -98,6 +102,15 @@ calls! {
     FSMOUNT             432 432 432 432;
     FSOPEN              430 430 430 430;
     FSPICK              433 433 433 433;
+    FSTAT               5   80  108 108;
+    FSTAT64             -   -   197 197;
+    FSTATAT64           -   -   300 327;
+    FUTEX               202 98  240 240;
+    FUTEX64             -   -   422 422;
+    FUTIMESAT           261 -   299 326;
+    GETDENTS            78  -   141 141;
+    GETDENTS64          217 61  220 217;
+    GETTIMEOFDAY        96  169 78  78;
     INIT_MODULE         175 105 128 128;
     IOCTL               16  29  54  54;
     IO_URING_ENTER      426 426 426 426;
@@ -109,17 +122,22 @@ calls! {
     LCHOWN              94  -   16  16;
     LCHOWN32            -   -   198 198;
     LSETXATTR           189 6   227 227;
+    LSTAT               6   -   107 107;
+    LSTAT64             -   -   196 196;
     MKNOD               133 -   14  14;
     MKNODAT             259 33  297 324;
     MOUNT               165 40  21  21;
     MOUNT_SETATTR       442 442 442 442;
     MOVE_MOUNT          429 429 429 429;
+    NEWFSTATAT          262 79  -   -;
     OPEN_BY_HANDLE_AT   304 265 342 371;
     OPEN_TREE           428 428 428 428;
     OPEN_TREE_ATTR      467 467 467 467;
     PERF_EVENT_OPEN     298 241 336 364;
     PIVOT_ROOT          155 41  217 218;
+    PRCTL               157 167 172 172;
     REQUEST_KEY         249 218 287 310;
+    SCHED_GETAFFINITY   204 123 242 242;
     SETFSGID            123 152 139 139;
     SETFSGID32          -   -   216 216;
     SETFSUID            122 151 138 138;
@@ -144,12 +162,21 @@ calls! {
     SOCKET              41  198 359 281;
     SOCKETCALL          -   -   102 -;
     SOCKETPAIR          53  199 360 288;
+    STAT                4   -   106 106;
+    STAT64              -   -   195 195;
+    STATX               332 291 383 397;
     SWAPOFF             168 225 115 115;
     SWAPON              167 224 87  87;
+    TIME                201 -   13  -;
     UMOUNT              -   -   22  -;
     UMOUNT2             166 39  52  52;
+    UNAME               63  160 122 122;
     UNSHARE             272 97  310 337;
     USERFAULTFD         323 282 374 388;
+    UTIME               132 -   30  -;
+    UTIMENSAT           280 88  320 348;
+    UTIMENSAT64         -   -   412 412;
+    UTIMES              235 -   271 269;
 }
 
 /// The last number that this table's author knew (`file_setattr`, Linux 6.17); the same on every machine.
@@ -164,14 +191,26 @@ mod tests {
         let host = Machine::of_host()[0];
         let expect = [
             ("BPF", libc::SYS_bpf),
+            ("CLOCK_GETTIME", libc::SYS_clock_gettime),
+            ("CLOCK_NANOSLEEP", libc::SYS_clock_nanosleep),
             ("CLONE", libc::SYS_clone),
             ("FCHOWNAT", libc::SYS_fchownat),
+            ("FSTAT", libc::SYS_fstat),
+            ("FUTEX", libc::SYS_futex),
+            ("GETDENTS64", libc::SYS_getdents64),
+            ("GETTIMEOFDAY", libc::SYS_gettimeofday),
             ("IOCTL", libc::SYS_ioctl),
             ("KEYCTL", libc::SYS_keyctl),
             ("MKNODAT", libc::SYS_mknodat),
+            ("NEWFSTATAT", libc::SYS_newfstatat),
+            ("PRCTL", libc::SYS_prctl),
+            ("SCHED_GETAFFINITY", libc::SYS_sched_getaffinity),
             ("SETRESUID", libc::SYS_setresuid),
             ("SOCKET", libc::SYS_socket),
+            ("STATX", libc::SYS_statx),
+            ("UNAME", libc::SYS_uname),
             ("UNSHARE", libc::SYS_unshare),
+            ("UTIMENSAT", libc::SYS_utimensat),
         ];
         for (name, number) in expect {
             let call = ALL.iter().find(|(known, _)| *known == name).map(|(_, call)| call.number(host));

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use rbld_lang::derivation::{Build, DerivationId, OutputSpec};
 use rbld_lang::digest::Digest;
+use rbld_lang::vary::Axis;
 
-use super::How;
 use super::key::{KeyAction, Resolved, arguments, input_path, variables, working_directory};
 use super::node::{self, Inputs, World, emulator_path, interrupted};
+use super::{How, locale};
 use crate::executor::{
     Collected, Entry, Exit, Finished, Isolation, Mount, Request, Root, User, collect_file, collect_files,
 };
@@ -71,11 +72,21 @@ pub fn run(
         Some(emulator) => Some(emulator_path(world, emulator, build.arch)?),
         None => None,
     };
-    let (mounts, copies) = places(world, resolved, folder)?;
+    let (mut mounts, copies) = places(world, resolved, folder)?;
     let mut env = variables(build, &resolved.env_vars, folder);
     let declared = |name: &str| build.vars.get(name).is_some() || resolved.env_vars.contains_key(name);
     vary::variables(&mut env, variant, world.cores, &declared);
+    if variant.varies(Axis::Path)
+        && let Some(other) = env.get("PATH").and_then(|path| vary::reversed(&root, path))
+    {
+        env.insert("PATH".to_owned(), other);
+    }
     let scratch = world.store.scratch("build")?;
+    let mut language = None;
+    if variant.varies(Axis::Locale) {
+        let within = (&*root, build.arch, emulator.as_deref());
+        language = Some(locale::add(world, within, &mut env, &mut mounts, scratch.path())?);
+    }
     let task = world.progress.begin(Step::Build, &name);
     let log_path = world.store.log_path(id);
     let mut log = Log::create(&log_path, &task)?;
@@ -96,10 +107,11 @@ pub fn run(
         cancel: &world.cancel,
     })?;
     log.close()?;
-    let outcome = judge(world, &name, build, &finished, &log_path)
+    let outcome = judge(world, &name, resolved, &finished, &log_path)
         .and_then(|()| collect(world, resolved, &finished, &action, &name));
     match outcome {
-        Ok((batch, realisation)) => {
+        Ok((batch, mut realisation)) => {
+            realisation.facts.extend(language.map(|name| ("locale".to_owned(), name.to_owned())));
             scratch.sweep();
             ran();
             batch.commit(&[(id, realisation.clone())])?;
@@ -135,7 +147,11 @@ fn ready(world: &World, object: &Object) -> Result<PathBuf> {
 }
 
 /// Says whether the command did what it should; a failure shows the end of its log.
-fn judge(world: &World, name: &str, build: &Build, finished: &Finished, log: &Path) -> Result<()> {
+fn judge(world: &World, name: &str, resolved: &Resolved<'_>, finished: &Finished, log: &Path) -> Result<()> {
+    let whole = || match resolved.variant.is_plain() {
+        true => format!("`rbld log {name}`"),
+        false => log.display().to_string(),
+    };
     let message = match finished.exit {
         Exit::Code(0) => return Ok(()),
         Exit::Cancelled => return Err(interrupted(world)),
@@ -144,19 +160,17 @@ fn judge(world: &World, name: &str, build: &Build, finished: &Finished, log: &Pa
         Exit::Timeout => {
             return Err(Failure::build(format!(
                 "build `{name}` was stopped: it ran longer than its timeout of {}",
-                duration(build.timeout)
+                duration(resolved.build.timeout)
             ))
             .fact(tail(log))
-            .help(format!(
-                "give the recipe a longer `timeout`, or see `rbld log {name}` for where it hangs"
-            )));
+            .help(format!("give the recipe a longer `timeout`, or see where it hangs: {}", whole())));
         }
     };
     let end = tail(log);
     let help = if NETWORK_WORDS.iter().any(|words| end.contains(words)) {
         "no recipe has network: name what it needs as an input, with `fetch.url` or `fetch.git`".to_owned()
     } else {
-        format!("the whole log: `rbld log {name}`")
+        format!("the whole log: {}", whole())
     };
     Err(Failure::build(message).fact(end).help(help))
 }

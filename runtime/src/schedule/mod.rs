@@ -7,6 +7,7 @@
 pub mod build;
 pub mod image;
 pub mod key;
+mod locale;
 pub mod node;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,8 @@
 //! A [`Variant`] says what is varied; it is part of a build's key, so a result is found again. [`Surroundings`] and
 //! [`variables`] say what a program then sees. Nothing here runs anything: the executor brings it about.
 
+pub mod locale;
+mod path;
 mod surroundings;
 mod variables;
 
@@ -10,6 +12,7 @@ use std::collections::BTreeSet;
 
 use rbld_lang::vary::Axis;
 
+pub use path::reversed;
 pub use surroundings::{PLAIN_FOLDER, Surroundings};
 pub use variables::variables;
 
