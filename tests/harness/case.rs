@@ -3,7 +3,8 @@
 //! The comment says what the case shows. A line `$ …` in it is a line of shell, run in a folder that holds the
 //! archive's files; `exit N` after it is the exit code it must have, 0 if nothing is said. What all lines
 //! wrote must be the files `stdout` and `stderr`, which may be left out where nothing is written; `[..]`
-//! in them stands for any text within a line, and `[ROOT]` for the temporary folder.
+//! in them stands for any text within a line, and `[ROOT]` for the temporary folder. A line `needs NAME` names a
+//! program; on a machine without it the case is shown as left out.
 
 use std::path::Path;
 
@@ -21,9 +22,27 @@ pub(crate) fn trials(folder: &Path) -> Result<Vec<Trial>, Failed> {
     let files = crate::files_below(folder, "txtar")?;
     let trial = |file: std::path::PathBuf| {
         let name = format!("cases/{}", crate::name_below(folder, &file));
-        Trial::test(name, move || run(&file))
+        let lacking = lacking(&file)?;
+        let trial = Trial::test(name, move || run(&file));
+        Ok(match lacking {
+            Some(program) => trial.with_kind(format!("no {program} here")).with_ignored_flag(true),
+            None => trial,
+        })
     };
-    Ok(files.into_iter().map(trial).collect())
+    files.into_iter().map(trial).collect()
+}
+
+/// A program that a case needs and this machine hasn't.
+fn lacking(file: &Path) -> Result<Option<String>, Failed> {
+    let archive = Archive::parse(&std::fs::read_to_string(file)?);
+    let places: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let missing = |program: &&str| !places.iter().any(|place| place.join(program).is_file());
+    Ok(archive
+        .comment
+        .lines()
+        .filter_map(|line| line.strip_prefix("needs "))
+        .find(missing)
+        .map(str::to_owned))
 }
 
 fn run(file: &Path) -> Result<(), Failed> {

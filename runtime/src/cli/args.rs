@@ -31,7 +31,7 @@ pub(super) enum Command {
     Lock(Lock),
     /// Move pins to what they follow, editing the file
     Update(Update),
-    /// Say which packages changed between two locks, a toolchain's first
+    /// Show where two files, folders or outputs differ and what that looks like; of two locks, which packages changed
     Diff(Diff),
     /// Evaluate an expression, or an item of the project
     Eval(Eval),
@@ -246,15 +246,31 @@ pub(super) struct Update {
 /// `rbld diff`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Diff {
-    /// The older lock, or the file that it is of [default: the lock of the project's last commit]
-    #[arg(value_name = "OLD")]
-    pub old: Option<PathBuf>,
-    /// The newer lock, or the file that it is of [default: the project's lock]
-    #[arg(value_name = "NEW")]
-    pub new: Option<PathBuf>,
+    /// A file, a folder, an object of the store (`sha256:…`) or an output of the project (`t[bookworm].dist`); or the
+    /// older lock, or the file that it is of [default: the lock of the project's last commit]
+    #[arg(value_name = "A", value_hint = clap::ValueHint::AnyPath)]
+    pub left: Option<std::ffi::OsString>,
+    /// What it is compared with; or the newer lock, or the file that it is of [default: the project's lock]
+    #[arg(value_name = "B", value_hint = clap::ValueHint::AnyPath)]
+    pub right: Option<std::ffi::OsString>,
+    /// Compare the bytes of locks and of projects' folders too, not their packages
+    #[arg(long)]
+    pub bytes: bool,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: DiffFormat,
+}
+
+/// How a difference is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum DiffFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program.
+    Json,
+    /// As diffoscope writes it, for what reads that.
+    DiffoscopeJson,
 }
 
 /// What is meant: a file and names of pins in it.

@@ -1,21 +1,24 @@
 //! Evidence: which pairs of results are worth showing, and how they differ.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
 use rbld_lang::digest::Digest;
 use rbld_lang::plan::{Comparison, Expected, Form};
 
+use super::cause::{self, Context};
 use super::difference::{self, Difference, Entry, Finding, Opener, Side, What};
 use super::outcome::{Evidence, ExpectedOutcome, Identity, Outcome, Party, Verdict};
 use super::{Options, OutputState};
+use crate::failure::Failure;
 use crate::store::{Store, tree};
 
 /// Two results to be looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
-    left: Party,
-    right: Party,
+    pub(super) left: Party,
+    pub(super) right: Party,
     file: Option<String>,
     objects: (Identity, Identity),
 }
@@ -84,18 +87,23 @@ fn steps(outcome: &Outcome) -> Vec<Pair> {
     stages.moving.iter().filter_map(|moving| pair(moving.output)).collect()
 }
 
-/// Looks into each pair.
+/// Looks into each pair; `around` says what is known of its two builds.
 pub(super) fn gather(
     comparison: &Comparison,
     pairs: Vec<Pair>,
     store: &Store,
     options: &Options<'_>,
+    around: &dyn Fn(&Pair) -> Context,
 ) -> Vec<Evidence> {
     let look = |pair: Pair| {
         let difference = bring(comparison, &pair, store, options).and_then(|()| {
             between(pair.objects.0, pair.objects.1, store, &options.limits).map_err(|failure| failure.message)
         });
-        Evidence { left: pair.left, right: pair.right, file: pair.file, difference }
+        let observation = difference
+            .as_ref()
+            .map(|difference| cause::observe(difference, &around(&pair)))
+            .unwrap_or_default();
+        Evidence { left: pair.left, right: pair.right, file: pair.file, difference, observation }
     };
     let mut evidence: Vec<Evidence> = pairs.into_iter().map(look).collect();
     // An expected digest whose bytes nobody has says nothing that the verdict doesn't.
@@ -131,10 +139,7 @@ pub fn between(
     limits: &difference::Limits,
 ) -> crate::failure::Result<Difference> {
     if left.folder != right.folder {
-        let kind = |identity: Identity| Some(if identity.folder { "folder" } else { "file" }.to_owned());
-        let what = What::Fact { name: "kind".to_owned(), left: kind(left), right: kind(right), members: 1 };
-        let findings = vec![Finding { path: Vec::new(), what }];
-        return Ok(Difference { classes: [difference::Class::Contents].into(), findings });
+        return Ok(of_two_kinds(left.folder));
     }
     if !left.folder {
         return Ok(difference::between_files(
@@ -143,7 +148,9 @@ pub fn between(
             limits,
         ));
     }
-    let (ours, theirs) = (entries(store, left.digest)?, entries(store, right.digest)?);
+    let mut apart = Apart { store, ours: Vec::new(), theirs: Vec::new() };
+    apart.folders("", left.digest, right.digest)?;
+    let Apart { ours, theirs, .. } = apart;
     let open = |side, index: usize| {
         let entry: &Entry = match side {
             Side::Left => &ours[index],
@@ -154,39 +161,90 @@ pub fn between(
     Ok(difference::between_entries(&ours, &theirs, &open, limits))
 }
 
-fn opener(store: &Store, digest: Digest) -> Opener<'_> {
+/// The difference of a file and a folder; `folder` says that the left one is that.
+pub fn of_two_kinds(folder: bool) -> Difference {
+    let kind = |folder: bool| Some(if folder { "folder" } else { "file" }.to_owned());
+    let what = What::Fact { name: "kind".to_owned(), left: kind(folder), right: kind(!folder), members: 1 };
+    let findings = vec![Finding { path: Vec::new(), what }];
+    Difference { classes: [difference::Class::Contents].into(), findings, leaves: Vec::new() }
+}
+
+/// All entries of a tree, folders only where they are empty.
+pub fn entries(store: &Store, tree: Digest) -> crate::failure::Result<Vec<Entry>> {
+    let mut apart = Apart { store, ours: Vec::new(), theirs: Vec::new() };
+    for (name, node) in &tree::read_one(store, tree)? {
+        apart.list(Side::Left, name, node)?;
+    }
+    Ok(apart.ours)
+}
+
+/// Opens a file of the store from its front.
+pub fn opener(store: &Store, digest: Digest) -> Opener<'_> {
     Rc::new(move || store.open_blob(digest).map_err(|failure| io::Error::other(failure.message)))
 }
 
-/// The entries of a tree, folders only where they are empty.
-fn entries(store: &Store, digest: Digest) -> crate::failure::Result<Vec<Entry>> {
-    let folder = tree::read(store, digest)?;
-    let mut entries = Vec::new();
-    list("", &folder, &mut entries);
-    Ok(entries)
+/// The entries of two trees as far as these differ: a folder that is the same in both is never read.
+struct Apart<'s> {
+    store: &'s Store,
+    ours: Vec<Entry>,
+    theirs: Vec<Entry>,
 }
 
-fn list(prefix: &str, folder: &tree::Folder, entries: &mut Vec<Entry>) {
-    for (name, node) in &folder.entries {
-        let name = format!("{prefix}{name}");
-        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        match node {
-            tree::Node::File { digest, executable, .. } => {
-                let executable = if *executable { "yes" } else { "no" };
-                let facts = [fact("kind", "file"), fact("executable", executable)].into();
-                entries.push(Entry { name, facts, contents: Some(*digest) });
-            }
-            tree::Node::Link { target } => {
-                let facts = [fact("kind", "symbolic link"), fact("link", target)].into();
-                entries.push(Entry { name, facts, contents: None });
-            }
-            tree::Node::Folder(inner) => {
-                if inner.entries.is_empty() {
-                    let facts = [fact("kind", "folder")].into();
-                    entries.push(Entry { name: name.clone(), facts, contents: None });
+impl Apart<'_> {
+    fn folders(&mut self, prefix: &str, left: Digest, right: Digest) -> crate::failure::Result<()> {
+        self.bounded(prefix)?;
+        let (ours, theirs) = (tree::read_one(self.store, left)?, tree::read_one(self.store, right)?);
+        let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        for name in names {
+            let path = format!("{prefix}{name}");
+            match (ours.get(name), theirs.get(name)) {
+                (Some(one), Some(other)) if one == other => {}
+                (
+                    Some(tree::Entry::Folder { digest: one, .. }),
+                    Some(tree::Entry::Folder { digest: other, .. }),
+                ) => self.folders(&format!("{path}/"), *one, *other)?,
+                (one, other) => {
+                    one.map_or(Ok(()), |one| self.list(Side::Left, &path, one))?;
+                    other.map_or(Ok(()), |other| self.list(Side::Right, &path, other))?;
                 }
-                list(&format!("{name}/"), inner, entries);
             }
         }
+        Ok(())
+    }
+
+    /// An entry of one side with all beneath it, folders only where they are empty.
+    fn list(&mut self, side: Side, path: &str, node: &tree::Entry) -> crate::failure::Result<()> {
+        self.bounded(path)?;
+        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let (facts, contents) = match node {
+            tree::Entry::File { digest, executable, .. } => {
+                let executable = if *executable { "yes" } else { "no" };
+                ([fact("kind", "file"), fact("executable", executable)].into(), Some(*digest))
+            }
+            tree::Entry::Link { target } => {
+                ([fact("kind", "symbolic link"), fact("link", target)].into(), None)
+            }
+            tree::Entry::Folder { digest, .. } => {
+                let inner = tree::read_one(self.store, *digest)?;
+                for (name, node) in &inner {
+                    self.list(side, &format!("{path}/{name}"), node)?;
+                }
+                if !inner.is_empty() {
+                    return Ok(());
+                }
+                ([fact("kind", "folder")].into(), None)
+            }
+        };
+        let entries = if side == Side::Left { &mut self.ours } else { &mut self.theirs };
+        entries.push(Entry { name: path.to_owned(), facts, contents });
+        Ok(())
+    }
+
+    /// A tree may come from elsewhere, and a few messages that name each other often be one without end.
+    fn bounded(&self, path: &str) -> crate::failure::Result<()> {
+        if path.len() <= tree::PATH_LIMIT && self.ours.len().max(self.theirs.len()) < tree::ENTRY_LIMIT {
+            return Ok(());
+        }
+        Err(Failure::world("a tree that is compared has more entries, or lies deeper, than a tree may"))
     }
 }

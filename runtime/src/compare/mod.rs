@@ -10,6 +10,7 @@ use rbld_lang::derivation::{ArchiveId, Derivation, InputRef, OutputSpec, PoolFil
 use rbld_lang::digest::Digest;
 use rbld_lang::plan::{Comparison, Form, Plan};
 
+pub mod cause;
 pub mod difference;
 mod evidence;
 mod fixpoint;
@@ -21,7 +22,7 @@ mod store_tests;
 #[cfg(test)]
 mod tests;
 
-pub use evidence::between;
+pub use evidence::{between, entries, of_two_kinds, opener};
 pub use outcome::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News, Outcome,
     Party, PublishedFile, Same, Share, Stages, Subject, Verdict, percent,
@@ -50,6 +51,9 @@ pub enum OutputState {
 /// Brings a published file into the store, to show how it differs.
 pub type Published<'a> = &'a dyn Fn(&ArchiveId, &PoolFile) -> Result<()>;
 
+/// What the build of an output is known to have had around it.
+pub type Around<'a> = &'a dyn Fn(&InputRef) -> cause::Surroundings;
+
 /// How evidence is gathered.
 pub struct Options<'a> {
     /// Brings a published file into the store; without it only files that are there are looked into.
@@ -58,6 +62,8 @@ pub struct Options<'a> {
     pub pairs: usize,
     /// How far looking goes for each pair.
     pub limits: difference::Limits,
+    /// What a build is known to have had around it; without it classes are told from bytes alone.
+    pub surroundings: Option<Around<'a>>,
     /// Who is told.
     pub progress: Progress,
 }
@@ -65,7 +71,7 @@ pub struct Options<'a> {
 impl Default for Options<'_> {
     fn default() -> Self {
         let limits = difference::Limits::default();
-        Options { published: None, pairs: 3, limits, progress: Progress::silent() }
+        Options { published: None, pairs: 3, limits, surroundings: None, progress: Progress::silent() }
     }
 }
 
@@ -84,12 +90,43 @@ pub fn compare(
         let wanted = evidence::pairs(&outcome, options.pairs);
         if !wanted.is_empty() {
             let task = options.progress.begin(Step::Compare, &comparison.name);
-            outcome.evidence = evidence::gather(comparison, wanted, store, options);
+            let output = |party: Party| match party {
+                Party::Member(index) => outcome.members.get(index).map(|member| &member.output),
+                Party::Expected => None,
+            };
+            let around = |pair: &evidence::Pair| {
+                context_of(plan, output(pair.left), output(pair.right), options.surroundings)
+            };
+            let evidence = evidence::gather(comparison, wanted, store, options, &around);
+            outcome.evidence = evidence;
             task.done("");
         }
         outcome
     });
     ComparisonReport { outcomes: outcomes.collect() }
+}
+
+/// What is known of the two builds that outputs come from.
+pub fn context_of(
+    plan: &Plan,
+    left: Option<&InputRef>,
+    right: Option<&InputRef>,
+    around: Option<Around<'_>>,
+) -> cause::Context {
+    let packages = |output: Option<&InputRef>| match plan.derivations.get(&output?.derivation)? {
+        Derivation::Build(build) => match plan.derivations.get(&build.env.derivation)? {
+            Derivation::Environment(environment) => Some(&environment.packages),
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut context = match (packages(left), packages(right)) {
+        (Some(ours), Some(theirs)) => cause::Context::of_packages(ours, theirs),
+        _ => cause::Context::default(),
+    };
+    let known = |output: Option<&InputRef>| output.zip(around).map(|(output, around)| around(output));
+    (context.left, context.right) = (known(left).unwrap_or_default(), known(right).unwrap_or_default());
+    context
 }
 
 /// The files of an object by name, with their digests; the reason if it can't be read.

@@ -8,6 +8,7 @@ use rbld_lang::plan::Member;
 use rbld_lang::span::Span;
 
 use super::OutputState;
+use super::cause::Observation;
 use super::difference::Difference;
 use crate::store::Object;
 
@@ -369,6 +370,8 @@ pub struct Evidence {
     pub file: Option<String>,
     /// How they differ; the reason if that couldn't be looked at.
     pub difference: Result<Difference, String>,
+    /// What that looks like.
+    pub observation: Observation,
 }
 
 /// A side of some evidence.

@@ -117,6 +117,10 @@ mismatch      case                                           3 builds, 2 results
       gzip header: mtime
         - 0
         + 7 (1970-01-01T00:00:07Z)
+      looks like a timestamp (gzip header): `0` and `7`
+        usual fix: pack with `gzip -n`
+      1 place looks like no class that is known
+      class known, cause unconfirmed
 
 1 comparison: 1 mismatch
 ",

@@ -7,7 +7,6 @@ mod block;
 #[cfg(test)]
 mod tests;
 mod text;
-mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +14,7 @@ use rbld_lang::digest::Digest;
 use rbld_lang::lock::{Block, Lock};
 use serde_json::{Value, json};
 
+use crate::environment::toolchain;
 use crate::fetch::debian::version;
 pub use block::Part;
 pub use text::text;

@@ -19,6 +19,7 @@ mod relations;
 mod settle;
 #[cfg(test)]
 mod testing;
+pub mod toolchain;
 mod unpack;
 pub mod variables;
 

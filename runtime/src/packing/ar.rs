@@ -86,6 +86,11 @@ impl<R: Read> Reader<R> {
         self.inner
     }
 
+    /// What it reads from: between a header and its contents, where these begin.
+    pub fn inner(&self) -> &R {
+        &self.inner
+    }
+
     fn name(&mut self, written: &[u8], size: &mut u64) -> io::Result<Vec<u8>> {
         let number =
             |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());

@@ -1,14 +1,17 @@
 //! Packed files (archives, compressions) as streams: told apart by their first bytes, read from front to end.
 //!
 //! Everything here takes hostile bytes: sizes are bounded before memory is taken, a [`Budget`] bounds
-//! what comes out of a decompressor, and whatever is malformed is an `InvalidData` error. Nothing here
-//! writes files, follows links or knows what the contents are for.
+//! what comes out of a decompressor and how long that takes, and whatever is malformed is an `InvalidData` error.
+//! Nothing here writes files, follows links or knows what the contents are for.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 pub mod ar;
+pub mod cpio;
+pub mod iso;
 pub mod tar;
 pub mod zip;
 
@@ -86,14 +89,38 @@ impl Codec {
     }
 }
 
-/// How many unpacked bytes may still be read, shared by everything that reads for one purpose.
+/// How many unpacked bytes may still be read and until when, shared by everything that reads for one purpose.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<AtomicU64>);
+pub struct Budget {
+    left: Arc<AtomicU64>,
+    until: Option<Instant>,
+}
 
 impl Budget {
     /// A budget of this many bytes.
     pub fn new(bytes: u64) -> Budget {
-        Budget(Arc::new(AtomicU64::new(bytes)))
+        Budget { left: Arc::new(AtomicU64::new(bytes)), until: None }
+    }
+
+    /// The same, and nothing after so long.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Budget {
+        Budget { until: Instant::now().checked_add(time), ..self }
+    }
+
+    /// An error if the time is over.
+    pub fn in_time(&self) -> io::Result<()> {
+        match self.until {
+            Some(until) if Instant::now() > until => {
+                Err(malformed("looking into it takes longer than is allowed"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads from `inner` without counting, until the time is over.
+    pub fn timed<R: Read>(&self, inner: R) -> Timed<R> {
+        Timed { inner, budget: self.clone() }
     }
 
     /// Counts what is read from `inner` against the budget.
@@ -102,7 +129,9 @@ impl Budget {
     }
 
     fn spend(&self, bytes: u64) -> io::Result<()> {
-        let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        self.in_time()?;
+        let spent =
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         match spent {
             Ok(_) => Ok(()),
             Err(_) => Err(malformed("it unpacks to more bytes than are allowed")),
@@ -122,6 +151,53 @@ impl<R: Read> Read for Metered<R> {
         self.budget.spend(count as u64)?;
         Ok(count)
     }
+}
+
+/// A reader that gives nothing more once the time of a [`Budget`] is over.
+pub struct Timed<R> {
+    inner: R,
+    budget: Budget,
+}
+
+impl<R: Read> Read for Timed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.budget.in_time()?;
+        self.inner.read(buffer)
+    }
+}
+
+/// A reader that knows how many bytes were read from it.
+pub struct Counted<R> {
+    inner: R,
+    /// How many.
+    pub count: u64,
+}
+
+impl<R: Read> Counted<R> {
+    /// Counts from nought.
+    pub fn new(inner: R) -> Counted<R> {
+        Counted { inner, count: 0 }
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+}
+
+/// A name as text: UTF-8 as it is, of anything else the bytes that aren't as `\xNN`.
+pub fn name(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }
 
 /// Fills as much of `buffer` as there is.

@@ -125,6 +125,11 @@ impl<R: Read> Reader<R> {
         self.inner
     }
 
+    /// What it reads from: between a header and its contents, where these begin.
+    pub fn inner(&self) -> &R {
+        &self.inner
+    }
+
     fn member(
         &mut self,
         block: &[u8; BLOCK as usize],

@@ -3,7 +3,7 @@
 use rbld_lang::span::Sources;
 
 use super::style::{Style, columns, printable};
-use super::{differences, stages};
+use super::{causes, differences, stages};
 use crate::compare::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
     Party, Same, Subject, Verdict, percent,
@@ -259,7 +259,10 @@ fn shown(outcome: &Outcome, evidence: &Evidence, style: &Style) -> String {
     let file = evidence.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
     let mut text = style.wrapped("    ", &format!("{file}{left} (-) and {right} (+)"));
     text += &match &evidence.difference {
-        Ok(difference) => differences::difference(difference, &left, &right, style),
+        Ok(difference) => {
+            differences::difference(difference, &left, &right, style)
+                + &causes::text(&evidence.observation, style)
+        }
         Err(why) => style.wrapped("      ", &format!("not looked into: {why}")),
     };
     text

@@ -23,7 +23,7 @@ pub fn difference(difference: &Difference, left: &str, right: &str, style: &Styl
 fn amounts_to(difference: &Difference) -> String {
     let only = |class: Class| difference.classes.len() == 1 && difference.classes.contains(&class);
     if only(Class::Metadata) {
-        return "only metadata differs; no byte of any file does".to_owned();
+        return "only metadata differs: what archives and headers say of their contents".to_owned();
     }
     if only(Class::Order) {
         return "only the order of members differs".to_owned();
@@ -143,7 +143,7 @@ pub(super) fn date(seconds: i64) -> Option<String> {
 }
 
 /// Sixteen bytes in hexadecimal and as characters.
-fn hex(window: &Window) -> String {
+pub(super) fn hex(window: &Window) -> String {
     if window.bytes.is_empty() {
         return "(ends here)".to_owned();
     }

@@ -3,7 +3,7 @@
 use rbld_lang::derivation::InputRef;
 use serde_json::{Map, Value, json};
 
-use super::{Failed, Realised, Report, diagnostics_json, stages};
+use super::{Failed, Realised, Report, causes, diagnostics_json, stages};
 use crate::compare::difference::{Difference, Finding, Side, What, Window};
 use crate::compare::{
     Against, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState, Party, Same,
@@ -232,6 +232,7 @@ fn evidence(outcome: &Outcome, evidence: &Evidence) -> Value {
     };
     if let (Value::Object(value), Value::Object(difference)) = (&mut value, difference) {
         value.extend(difference);
+        value.insert("observed".to_owned(), causes::json(&evidence.observation));
     }
     value
 }

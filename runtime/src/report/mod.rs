@@ -9,10 +9,12 @@ use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::digest::Digest;
 use rbld_lang::span::{Sources, Span};
 
+mod causes;
 mod code_quality;
 mod comparisons;
 mod diagnostics;
 mod differences;
+mod diffoscope;
 mod docs;
 mod findings;
 mod json;
@@ -23,10 +25,12 @@ mod tested;
 #[cfg(test)]
 mod tests;
 
+pub use causes::{json as observation_json, text as observation};
 pub use code_quality::code_quality;
 pub use comparisons::comparisons;
 pub use diagnostics::{diagnostics, diagnostics_json};
 pub use differences::difference;
+pub use diffoscope::json as diffoscope_json;
 pub use docs::{Docs, builtins_markdown, docs_json, html as docs_html, module_markdown, text as docs_text};
 pub use json::{comparison_json, difference_json, failure_json, json, object_json};
 pub use sarif::sarif;

@@ -82,12 +82,14 @@ fn split() -> Outcome {
             },
         },
     ];
-    let difference = Difference { classes: [Class::Contents, Class::Metadata].into(), findings };
+    let difference =
+        Difference { classes: [Class::Contents, Class::Metadata].into(), findings, leaves: Vec::new() };
     outcome.evidence = vec![Evidence {
         left: Party::Member(0),
         right: Party::Member(1),
         file: None,
         difference: Ok(difference),
+        observation: crate::compare::cause::Observation::default(),
     }];
     outcome
 }

@@ -16,9 +16,9 @@ use crate::failure::{Failure, Result};
 /// How many folders deep a tree may go.
 pub(super) const DEPTH_LIMIT: usize = 256;
 /// How many entries a tree may have, counted as often as they appear.
-pub(super) const ENTRY_LIMIT: usize = 2_000_000;
+pub const ENTRY_LIMIT: usize = 2_000_000;
 /// How many bytes a path in a tree may have: what Linux takes in one call.
-pub(super) const PATH_LIMIT: usize = 4095;
+pub const PATH_LIMIT: usize = 4095;
 /// How many bytes a name may have.
 const NAME_LIMIT: usize = 255;
 /// How many bytes one `Directory` message may have.
@@ -92,11 +92,30 @@ pub(super) fn decode(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
     Ok(entries)
 }
 
-/// An entry of one message.
-pub(super) enum Entry {
-    File { digest: Digest, size: u64, executable: bool },
-    Folder { digest: Digest, size: u64 },
-    Link { target: String },
+/// An entry of one message: folders are digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A file.
+    File {
+        /// The digest of its bytes.
+        digest: Digest,
+        /// How many bytes.
+        size: u64,
+        /// Whether it may be run.
+        executable: bool,
+    },
+    /// A folder.
+    Folder {
+        /// The digest of its message.
+        digest: Digest,
+        /// How many bytes that has.
+        size: u64,
+    },
+    /// A symbolic link.
+    Link {
+        /// What it points to, as written.
+        target: String,
+    },
 }
 
 fn digest_of(digest: Option<reapi::Digest>) -> Result<(Digest, u64), String> {

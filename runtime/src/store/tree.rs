@@ -12,8 +12,8 @@ use prost::Message as _;
 use rbld_lang::digest::Digest;
 
 pub use super::batch::Take;
-pub use super::directory::MESSAGE_LIMIT;
-use super::directory::{self, DEPTH_LIMIT, PATH_LIMIT, check_name};
+use super::directory::{self, DEPTH_LIMIT, check_name};
+pub use super::directory::{ENTRY_LIMIT, Entry, MESSAGE_LIMIT, PATH_LIMIT};
 pub use super::import::{Dropped, Imported, Loss, Lost, import, scan};
 use super::{Batch, Object, Store};
 use crate::failure::{Failure, Result};
@@ -249,6 +249,14 @@ pub fn write(batch: &Batch, folder: &Folder) -> Result<Object> {
 /// themselves aren't looked at.
 pub fn read(store: &Store, tree: Digest) -> Result<Folder> {
     directory::read(tree, &|digest| store.read_blob(digest, MESSAGE_LIMIT))
+}
+
+/// The entries of one folder of a tree, checked by themselves alone: what lies beneath isn't read.
+pub fn read_one(store: &Store, folder: Digest) -> Result<BTreeMap<String, Entry>> {
+    directory::decode(&store.read_blob(folder, MESSAGE_LIMIT)?).map_err(|why| {
+        Failure::world(format!("a folder can't be used: {why}"))
+            .fact(format!("its Directory message is {folder}"))
+    })
 }
 
 /// Like [`read`], with messages from elsewhere: `fetch` gives the bytes of a digest, and has checked that they are.

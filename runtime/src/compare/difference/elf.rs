@@ -1,9 +1,10 @@
 //! The sections of a program or library in ELF, as if it were an archive of them.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::entries::{Entry, digest};
+use super::entries::{Entry, facts_of, hash};
+use super::layers::Place;
+use super::nature::Opened;
 use super::{Layers, Limits};
 use crate::packing::{malformed, skip};
 
@@ -15,14 +16,6 @@ const TABLE_LIMIT: u64 = 16 << 20;
 
 /// The type of a section that takes no room in the file.
 const NOBITS: u64 = 8;
-
-/// Sections and where in the file their contents are.
-pub(super) struct Sections {
-    /// The sections, in the order of the file.
-    pub(super) entries: Vec<Entry>,
-    /// Offset and length of each.
-    pub(super) places: Vec<(u64, u64)>,
-}
 
 /// How numbers are written.
 #[derive(Clone, Copy)]
@@ -55,7 +48,7 @@ struct Header {
 }
 
 /// The sections of a file; an error if it has none, or not as compilers write them.
-pub(super) fn sections(layers: &Layers<'_>, limits: &Limits) -> io::Result<Sections> {
+pub(super) fn sections(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
     let first = layers.read(|reader| table(reader, 0, 64))?;
     let form = match first[..6] {
         [_, _, _, _, class @ 1..=2, data @ 1..=2] => Form { wide: class == 2, big: data == 2 },
@@ -81,7 +74,9 @@ pub(super) fn sections(layers: &Layers<'_>, limits: &Limits) -> io::Result<Secti
     let headers: Vec<Header> = headers.collect::<io::Result<_>>()?;
     let strings = headers.get(names).ok_or_else(|| malformed("its section headers have no names"))?;
     let strings = layers.read(|reader| table(reader, strings.offset, strings.size))?;
-    hashed(layers, headers, &strings)
+    let mut opened = listed(headers, &strings, limits)?;
+    hash(layers, &mut opened)?;
+    Ok(opened)
 }
 
 fn table(reader: &mut dyn Read, offset: u64, size: u64) -> io::Result<Vec<u8>> {
@@ -95,38 +90,23 @@ fn table(reader: &mut dyn Read, offset: u64, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Hashes all sections in one pass, so that overlapping ones can't make it many.
-fn hashed(layers: &Layers<'_>, mut headers: Vec<Header>, strings: &[u8]) -> io::Result<Sections> {
+fn listed(mut headers: Vec<Header>, strings: &[u8], limits: &Limits) -> io::Result<Opened> {
     headers.retain(|header| header.kind != 0);
     headers.sort_by_key(|header| (header.offset, header.size));
-    layers.read(|mut reader| {
-        let mut at = 0u64;
-        let mut sections = Sections { entries: Vec::new(), places: Vec::new() };
-        for header in &headers {
-            let name = strings.get(header.name as usize..).unwrap_or_default();
-            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-            let mut facts = BTreeMap::from([
-                ("kind".to_owned(), header.kind.to_string()),
-                ("flags".to_owned(), format!("0x{:x}", header.flags)),
-            ]);
-            let contents = if header.kind == NOBITS || header.size == 0 {
-                facts.insert("size".to_owned(), header.size.to_string());
-                None
-            } else {
-                let gap = header.offset.checked_sub(at).ok_or_else(|| malformed("its sections overlap"))?;
-                skip(&mut reader, gap)?;
-                let mut section = (&mut reader).take(header.size);
-                let found = digest(&mut section)?;
-                if section.limit() > 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                at = header.offset + header.size;
-                Some(found)
-            };
-            let name = String::from_utf8_lossy(name).into_owned();
-            sections.entries.push(Entry { name, facts, contents });
-            sections.places.push((header.offset, header.size));
+    let mut opened = Opened::default();
+    for header in &headers {
+        let name = strings.get(header.name as usize..).unwrap_or_default();
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let mut facts = facts_of([
+            ("section kind", header.kind.to_string()),
+            ("section flags", format!("0x{:x}", header.flags)),
+        ]);
+        let empty = header.kind == NOBITS || header.size == 0;
+        if empty {
+            facts.insert("section size".to_owned(), header.size.to_string());
         }
-        Ok(sections)
-    })
+        let place = if empty { Place::plain(0, 0) } else { Place::plain(header.offset, header.size) };
+        opened.push(Entry { name: crate::packing::name(name), facts, contents: None }, place, limits)?;
+    }
+    Ok(opened)
 }

@@ -2,12 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use std::rc::Rc;
 
 use sha2::Digest as _;
 
+use super::layers::{Coding, Place};
+use super::nature::Opened;
 use super::{Class, Difference, Finding, Layers, Limits, Side, What};
 use crate::packing::zip::Method;
-use crate::packing::{ar as ar_archive, malformed, skip, tar as tar_archive, zip as zip_archive};
+use crate::packing::{
+    Counted, ar as ar_archive, cpio as cpio_archive, iso as iso_image, malformed, name, skip,
+    tar as tar_archive, zip as zip_archive,
+};
 use rbld_lang::digest::Digest;
 
 /// Names listed in a finding; the rest is counted.
@@ -16,7 +22,7 @@ pub(super) const NAMES: usize = 5;
 /// A member: its name, what is said of it, and the digest of its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name.
+    /// Its name; bytes that aren't UTF-8 stand as `\\xNN`.
     pub name: String,
     /// What is said of it, in an order of telling: `kind`, `mtime`, `mode`.
     pub facts: BTreeMap<String, String>,
@@ -32,74 +38,157 @@ pub(super) struct Compared {
     pub(super) rest: Difference,
 }
 
+/// The facts of a member by their names.
+pub(super) fn facts_of<'f>(facts: impl IntoIterator<Item = (&'f str, String)>) -> BTreeMap<String, String> {
+    facts.into_iter().map(|(fact, value)| (fact.to_owned(), value)).collect()
+}
+
 /// The members of a tar.
-pub(super) fn tar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Vec<Entry>> {
+pub(super) fn tar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
     layers.read(|reader| {
-        let mut archive = tar_archive::Reader::new(reader);
-        let mut entries = Vec::new();
+        let mut archive = tar_archive::Reader::new(Counted::new(reader));
+        let mut opened = Opened::default();
         while let Some(member) = archive.advance()? {
             let mut facts = member.facts;
             facts.insert("kind".to_owned(), member.kind.word().to_owned());
             facts.insert("mode".to_owned(), format!("{:04o}", member.mode));
             if !member.link.is_empty() {
-                facts.insert("link".to_owned(), String::from_utf8_lossy(&member.link).into_owned());
+                facts.insert("link".to_owned(), name(&member.link));
             }
-            let name = String::from_utf8_lossy(&member.name).into_owned();
+            let place = Place::plain(archive.inner().count, member.size);
             let contents = Some(digest(&mut archive)?);
-            push(&mut entries, Entry { name, facts, contents }, limits)?;
+            opened.push(Entry { name: name(&member.name), facts, contents }, place, limits)?;
         }
-        Ok(entries)
+        Ok(opened)
     })
 }
 
 /// The members of an ar archive.
-pub(super) fn ar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Vec<Entry>> {
+pub(super) fn ar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
     layers.read(|reader| {
-        let mut archive = ar_archive::Reader::new(reader)?;
-        let mut entries = Vec::new();
+        let mut archive = ar_archive::Reader::new(Counted::new(reader))?;
+        let mut opened = Opened::default();
         while let Some(member) = archive.advance()? {
-            let facts = member.facts.into_iter().map(|(fact, value)| (fact.to_owned(), value)).collect();
-            let name = String::from_utf8_lossy(&member.name).into_owned();
+            let facts = facts_of(member.facts);
+            let place = Place::plain(archive.inner().count, member.size);
             let contents = Some(digest(&mut archive)?);
-            push(&mut entries, Entry { name, facts, contents }, limits)?;
+            opened.push(Entry { name: name(&member.name), facts, contents }, place, limits)?;
         }
-        Ok(entries)
+        Ok(opened)
     })
 }
 
-/// Where a member's packed bytes are, and how they are packed.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) offset: u64,
-    pub(super) length: u64,
-    pub(super) method: Method,
+/// The members of a cpio archive. Inode numbers, which every packing gives anew, are facts like others.
+pub(super) fn cpio(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
+    layers.read(|reader| {
+        let mut archive = cpio_archive::Reader::new(Counted::new(reader));
+        let mut opened = Opened::default();
+        while let Some(member) = archive.advance()? {
+            let mut facts = facts_of(member.facts);
+            facts.insert("mode".to_owned(), format!("{:06o}", member.mode));
+            let place = Place::plain(archive.inner().count, member.size);
+            let contents = Some(digest(&mut archive)?);
+            opened.push(Entry { name: name(&member.name), facts, contents }, place, limits)?;
+        }
+        Ok(opened)
+    })
 }
 
-/// The members of a zip archive, and where each one is.
-pub(super) fn zip(layers: &Layers<'_>, limits: &Limits) -> io::Result<(Vec<Entry>, Vec<Place>)> {
-    let length = layers.read(|reader| io::copy(reader, &mut io::sink()))?;
-    let mut part = |offset, length: u64| {
-        layers.read(|mut reader| {
-            skip(&mut reader, offset)?;
-            let mut bytes = Vec::new();
-            reader.take(length).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        })
-    };
+/// The files and folders of an ISO image, after what its volume says of itself.
+pub(super) fn iso(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
+    let mut part = |offset, length| bounded(layers, offset, length);
+    let (volume, members) = iso_image::directory(&mut part, limits.members)?;
+    let mut opened = Opened::default();
+    let volume = Entry { name: "(volume)".to_owned(), facts: facts_of(volume), contents: None };
+    opened.push(volume, Place::plain(0, 0), limits)?;
+    for member in members {
+        let entry = Entry { name: name(&member.name), facts: facts_of(member.facts), contents: None };
+        opened.push(entry, Place::plain(member.offset, member.size), limits)?;
+    }
+    hash(layers, &mut opened)?;
+    Ok(opened)
+}
+
+/// The members of a zip archive.
+pub(super) fn zip(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
+    let length = length(layers)?;
+    let mut part = |offset, length| bounded(layers, offset, length);
     let members = zip_archive::directory(length, &mut part, limits.members)?;
-    let (mut entries, mut places) = (Vec::new(), Vec::new());
+    let mut opened = Opened::default();
     layers.read(|reader| {
         zip_archive::each(reader, &members, layers.budget(), &mut |index, start, mut contents| {
             let member = &members[index];
-            let facts =
-                member.facts.iter().map(|(fact, value)| ((*fact).to_owned(), value.clone())).collect();
-            let name = String::from_utf8_lossy(&member.name).into_owned();
-            entries.push(Entry { name, facts, contents: Some(digest(&mut contents)?) });
-            places.push(Place { offset: start, length: member.packed, method: member.method });
-            Ok(())
+            let entry = Entry {
+                name: name(&member.name),
+                facts: facts_of(member.facts.clone()),
+                contents: Some(digest(&mut contents)?),
+            };
+            let coding = if member.method == Method::Deflated { Coding::Deflate } else { Coding::Plain };
+            opened.push(entry, Place { pieces: Rc::new([(start, member.packed)]), coding }, limits)
         })
     })?;
-    Ok((entries, places))
+    Ok(opened)
+}
+
+/// How many bytes a stream has.
+pub(super) fn length(layers: &Layers<'_>) -> io::Result<u64> {
+    layers.read(|reader| io::copy(reader, &mut io::sink()))
+}
+
+/// So many bytes from an offset on; fewer where the stream ends.
+pub(super) fn bounded(layers: &Layers<'_>, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    layers.part(offset, length).read_all()
+}
+
+/// Gives members their digests, in one pass over the container for all that lie there as they are.
+///
+/// Two members may lie at one place; any other overlapping is an error, so it can't make one pass many.
+pub(super) fn hash(layers: &Layers<'_>, opened: &mut Opened) -> io::Result<()> {
+    let mut plain: Vec<(u64, u64, usize)> = Vec::new();
+    for (index, place) in opened.places.iter().enumerate() {
+        match (&place.pieces[..], place.coding) {
+            ([], _) | ([(_, 0)], _) => {}
+            ([(offset, length)], Coding::Plain) => plain.push((*offset, *length, index)),
+            _ => {
+                opened.entries[index].contents =
+                    Some(layers.member(place).read(|mut inner| digest(&mut inner))?)
+            }
+        }
+    }
+    plain.sort_unstable();
+    layers.read(|mut reader| {
+        let (mut at, mut last) = (0, None);
+        for (offset, length, index) in plain {
+            if let Some((place, found)) = last
+                && place == (offset, length)
+            {
+                opened.entries[index].contents = Some(found);
+                continue;
+            }
+            let gap = offset.checked_sub(at).ok_or_else(|| malformed("its members overlap"))?;
+            skip(&mut reader, gap)?;
+            let mut member = (&mut reader).take(length);
+            let found = digest(&mut member)?;
+            if member.limit() > 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            opened.entries[index].contents = Some(found);
+            at = offset.checked_add(length).ok_or_else(|| malformed("a member is too long"))?;
+            last = Some(((offset, length), found));
+        }
+        Ok(())
+    })
+}
+
+impl Opened {
+    pub(super) fn push(&mut self, entry: Entry, place: Place, limits: &Limits) -> io::Result<()> {
+        if self.entries.len() == limits.members {
+            return Err(malformed(format!("it has more than {} members", limits.members)));
+        }
+        self.entries.push(entry);
+        self.places.push(place);
+        Ok(())
+    }
 }
 
 /// How two lists differ, members being the same by name and, for names that come again, by their turn.
@@ -175,15 +264,8 @@ fn places(entries: &[Entry]) -> BTreeMap<(&str, usize), usize> {
     places
 }
 
-fn push(entries: &mut Vec<Entry>, entry: Entry, limits: &Limits) -> io::Result<()> {
-    if entries.len() == limits.members {
-        return Err(malformed(format!("it has more than {} members", limits.members)));
-    }
-    entries.push(entry);
-    Ok(())
-}
-
-pub(super) fn digest(reader: &mut impl Read) -> io::Result<Digest> {
+/// The digest of all that a reader gives.
+pub fn digest(reader: &mut impl Read) -> io::Result<Digest> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     loop {

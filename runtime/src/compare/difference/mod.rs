@@ -5,18 +5,32 @@
 //! compared byte by byte and the reason is a finding. Knows nothing of assertions, names or causes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 mod bytes;
 mod elf;
 mod entries;
+#[cfg(test)]
+mod hostile_tests;
 mod layers;
+mod leaf;
+mod nature;
+mod oci;
+mod pdf;
+mod pe;
+mod png;
+mod pyc;
+mod search;
 #[cfg(test)]
 mod tests;
 
-pub use entries::Entry;
+pub use entries::{Entry, digest as digest_of};
 pub use layers::{Layers, Opener};
+pub use leaf::{Leaf, Part};
+pub use nature::Nature;
+pub use search::{Children, between_entries, between_files};
 
-use crate::packing::{Budget, Codec, HEAD, ar, read_up_to, tar, zip};
+use crate::packing::Codec;
 
 /// How far looking goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +43,14 @@ pub struct Limits {
     pub members: usize,
     /// Differing members of one archive that are looked into.
     pub dives: usize,
+    /// How long it may take; beyond that what is left is compared as plain bytes, or not at all.
+    pub time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { unpacked: 64 << 30, depth: 6, members: 100_000, dives: 4 }
+        let time = Duration::from_secs(120);
+        Limits { unpacked: 16 << 30, depth: 6, members: 100_000, dives: 16, time }
     }
 }
 
@@ -84,6 +101,8 @@ pub struct Difference {
     pub classes: BTreeSet<Class>,
     /// The findings, the most telling first.
     pub findings: Vec<Finding>,
+    /// What was compared byte by byte, with the places in which it differs: what causes are told from.
+    pub leaves: Vec<Leaf>,
 }
 
 /// One finding and where it is.
@@ -178,69 +197,10 @@ pub enum What {
     Unread(String),
 }
 
-/// How two files that are known to differ do so.
-pub fn between_files(left: Opener<'_>, right: Opener<'_>, limits: &Limits) -> Difference {
-    let budget = Budget::new(limits.unpacked);
-    let (left, right) = (Layers::new(left, budget.clone()), Layers::new(right, budget));
-    Search { limits }.between(&left, &right, limits.depth)
-}
-
-/// How two folders that are known to differ do so; `open` gives the contents of an entry of either by its place in the list.
-pub fn between_entries<'a>(
-    left: &[Entry],
-    right: &[Entry],
-    open: &dyn Fn(Side, usize) -> Opener<'a>,
-    limits: &Limits,
-) -> Difference {
-    let budget = Budget::new(limits.unpacked);
-    let layers = |side, index| Layers::new(open(side, index), budget.clone());
-    Search { limits }.members(left, right, &layers, limits.depth)
-}
-
-struct Search<'l> {
-    limits: &'l Limits,
-}
-
-/// What a stream is, by its first bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nature {
-    Compressed(Codec),
-    Tar,
-    Ar,
-    Zip,
-    Elf,
-    Text,
-    Bytes,
-}
-
-impl Nature {
-    fn of(head: &[u8]) -> Nature {
-        if let Some(codec) = Codec::of(head) {
-            return Nature::Compressed(codec);
-        }
-        if head.starts_with(ar::MAGIC) {
-            return Nature::Ar;
-        }
-        if zip::is_zip(head) {
-            return Nature::Zip;
-        }
-        if head.starts_with(elf::MAGIC) {
-            return Nature::Elf;
-        }
-        if tar::is_tar(head) {
-            return Nature::Tar;
-        }
-        if bytes::is_text(head) { Nature::Text } else { Nature::Bytes }
-    }
-
-    fn is_leaf(self) -> bool {
-        matches!(self, Nature::Text | Nature::Bytes | Nature::Elf)
-    }
-}
-
 impl Difference {
     fn one(class: Class, what: What) -> Difference {
-        Difference { classes: BTreeSet::from([class]), findings: vec![Finding { path: Vec::new(), what }] }
+        let findings = vec![Finding { path: Vec::new(), what }];
+        Difference { classes: BTreeSet::from([class]), findings, leaves: Vec::new() }
     }
 
     fn add(&mut self, class: Class, path: Vec<String>, what: What) {
@@ -257,169 +217,16 @@ impl Difference {
             }
             self.findings.push(finding);
         }
+        for mut leaf in inner.leaves {
+            if let Some(step) = step {
+                leaf.path.insert(0, step.to_owned());
+            }
+            self.leaves.push(leaf);
+        }
     }
 
     /// True if nothing differs.
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty() && self.findings.is_empty()
     }
-}
-
-impl Search<'_> {
-    fn between(&self, left: &Layers<'_>, right: &Layers<'_>, depth: usize) -> Difference {
-        match self.try_between(left, right, depth) {
-            Ok(difference) => difference,
-            Err(why) => self.bytewise(left, right, Nature::Bytes, Some(why.to_string())),
-        }
-    }
-
-    fn try_between(
-        &self,
-        left: &Layers<'_>,
-        right: &Layers<'_>,
-        depth: usize,
-    ) -> std::io::Result<Difference> {
-        let (one, other) = (Nature::of(&head(left)?), Nature::of(&head(right)?));
-        if depth == 0 && !one.is_leaf() {
-            let why = "it lies deeper than is looked".to_owned();
-            return Ok(self.bytewise(left, right, Nature::Bytes, Some(why)));
-        }
-        match (one, other) {
-            (Nature::Compressed(one), Nature::Compressed(other)) => {
-                self.unpacked(left, right, (one, other), depth)
-            }
-            (Nature::Tar, Nature::Tar) => {
-                let (ours, theirs) = (entries::tar(left, self.limits)?, entries::tar(right, self.limits)?);
-                let child = |side, index| match side {
-                    Side::Left => left.tar_member(index),
-                    Side::Right => right.tar_member(index),
-                };
-                Ok(self.framed(&ours, &theirs, &child, depth))
-            }
-            (Nature::Ar, Nature::Ar) => {
-                let (ours, theirs) = (entries::ar(left, self.limits)?, entries::ar(right, self.limits)?);
-                let child = |side, index| match side {
-                    Side::Left => left.ar_member(index),
-                    Side::Right => right.ar_member(index),
-                };
-                Ok(self.framed(&ours, &theirs, &child, depth))
-            }
-            (Nature::Zip, Nature::Zip) => {
-                let (ours, theirs) = (entries::zip(left, self.limits)?, entries::zip(right, self.limits)?);
-                let child = |side, index: usize| {
-                    let (layers, places) = match side {
-                        Side::Left => (left, &ours.1),
-                        Side::Right => (right, &theirs.1),
-                    };
-                    let packed = layers.part(places[index].offset, places[index].length);
-                    if places[index].method == zip::Method::Deflated { packed.inflated() } else { packed }
-                };
-                Ok(self.framed(&ours.0, &theirs.0, &child, depth))
-            }
-            (Nature::Elf, Nature::Elf) if depth > 0 => {
-                let (ours, theirs) = (elf::sections(left, self.limits)?, elf::sections(right, self.limits)?);
-                let child = |side, index: usize| match side {
-                    Side::Left => left.part(ours.places[index].0, ours.places[index].1),
-                    Side::Right => right.part(theirs.places[index].0, theirs.places[index].1),
-                };
-                Ok(self.framed(&ours.entries, &theirs.entries, &child, depth))
-            }
-            (Nature::Text, Nature::Text) => Ok(self.bytewise(left, right, Nature::Text, None)),
-            _ => Ok(self.bytewise(left, right, Nature::Bytes, None)),
-        }
-    }
-
-    fn unpacked(
-        &self,
-        left: &Layers<'_>,
-        right: &Layers<'_>,
-        (one, other): (Codec, Codec),
-        depth: usize,
-    ) -> std::io::Result<Difference> {
-        let header = if one == Codec::Gzip && other == Codec::Gzip {
-            bytes::gzip_facts(&head(left)?, &head(right)?)
-        } else {
-            Vec::new()
-        };
-        let (inner_left, inner_right) = (left.unpacked(one).kept(), right.unpacked(other).kept());
-        if bytes::first_difference(&inner_left, &inner_right)?.is_none() {
-            return Ok(match bytes::first_difference(left, right)? {
-                None => Difference::default(),
-                Some(_) => {
-                    Difference::one(Class::Compression, What::Compression { left: one, right: other, header })
-                }
-            });
-        }
-        let leaf = Nature::of(&head(&inner_left)?).is_leaf();
-        let mut difference = Difference::default();
-        difference.within(leaf.then_some("(unpacked)"), self.between(&inner_left, &inner_right, depth - 1));
-        if one != other || !header.is_empty() {
-            let what = What::Compression { left: one, right: other, header };
-            difference.add(Class::Compression, Vec::new(), what);
-        }
-        Ok(difference)
-    }
-
-    /// Archives: their members, and if these say nothing, how they are written down.
-    fn framed<'a>(
-        &self,
-        left: &[Entry],
-        right: &[Entry],
-        child: &dyn Fn(Side, usize) -> Layers<'a>,
-        depth: usize,
-    ) -> Difference {
-        let difference = self.members(left, right, child, depth);
-        if difference.is_empty() { Difference::one(Class::Framing, What::Framing) } else { difference }
-    }
-
-    fn members<'a>(
-        &self,
-        left: &[Entry],
-        right: &[Entry],
-        child: &dyn Fn(Side, usize) -> Layers<'a>,
-        depth: usize,
-    ) -> Difference {
-        let compared = entries::compare(left, right);
-        let mut difference = Difference::default();
-        for (one, other) in compared.contents.iter().take(self.limits.dives) {
-            let (ours, theirs) = (child(Side::Left, *one).kept(), child(Side::Right, *other).kept());
-            let inner = self.between(&ours, &theirs, depth.saturating_sub(1));
-            difference.within(Some(&left[*one].name), inner);
-        }
-        if compared.contents.len() > self.limits.dives {
-            let rest = &compared.contents[self.limits.dives..];
-            let names = rest.iter().take(entries::NAMES).map(|(one, _)| left[*one].name.clone()).collect();
-            difference.add(Class::Contents, Vec::new(), What::More { members: rest.len(), names });
-        }
-        difference.within(None, compared.rest);
-        difference
-    }
-
-    fn bytewise(
-        &self,
-        left: &Layers<'_>,
-        right: &Layers<'_>,
-        nature: Nature,
-        why: Option<String>,
-    ) -> Difference {
-        let mut difference = Difference::default();
-        match bytes::describe(left, right, nature == Nature::Text) {
-            Ok(Some(what)) => difference.add(Class::Contents, Vec::new(), what),
-            Ok(None) => {}
-            Err(error) => difference.add(Class::Contents, Vec::new(), What::Unread(error.to_string())),
-        }
-        if let Some(why) = why {
-            difference.add(Class::Contents, Vec::new(), What::Unread(why));
-        }
-        difference
-    }
-}
-
-fn head(layers: &Layers<'_>) -> std::io::Result<Vec<u8>> {
-    layers.read(|reader| {
-        let mut head = vec![0; HEAD];
-        let count = read_up_to(reader, &mut head)?;
-        head.truncate(count);
-        Ok(head)
-    })
 }

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::packing::Codec;
+
 use super::*;
 
 struct Bench(tempfile::TempDir);

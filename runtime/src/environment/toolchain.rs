@@ -148,7 +148,7 @@ const KINDS: [(&str, &[&str]); 7] = [
 ];
 
 /// The kind of a package, by the order that kinds have; nothing of a package that isn't of a toolchain.
-pub(super) fn kind(name: &str) -> Option<(usize, &'static str)> {
+pub fn kind(name: &str) -> Option<(usize, &'static str)> {
     let fits = |begin: &&str| match begin.strip_suffix('$') {
         Some(whole) => name == whole,
         None => name.starts_with(begin),

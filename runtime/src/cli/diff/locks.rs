@@ -1,4 +1,4 @@
-//! `rbld diff`: which packages changed between two locks.
+//! Which packages changed between two locks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use rbld_lang::derivation::Derivation;
 use rbld_lang::lock::{self, Lock};
 use rbld_lang::plan::Plan;
 
-use super::args::{self, Format};
-use super::output;
-use super::project::{Fetching, Project, above, read_lock};
+use crate::cli::args::DiffFormat;
+use crate::cli::output;
+use crate::cli::project::{Fetching, Project, above, read_lock};
 use crate::drift::{self, Names};
 use crate::failure::{Doing, Failure, Result};
 use crate::fetch::git;
 use crate::files::lock_path;
 
 /// Compares the locks that are named; without names, the last commit's with the one that is there.
-pub(super) fn run(store: Option<&Path>, args: &args::Diff) -> Result<i32> {
-    let (old, new, path) = match (&args.old, &args.new) {
+pub(super) fn run(store: Option<&Path>, [old, new]: [Option<&Path>; 2], format: DiffFormat) -> Result<i32> {
+    let (old, new, path) = match (old, new) {
         (Some(old), Some(new)) => {
             let path = lock_of(new)?;
             (required(&lock_of(old)?)?, required(&path)?, path)
@@ -33,11 +33,35 @@ pub(super) fn run(store: Option<&Path>, args: &args::Diff) -> Result<i32> {
     };
     let names = names_beside(&path, store);
     let drift = drift::compare(&old, &new, &names, &names);
-    match args.format {
-        Format::Text => output::text(&drift::text(&drift, &output::style())),
-        Format::Json => output::line(&format!("{:#}", drift::json(&drift))),
+    match format {
+        DiffFormat::Text => output::text(&drift::text(&drift, &output::style())),
+        DiffFormat::Json => output::line(&format!("{:#}", drift::json(&drift))),
+        DiffFormat::DiffoscopeJson => {
+            return Err(Failure::input("diffoscope's format is for bytes, and these are locks")
+                .help("`--bytes` compares the bytes of locks too"));
+        }
     }
     Ok(0)
+}
+
+/// Whether a path means a lock: it is one, the file that it is of, or a folder that holds `build.rbld`.
+pub(super) fn is_lock(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if path.is_dir() {
+        return path.join("build.rbld").is_file();
+    }
+    path.is_file()
+        && (name == "rbld.lock"
+            || name.ends_with(".rbld.lock")
+            || name.ends_with(".rbld")
+            || begins_as_lock(path))
+}
+
+fn begins_as_lock(path: &Path) -> bool {
+    let mut first = [0; 10];
+    let read =
+        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
+    read.is_ok() && first == *b"rbld-lock "
 }
 
 /// The lock of the project here.
@@ -102,7 +126,7 @@ fn names_beside(path: &Path, store: Option<&Path>) -> Names {
 }
 
 /// The names of environments by their requests.
-pub(super) fn names(plan: &Plan) -> Names {
+pub(in crate::cli) fn names(plan: &Plan) -> Names {
     let mut names: Names = BTreeMap::new();
     for named in &plan.names {
         if let Some(Derivation::Environment(environment)) = plan.derivations.get(&named.id) {

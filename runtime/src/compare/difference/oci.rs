@@ -1,0 +1,92 @@
+//! Images in the layout of OCI: their blobs by what they are for, where their names are digests.
+//!
+//! `index.json` leads to manifests, a manifest to its configuration and layers. What it doesn't lead to keeps its name.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde_json::Value;
+
+use super::search::Children;
+use super::{Entry, Side};
+
+/// The longest document that is read, and how many manifests.
+const DOCUMENT: u64 = 4 << 20;
+const MANIFESTS: usize = 64;
+
+/// The entries of an image with their blobs named by role; nothing of what is no image.
+pub(super) fn roles(entries: &[Entry], side: Side, children: Children<'_, '_>) -> Option<Vec<Entry>> {
+    let places: BTreeMap<&str, usize> =
+        entries.iter().enumerate().map(|(index, entry)| (plain(&entry.name), index)).collect();
+    places.get("oci-layout")?;
+    let read = |name: &str| {
+        let layers = children(side, &[*places.get(name)?]).pop()?;
+        let bytes = layers.read(|reader| {
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut io::Read::take(reader, DOCUMENT), &mut bytes).map(|_| bytes)
+        });
+        serde_json::from_slice::<Value>(&bytes.ok()?).ok()
+    };
+    let mut found = Found { roles: BTreeMap::new(), left: MANIFESTS };
+    found.documents(&read("index.json")?, "", &read);
+    let renamed = entries.iter().map(|entry| match found.roles.get(plain(&entry.name)) {
+        Some(role) => Entry { name: role.clone(), ..entry.clone() },
+        None => entry.clone(),
+    });
+    Some(renamed.collect())
+}
+
+fn plain(name: &str) -> &str {
+    name.strip_prefix("./").unwrap_or(name)
+}
+
+struct Found {
+    roles: BTreeMap<String, String>,
+    left: usize,
+}
+
+impl Found {
+    /// Names what an index or a manifest leads to.
+    fn documents(&mut self, document: &Value, above: &str, read: &dyn Fn(&str) -> Option<Value>) {
+        let list = |name: &str| document.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        for (number, manifest) in list("manifests").iter().enumerate() {
+            let platform =
+                |field: &str| manifest.pointer(&format!("/platform/{field}")).and_then(Value::as_str);
+            let called = match (platform("os"), platform("architecture")) {
+                (Some(os), Some(arch)) => format!("manifest {number} ({os}/{arch})"),
+                _ => format!("manifest {number}"),
+            };
+            let role = join(above, &called);
+            let Some(blob) = self.name(manifest, &role) else { continue };
+            if self.left == 0 {
+                continue;
+            }
+            self.left -= 1;
+            if let Some(inner) = read(&blob) {
+                self.documents(&inner, &role, read);
+            }
+        }
+        if let Some(config) = document.get("config") {
+            self.name(config, &join(above, "configuration"));
+        }
+        for (number, layer) in list("layers").iter().enumerate() {
+            self.name(layer, &join(above, &format!("layer {number}")));
+        }
+    }
+
+    /// Gives the blob of a descriptor its role, and says how it is called.
+    fn name(&mut self, descriptor: &Value, role: &str) -> Option<String> {
+        let (algorithm, hex) = descriptor.get("digest")?.as_str()?.split_once(':')?;
+        let blob = format!("blobs/{algorithm}/{hex}");
+        // One blob may have two roles; it is known by the first.
+        if self.roles.contains_key(&blob) {
+            return None;
+        }
+        self.roles.insert(blob.clone(), role.to_owned());
+        Some(blob)
+    }
+}
+
+fn join(above: &str, name: &str) -> String {
+    if above.is_empty() { name.to_owned() } else { format!("{above}, {name}") }
+}
