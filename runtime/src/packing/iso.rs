@@ -35,6 +35,14 @@ pub struct Entry {
     pub facts: Vec<(&'static str, String)>,
 }
 
+/// What an image holds.
+pub struct Listed {
+    /// What the descriptor of its volume says.
+    pub facts: Vec<(&'static str, String)>,
+    /// Its files and folders, sorted by path.
+    pub entries: Vec<Entry>,
+}
+
 /// Reads so many bytes from an offset on; fewer where the file ends.
 pub type Part<'p> = dyn FnMut(u64, u64) -> io::Result<Vec<u8>> + 'p;
 
@@ -44,11 +52,8 @@ pub const MAGIC_AT: u64 = DESCRIPTORS * SECTOR + 1;
 /// The name of the standard.
 pub const MAGIC: &[u8; 5] = b"CD001";
 
-/// What the descriptor of a volume says, and all that the volume holds.
-pub fn directory(
-    part: &mut Part<'_>,
-    members: usize,
-) -> io::Result<(Vec<(&'static str, String)>, Vec<Entry>)> {
+/// All that the first volume holds.
+pub fn directory(part: &mut Part<'_>, members: usize) -> io::Result<Listed> {
     let volume = volume(part)?;
     let facts = facts(&volume.descriptor);
     let (location, size) = extent(volume.descriptor.get(156..).unwrap_or_default())?;
@@ -76,7 +81,7 @@ pub fn directory(
         }
     }
     entries.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok((facts, entries))
+    Ok(Listed { facts, entries })
 }
 
 struct Volume {

@@ -2,7 +2,7 @@
 //!
 //! Links aren't followed, so none can lead in a circle; files are hashed by several threads.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -39,9 +39,40 @@ impl Listed {
     }
 }
 
+/// An entry that is to be hashed.
+struct Found {
+    name: String,
+    path: PathBuf,
+    facts: Vec<(&'static str, String)>,
+    file: bool,
+}
+
 /// Lists a folder and hashes its files.
 pub(super) fn list(folder: &Path) -> Result<Listed> {
-    let mut found: Vec<(String, PathBuf, Vec<(&'static str, String)>)> = Vec::new();
+    let mut found = walk(folder)?;
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let hash = |one: &Found| -> Result<Option<Digest>> {
+        if !one.file {
+            return Ok(None);
+        }
+        let doing = || format!("read `{}`", one.path.display());
+        let mut file = File::open(&one.path).doing(doing)?;
+        Ok(Some(digest_of(&mut file).doing(doing)?))
+    };
+    let digests = with_state(&found, threads, || Ok::<(), Failure>(()), |(), one| hash(one), Ok)?;
+    let mut listed = Listed { entries: Vec::new(), paths: Vec::new() };
+    for (one, contents) in found.into_iter().zip(digests) {
+        let facts = one.facts.into_iter().map(|(fact, value)| (fact.to_owned(), value)).collect();
+        listed.entries.push(Entry { name: one.name, facts, contents });
+        listed.paths.push(one.path);
+    }
+    Ok(listed)
+}
+
+/// All that a folder holds; folders only where they are empty.
+fn walk(folder: &Path) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
     let mut open = vec![(String::new(), folder.to_owned())];
     while let Some((prefix, folder)) = open.pop() {
         let doing = || format!("read the folder `{}`", folder.display());
@@ -52,55 +83,42 @@ pub(super) fn list(folder: &Path) -> Result<Listed> {
             let name = format!("{prefix}{}", packing::name(entry.file_name().as_bytes()));
             let path = entry.path();
             let about = path.symlink_metadata().doing(|| format!("read `{}`", path.display()))?;
-            let kind = about.file_type();
-            if kind.is_dir() {
+            if about.is_dir() {
                 open.push((format!("{name}/"), path));
                 continue;
             }
-            let facts = if kind.is_symlink() {
-                let target =
-                    std::fs::read_link(&path).doing(|| format!("read the link `{}`", path.display()))?;
-                vec![
-                    ("kind", "symbolic link".to_owned()),
-                    ("link", packing::name(target.as_os_str().as_bytes())),
-                ]
-            } else if kind.is_file() {
-                let executable = about.permissions().mode() & 0o111 != 0;
-                vec![
-                    ("kind", "file".to_owned()),
-                    ("executable", if executable { "yes" } else { "no" }.to_owned()),
-                ]
-            } else {
-                let word = match () {
-                    () if kind.is_fifo() => "fifo",
-                    () if kind.is_socket() => "socket",
-                    () => "device",
-                };
-                vec![("kind", word.to_owned())]
-            };
-            found.push((name, path, facts));
+            let (facts, file) = (facts(&path, &about)?, about.is_file());
+            found.push(Found { name, path, facts, file });
         }
         if empty && !prefix.is_empty() {
             let facts = vec![("kind", "folder".to_owned())];
-            found.push((prefix.trim_end_matches('/').to_owned(), folder, facts));
+            found.push(Found {
+                name: prefix.trim_end_matches('/').to_owned(),
+                path: folder,
+                facts,
+                file: false,
+            });
         }
     }
-    found.sort();
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
-    let hash = |(_, path, facts): &(String, PathBuf, Vec<(&'static str, String)>)| -> Result<Option<Digest>> {
-        if facts[0].1 != "file" {
-            return Ok(None);
-        }
-        let doing = || format!("read `{}`", path.display());
-        let mut file = File::open(path).doing(doing)?;
-        Ok(Some(digest_of(&mut file).doing(doing)?))
+    Ok(found)
+}
+
+fn facts(path: &Path, about: &Metadata) -> Result<Vec<(&'static str, String)>> {
+    let kind = about.file_type();
+    if kind.is_symlink() {
+        let target = std::fs::read_link(path).doing(|| format!("read the link `{}`", path.display()))?;
+        let link = packing::name(target.as_os_str().as_bytes());
+        return Ok(vec![("kind", "symbolic link".to_owned()), ("link", link)]);
+    }
+    if kind.is_file() {
+        let executable = about.permissions().mode() & 0o111 != 0;
+        let executable = if executable { "yes" } else { "no" }.to_owned();
+        return Ok(vec![("kind", "file".to_owned()), ("executable", executable)]);
+    }
+    let word = match () {
+        () if kind.is_fifo() => "fifo",
+        () if kind.is_socket() => "socket",
+        () => "device",
     };
-    let digests = with_state(&found, threads, || Ok::<(), Failure>(()), |(), one| hash(one), Ok)?;
-    let mut listed = Listed { entries: Vec::new(), paths: Vec::new() };
-    for ((name, path, facts), contents) in found.into_iter().zip(digests) {
-        let facts = facts.into_iter().map(|(fact, value)| (fact.to_owned(), value)).collect();
-        listed.entries.push(Entry { name, facts, contents });
-        listed.paths.push(path);
-    }
-    Ok(listed)
+    Ok(vec![("kind", word.to_owned())])
 }

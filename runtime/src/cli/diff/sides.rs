@@ -153,7 +153,7 @@ impl Finder<'_> {
             };
             return Ok((Side { name, digest: None, what }, None));
         }
-        if let Some(digest) = name.strip_prefix("sha256:").unwrap_or(&name).parse::<Digest>().ok() {
+        if let Ok(digest) = name.strip_prefix("sha256:").unwrap_or(&name).parse::<Digest>() {
             let identity = self.object(digest)?;
             return Ok((Side { name, digest: Some(digest), what: What::Object(identity) }, None));
         }

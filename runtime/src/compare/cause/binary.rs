@@ -67,7 +67,7 @@ fn time(part: &Part, context: &Context) -> Option<Sighting> {
         }
         let starts = (at + changed).saturating_sub(width)..=at;
         // A number at its natural place first.
-        let aligned = |start: &usize| (part.offset as usize + start).wrapping_sub(at) % width != 0;
+        let aligned = |start: &usize| !(part.offset as usize + start).wrapping_sub(at).is_multiple_of(width);
         let mut starts: Vec<usize> =
             starts.filter(|start| start + width <= left.len().min(right.len())).collect();
         starts.sort_by_key(aligned);

@@ -97,7 +97,8 @@ pub(super) fn cpio(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
 /// The files and folders of an ISO image, after what its volume says of itself.
 pub(super) fn iso(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
     let mut part = |offset, length| bounded(layers, offset, length);
-    let (volume, members) = iso_image::directory(&mut part, limits.members)?;
+    let iso_image::Listed { facts: volume, entries: members } =
+        iso_image::directory(&mut part, limits.members)?;
     let mut opened = Opened::default();
     let volume = Entry { name: "(volume)".to_owned(), facts: facts_of(volume), contents: None };
     opened.push(volume, Place::plain(0, 0), limits)?;
