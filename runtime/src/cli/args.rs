@@ -135,6 +135,9 @@ pub(super) struct Check {
     /// How to run it.
     #[command(flatten)]
     pub running: Running,
+    /// Write diffoscope's page on each pair of results that differ into a folder, where diffoscope is installed
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub diffoscope: Option<PathBuf>,
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,

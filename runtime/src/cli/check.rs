@@ -10,7 +10,7 @@ use rbld_lang::plan::Plan;
 
 use super::args::{self, ReportFormat, Running};
 use super::project::{self, Fetching, Project, choose};
-use super::{context, output, plan, why};
+use super::{context, diffoscope, output, plan, why};
 use crate::compare::{self, ComparisonReport, OutputState};
 use crate::display::Screen;
 use crate::environment;
@@ -44,7 +44,10 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
         ));
     }
     let ran = realise(&project, store, &targets, &args.running)?;
-    let compared = ran.compare(&project);
+    let mut compared = ran.compare(&project);
+    if let Some(folder) = &args.diffoscope {
+        diffoscope::attach(folder, &mut compared, &ran.world.store, &ran.world.cancel)?;
+    }
     let (realised, failed) = (ran.realised(&project), ran.failed(&project));
     let report = Report {
         sources: &project.lang.sources,

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod context;
 mod diff;
+mod diffoscope;
 mod doc;
 mod doctor;
 mod eval;

@@ -103,7 +103,8 @@ pub(super) fn gather(
             .as_ref()
             .map(|difference| cause::observe(difference, &around(&pair)))
             .unwrap_or_default();
-        Evidence { left: pair.left, right: pair.right, file: pair.file, difference, observation }
+        let Pair { left, right, file, objects } = pair;
+        Evidence { left, right, file, difference, observation, objects, diffoscope: None }
     };
     let mut evidence: Vec<Evidence> = pairs.into_iter().map(look).collect();
     // An expected digest whose bytes nobody has says nothing that the verdict doesn't.

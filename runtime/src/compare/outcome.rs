@@ -372,6 +372,10 @@ pub struct Evidence {
     pub difference: Result<Difference, String>,
     /// What that looks like.
     pub observation: Observation,
+    /// The two results.
+    pub objects: (Identity, Identity),
+    /// Where diffoscope's page on them is, or why there is none; nothing where none was asked for.
+    pub diffoscope: Option<Result<String, String>>,
 }
 
 /// A side of some evidence.

@@ -265,6 +265,11 @@ fn shown(outcome: &Outcome, evidence: &Evidence, style: &Style) -> String {
         }
         Err(why) => style.wrapped("      ", &format!("not looked into: {why}")),
     };
+    match &evidence.diffoscope {
+        Some(Ok(page)) => text += &style.wrapped("      ", &format!("diffoscope's page: {page}")),
+        Some(Err(why)) => text += &style.wrapped("      ", &format!("no page of diffoscope: {why}")),
+        None => {}
+    }
     text
 }
 

@@ -233,6 +233,11 @@ fn evidence(outcome: &Outcome, evidence: &Evidence) -> Value {
     if let (Value::Object(value), Value::Object(difference)) = (&mut value, difference) {
         value.extend(difference);
         value.insert("observed".to_owned(), causes::json(&evidence.observation));
+        let page = evidence.diffoscope.as_ref().map(|page| match page {
+            Ok(page) => json!({ "page": page }),
+            Err(why) => json!({ "why": why }),
+        });
+        value.insert("diffoscope".to_owned(), json!(page));
     }
     value
 }

@@ -90,6 +90,8 @@ fn split() -> Outcome {
         file: None,
         difference: Ok(difference),
         observation: crate::compare::cause::Observation::default(),
+        objects: (outcome.classes[0].identity, outcome.classes[1].identity),
+        diffoscope: None,
     }];
     outcome
 }

@@ -72,6 +72,11 @@ fn time(part: &Part, context: &Context) -> Option<Sighting> {
             starts.filter(|start| start + width <= left.len().min(right.len())).collect();
         starts.sort_by_key(aligned);
         for start in starts {
+            // What is letters on both sides is a word that no kind of text was found in.
+            let word = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, 0 | b' '..=b'~'));
+            if word(&left[start..start + width]) && word(&right[start..start + width]) {
+                continue;
+            }
             let (one, other) =
                 (number(&left[start..start + width], big), number(&right[start..start + width], big));
             if is_time(one / unit, other / unit, context) {

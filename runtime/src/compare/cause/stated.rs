@@ -69,7 +69,7 @@ fn fact(name: &str, left: &str, right: &str, context: &Context) -> Look {
         "section size" => Look::Follows,
         _ if name.starts_with("section ") || name == "kind" => Look::Unknown,
         _ => match marks::look(b"", (left.as_bytes(), right.as_bytes()), b"", &Default::default(), context) {
-            Look::Unknown => metadata("other", Vec::new()),
+            Look::Unknown if name != "link" => metadata("other", Vec::new()),
             look => look,
         },
     }

@@ -139,6 +139,7 @@ impl<'a> Layers<'a> {
 
     /// Reads it from its front.
     pub fn read<T>(&self, then: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<T> {
+        self.budget.in_time()?;
         let (mut then, mut result) = (Some(then), None);
         let mut read = |reader: &mut dyn Read| {
             if let Some(then) = then.take() {

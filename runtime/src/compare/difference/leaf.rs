@@ -21,6 +21,9 @@ const AROUND: usize = 96;
 /// Places of streams of one length that are so near are one.
 const NEAR: usize = 4;
 
+/// The most pieces that two sides are cut into.
+const PIECES: usize = 200_000;
+
 /// The most pieces that are aligned with each other; of more only those that lie at the same number are compared.
 const ALIGNED: usize = 4000;
 
@@ -111,12 +114,14 @@ pub(super) fn compare(
 type Ranges = (std::ops::Range<usize>, std::ops::Range<usize>);
 
 fn same_lines(left: &[u8], right: &[u8]) -> bool {
-    let sorted = |bytes: &'_ [u8]| {
-        let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    fn sorted(bytes: &[u8]) -> Vec<&[u8]> {
+        let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
         lines.sort_unstable();
         lines
-    };
-    left.len() == right.len() && sorted(left) == sorted(right)
+    }
+    left.len() == right.len()
+        && [left, right].iter().all(|side| memchr::memchr_iter(b'\n', side).count() <= PIECES)
+        && sorted(left) == sorted(right)
 }
 
 /// The places of two streams of one length.
@@ -139,25 +144,26 @@ fn in_place(left: &[u8], right: &[u8]) -> Vec<Ranges> {
 /// The places of two streams that are laid beside each other piece by piece.
 fn aligned(left: &[u8], right: &[u8], text: bool, whole: &mut bool) -> Vec<Ranges> {
     let end = if text { b'\n' } else { 0 };
-    let (ours, theirs) = (pieces(left, end), pieces(right, end));
-    let same = ours.iter().zip(&theirs).take_while(|(one, other)| one == other).count();
-    let (ours_rest, theirs_rest) = (&ours[same..], &theirs[same..]);
-    let tail =
-        ours_rest.iter().rev().zip(theirs_rest.iter().rev()).take_while(|(one, other)| one == other).count();
-    let (one, other) = (&ours_rest[..ours_rest.len() - tail], &theirs_rest[..theirs_rest.len() - tail]);
-    let ends = |pieces: &[&[u8]]| {
-        let mut at = 0;
-        let mut ends = vec![0];
-        ends.extend(pieces.iter().map(|piece| {
+    let (start, tail) = equal_ends(left, right, end);
+    let (ours, theirs) = (&left[start..left.len() - tail], &right[start..right.len() - tail]);
+    let count = |bytes: &[u8]| memchr::memchr_iter(end, bytes).count();
+    if count(ours).max(count(theirs)) > PIECES {
+        *whole = false;
+        return vec![(start..left.len() - tail, start..right.len() - tail)];
+    }
+    let (one, other) = (pieces(ours, end), pieces(theirs, end));
+    let begins = |pieces: &[&[u8]]| {
+        let mut at = start;
+        let mut begins = vec![at];
+        begins.extend(pieces.iter().map(|piece| {
             at += piece.len();
             at
         }));
-        ends
+        begins
     };
-    let (here, there) = (ends(&ours), ends(&theirs));
+    let (here, there) = (begins(&one), begins(&other));
     let range = |from: (usize, usize), length: (usize, usize)| {
-        let (a, b) = (same + from.0, same + from.1);
-        (here[a]..here[a + length.0], there[b]..there[b + length.1])
+        (here[from.0]..here[from.0 + length.0], there[from.1]..there[from.1 + length.1])
     };
     let by_number = |count: usize| {
         let odd = (0..count).filter(|at| one[*at] != other[*at]);
@@ -175,7 +181,7 @@ fn aligned(left: &[u8], right: &[u8], text: bool, whole: &mut bool) -> Vec<Range
         return by_number(one.len().min(other.len()));
     }
     let mut places = Vec::new();
-    for change in capture_diff_slices(Algorithm::Myers, one, other) {
+    for change in capture_diff_slices(Algorithm::Myers, &one, &other) {
         if matches!(change, DiffOp::Equal { .. }) {
             continue;
         }
@@ -187,6 +193,17 @@ fn aligned(left: &[u8], right: &[u8], text: bool, whole: &mut bool) -> Vec<Range
         }
     }
     places
+}
+
+/// How many bytes of whole pieces are equal at the front and at the back.
+fn equal_ends(left: &[u8], right: &[u8], end: u8) -> (usize, usize) {
+    let front = left.iter().zip(right).take_while(|(one, other)| one == other).count();
+    let start = memchr::memrchr(end, &left[..front]).map_or(0, |at| at + 1);
+    let most = left.len().min(right.len()) - front;
+    let back =
+        left.iter().rev().zip(right.iter().rev()).take(most).take_while(|(one, other)| one == other).count();
+    let tail = memchr::memchr(end, &left[left.len() - back..]).map_or(0, |at| back - at - 1);
+    (start, tail)
 }
 
 /// Pieces that each end in `end`, but for the last.

@@ -225,6 +225,12 @@ impl Difference {
         }
     }
 
+    /// Takes out what is told by itself of a class.
+    fn forget(&mut self, class: Class) {
+        self.classes.remove(&class);
+        self.findings.retain(|finding| class != Class::Order || !matches!(finding.what, What::Order { .. }));
+    }
+
     /// True if nothing differs.
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty() && self.findings.is_empty()

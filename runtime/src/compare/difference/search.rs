@@ -126,12 +126,14 @@ impl Search<'_> {
         nature: Option<Nature>,
     ) -> Difference {
         // The blobs of an image are called by their digests: their roles are what is the same on both sides.
-        let (left, right) =
-            match (oci::roles(left, Side::Left, children), oci::roles(right, Side::Right, children)) {
-                (Some(ours), Some(theirs)) => (ours, theirs),
-                _ => (left.to_vec(), right.to_vec()),
-            };
-        let compared = entries::compare(&left, &right);
+        let roles = oci::roles(left, Side::Left, children).zip(oci::roles(right, Side::Right, children));
+        let image = roles.is_some();
+        let (left, right) = roles.unwrap_or_else(|| (left.to_vec(), right.to_vec()));
+        let mut compared = entries::compare(&left, &right);
+        if image {
+            // In what order they come follows from the digests.
+            compared.rest.forget(Class::Order);
+        }
         let mut difference = Difference::default();
         let dived = &compared.contents[..compared.contents.len().min(self.limits.dives)];
         let ours: Vec<usize> = dived.iter().map(|(one, _)| *one).collect();

@@ -256,7 +256,7 @@ fn depth_and_members_are_bounded() {
 
 proptest::proptest! {
     #[test]
-    fn damaged_archives_never_panic(seed in 0usize..6, at in 0usize..3000, with: u8, cut in 0usize..3000) {
+    fn damaged_archives_never_panic(seed in 0usize..12, at in 0usize..3000, with: u8, cut in 0usize..3000) {
         let inner = tar(&[("a", b"one", 1), (&"long/".repeat(60), b"two", 2)]);
         let whole = match seed {
             0 => inner.clone(),
@@ -264,6 +264,12 @@ proptest::proptest! {
             2 => ar(&[("data.tar", &inner, 1), ("//", b"x/\n", 0)]),
             3 => zip(&[("a", b"one", 1, true), ("b", &inner, 1, false)]),
             4 => elf(&[(".text", &inner), (".data", b"x")]),
+            5 => cpio(&[("a", b"one"), ("b", &inner)]),
+            6 => png(&inner),
+            7 => [b"%PDF-1.4\n1 0 obj << /Filter /FlateDecode >> stream\n", &zlib(&inner)[..], b"endstream endobj\n2 0 obj (x) endobj"].concat(),
+            8 => [b"\xa7\x0d\r\n\0\0\0\0\x01\x02\x03\x04\x05\0\0\0", &inner[..]].concat(),
+            9 => pe(&inner),
+            10 => iso(&inner),
             _ => xz(&inner),
         };
         let mut broken = whole.clone();
@@ -276,11 +282,101 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, magic in 0usize..6) {
-        let magic: &[u8] = [&b"!<arch>\n"[..], b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh91", b""][magic];
+    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, magic in 0usize..11) {
+        let magic: &[u8] = [&b"!<arch>\n"[..], b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh91", b"", b"070701", b"%PDF-1 0 obj stream", png::MAGIC, b"\xa7\x0d\r\n\0\0\0\0", b"PK\x03\x04PK\x05\x06"][magic];
         let left = [magic, &bytes].concat();
         let right = [magic, &bytes, b"x"].concat();
         proptest::prop_assert!(!Bench::new().between(&left, &right).is_empty());
+    }
+}
+
+/// A cpio archive in the new ASCII form.
+fn cpio(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, contents) in members.iter().chain(&[("TRAILER!!!", &b""[..])]) {
+        let mut header = [0u32; 13];
+        (header[1], header[6], header[11]) = (0o100_644, contents.len() as u32, name.len() as u32 + 1);
+        bytes.extend(b"070701");
+        header.iter().for_each(|number| bytes.extend(format!("{number:08x}").bytes()));
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend_from_slice(contents);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+/// A picture whose two chunks hold these bytes.
+fn png(picture: &[u8]) -> Vec<u8> {
+    let packed = zlib(picture);
+    let mut bytes = png::MAGIC.to_vec();
+    for part in [&packed[..packed.len() / 2], &packed[packed.len() / 2..]] {
+        bytes.extend((part.len() as u32).to_be_bytes());
+        bytes.extend([b"IDAT", part, b"crcc"].concat());
+    }
+    bytes.extend(b"\0\0\0\0IENDcrcc");
+    bytes
+}
+
+/// A program of Windows with one section.
+fn pe(section: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 128];
+    bytes[..2].copy_from_slice(b"MZ");
+    bytes[0x3c] = 64;
+    bytes[64..68].copy_from_slice(b"PE\0\0");
+    (bytes[70], bytes[72]) = (1, 9);
+    bytes[88..93].copy_from_slice(b".text");
+    bytes[104..108].copy_from_slice(&(section.len() as u32).to_le_bytes());
+    bytes[108] = 128;
+    bytes.extend_from_slice(section);
+    bytes
+}
+
+/// An image with one file.
+fn iso(file: &[u8]) -> Vec<u8> {
+    let record = |name: &[u8], sector: u32, size: u32, flags: u8| {
+        let mut record = vec![0; 33];
+        record[2..6].copy_from_slice(&sector.to_le_bytes());
+        record[10..14].copy_from_slice(&size.to_le_bytes());
+        (record[25], record[32]) = (flags, name.len() as u8);
+        record.extend(name);
+        record.resize(record.len().next_multiple_of(2), 0);
+        record[0] = record.len() as u8;
+        record
+    };
+    let mut bytes = vec![0; 19 * 2048];
+    bytes[16 * 2048..][..6].copy_from_slice(b"\x01CD001");
+    let root = record(&[0], 18, 2048, 2);
+    bytes[16 * 2048 + 156..][..root.len()].copy_from_slice(&root);
+    bytes[17 * 2048..][..6].copy_from_slice(b"\xffCD001");
+    let folder = [root, record(&[1], 18, 2048, 2), record(b"FILE;1", 19, file.len() as u32, 0)].concat();
+    bytes[18 * 2048..][..folder.len()].copy_from_slice(&folder);
+    bytes.extend_from_slice(file);
+    bytes
+}
+
+#[test]
+fn files_made_of_parts_are_looked_into() {
+    let inner = |text: &'static [u8]| tar(&[("a/b", text, 1)]);
+    let (one, two) = (inner(b"one\n"), inner(b"two\n"));
+    let rows = [
+        (cpio(&[("x", &one)]), cpio(&[("x", &two)]), "x » a/b"),
+        (png(&one), png(&two), "(picture) » a/b"),
+        (pe(&one), pe(&two), ".text » a/b"),
+        (iso(&one), iso(&two), "FILE » a/b"),
+    ];
+    for (left, right, expected) in rows {
+        let difference = Bench::new().between(&left, &right);
+        assert_eq!(path(&difference.findings[0]), expected, "{difference:?}");
+        assert!(matches!(difference.findings[0].what, What::Line { number: 1, .. }), "{difference:?}");
+        assert_eq!(difference.findings.len(), 1, "{difference:?}");
     }
 }
 
