@@ -11,7 +11,7 @@
 set -euo pipefail
 repo=$(cd "$(dirname "$0")/.." && pwd)
 examples=("$@")
-[ $# -gt 0 ] || examples=(git-archive debian-rebuild stages container-image four-environments)
+[ $# -gt 0 ] || examples=(git-archive debian-rebuild stages container-image guix-image four-environments)
 
 if [ -z "${RBLD:-}" ]; then
   cargo build --manifest-path "$repo/Cargo.toml" --bin rbld
@@ -153,6 +153,7 @@ changed() {
       sed -i -E 's/^(  bookworm = \[bookworm_amd64, )bookworm_arm64/\1trixie_arm64/; s/^(  trixie   = \[trixie_amd64, )trixie_arm64/\1bookworm_arm64/' "$file" ;;
     stages) sed -i 's/iterate(3,/iterate(1,/' "$file" ;;
     debian-rebuild) sed -i 's/at_least = 75%/at_least = 76%/' "$file" ;;
+    guix-image) sed -i 's/^    cat "$answers"$/    guix --version >> "$answers"/' "$file" ;;
     container-image) sed -i 's/^    mkdir www$/    mkdir www; cp \/etc\/debian_version www/' "$file" ;;
   esac
   if cmp -s "$file" "$file.orig"; then row "$who: $example has a partition to change" "" "the file isn't as this script knows it"; fi

@@ -357,6 +357,9 @@ for some there is none.
 wrong:  env port = debian.snapshot(bookworm, at).env(riscv64)      suite has no riscv64
 right:  env port = debian.snapshot(trixie, at).env(riscv64)
 
+wrong:  env port = oci.layout(image.layout, arch = riscv64)        an image says nothing of an emulator
+right:  env port = oci.layout(image.layout, arch = riscv64, emulator = at)
+
 `rbld doctor` says what this machine can run."#,
     },
     Row {

@@ -12,6 +12,7 @@ use crate::digest::Manifest;
 use crate::layout;
 use crate::loader::Place;
 use crate::lock::Request;
+use crate::syntax::show_instant;
 use crate::value::{Build, Env, EnvSource, Image, ImageAt, Input, Record, Source, Staged, Value};
 
 /// The most that is kept of one value, in bytes.
@@ -138,12 +139,13 @@ impl<'v> Outline<'v> {
                 match &env.source {
                     EnvSource::Packages(request) => self.request(request),
                     EnvSource::Staged(staged) => self.staged(staged),
-                    EnvSource::Guix { request, base } => {
+                    EnvSource::Guix { request, base, emulator } => {
                         if let Some(base) = base {
                             self.meet_env(base);
                             self.fact("base", &env_name(base))?;
                         }
-                        self.request(request)
+                        self.request(request)?;
+                        self.emulator(*emulator)
                     }
                     EnvSource::Image(image) => self.image_at(image),
                 }
@@ -161,7 +163,15 @@ impl<'v> Outline<'v> {
         if let Some(digest) = image.digest {
             self.fact("digest", &format!("sha256:{digest}"))?;
         }
-        self.fact("arch", image.arch.name())
+        self.fact("arch", image.arch.name())?;
+        self.emulator(image.emulator)
+    }
+
+    fn emulator(&mut self, instant: Option<i64>) -> Option<()> {
+        match instant {
+            Some(instant) => self.fact("emulator", &show_instant(instant)),
+            None => Some(()),
+        }
     }
 
     fn request(&mut self, request: &Request) -> Option<()> {

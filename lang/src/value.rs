@@ -140,6 +140,8 @@ pub enum EnvSource {
         request: Arc<Request>,
         /// What they are laid over.
         base: Option<Arc<Env>>,
+        /// The instant of the archive that an emulator would come from, where the file names one.
+        emulator: Option<i64>,
     },
     /// A container image.
     Image(ImageAt),
@@ -200,12 +202,17 @@ impl Env {
         }
     }
 
-    /// The instant that its archive is pinned to: an emulator comes from the same.
+    /// The instant that its archive is pinned to, from which an emulator comes too; of what has no archive, the one
+    /// that the file names for an emulator.
     pub fn instant(&self) -> Option<i64> {
         match &self.bottom().source {
             EnvSource::Packages(request) => request.suite().map(|suite| suite.instant),
-            EnvSource::Guix { base, .. } => base.as_ref()?.instant(),
-            EnvSource::Staged(_) | EnvSource::Image(_) => None,
+            EnvSource::Guix { base, emulator, .. } => match base {
+                Some(base) => base.instant(),
+                None => *emulator,
+            },
+            EnvSource::Image(image) => image.emulator,
+            EnvSource::Staged(_) => None,
         }
     }
 
@@ -232,8 +239,8 @@ impl Env {
         match &self.source {
             EnvSource::Packages(request) => request.title(),
             EnvSource::Staged(_) => format!("{} with built packages", self.bottom().title()),
-            EnvSource::Guix { request, base: None } => request.title(),
-            EnvSource::Guix { request, base: Some(base) } => {
+            EnvSource::Guix { request, base: None, .. } => request.title(),
+            EnvSource::Guix { request, base: Some(base), .. } => {
                 format!("{} on {}", request.title(), base.title())
             }
             EnvSource::Image(image) => image.title(),
@@ -252,6 +259,8 @@ pub struct ImageAt {
     pub digest: Option<Digest>,
     /// The architecture.
     pub arch: Arch,
+    /// The instant of the archive that an emulator would come from, where the file names one.
+    pub emulator: Option<i64>,
     /// How many inputs and builds lie below it.
     pub depth: u32,
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every suite for this machine, and every architecture that Debian has for others: the packages that every system has and
-# a compiler, realised as an ordinary user; a build in each says what machine it is, compiles a program and runs it.
+# a compiler, realised as an ordinary user; a build in each says what machine it is, compiles a program and runs it. Of
+# another architecture an image is made too, and a build is run in that: the emulator is the one that the file names.
 #
 #   tests/world/foreign.sh [SUITE/ARCH…]     all of them when none is named
 #
@@ -39,6 +40,7 @@ project() {
   cat > "$place/home/$suite-$arch/build.rbld" << END
 rbld 1
 use std.debian
+use std.oci
 
 env e = debian.snapshot($suite, $at).env($arch, packages = ["gcc", "libc6-dev"])
 
@@ -55,26 +57,40 @@ recipe machine() {
 }
 
 build m = machine()
+
+build image = oci.build_image(base = e, files = { "/etc/made-in" = m.said })
+env taken = oci.layout(image.layout, arch = $arch, emulator = $at)
+
+recipe inside(e: Env) {
+  env     = e
+  run     = """
+    [ "\$(uname -m)" = "\$(head -n 1 /etc/made-in)" ]
+    echo "image of \$(uname -m)" > "\$image"
+    """
+  outputs = { image = file("image.txt") }
+}
+
+build _i = inside(taken)
 END
   [ "$(id -u)" != 0 ] || chown -R "$ordinary:$ordinary" "$place/home/$suite-$arch"
 }
 
-printf '| %-18s | %8s | %8s | %-24s | %-12s | %s\n' suite/arch seconds packages said tree result
+printf '| %-18s | %8s | %8s | %-44s | %-12s | %s\n' suite/arch seconds packages said tree result
 for pair in "${@:-$all}"; do
   for one in $pair; do
     suite=${one%/*} arch=${one#*/}
     project "$suite" "$arch"
     folder=$place/home/$suite-$arch
     began=$SECONDS result=ok
-    { as_user rbld lock "$folder" && as_user rbld build -o "$folder/made" "$folder"; } > "$place/$suite-$arch.log" 2>&1 || result="exit $?"
-    said=$(find "$folder/made" -name 'said*' -exec cat {} + 2> /dev/null | tr '\n' ' ' || true)
+    { as_user rbld lock "$folder" && as_user rbld build -o "$folder/made" "$folder" m _i; } > "$place/$suite-$arch.log" 2>&1 || result="exit $?"
+    said=$(find "$folder/made" -name '*.txt' -exec cat {} + 2> /dev/null | tr '\n' ' ' || true)
     packages=$(grep -c '^package ' "$folder/rbld.lock" || true)
     tree=$(sed -n 's/^tree \(.\{12\}\).*/\1/p' "$folder/rbld.lock" | head -1)
     if [ "$result" = ok ] && [ "$arch" != "$own" ] && ! as_user rbld plan "$folder" | grep -q emulated; then
       result="not marked as emulated"
     fi
     [ "$result" = ok ] || wrong=$((wrong + 1))
-    printf '| %-18s | %8s | %8s | %-24s | %-12s | %s\n' "$one" $((SECONDS - began)) "$packages" "$said" "$tree" "$result"
+    printf '| %-18s | %8s | %8s | %-44s | %-12s | %s\n' "$one" $((SECONDS - began)) "$packages" "$said" "$tree" "$result"
     [ "$result" = ok ] || tail -25 "$place/$suite-$arch.log"
     rm -rf "$folder/made"
   done

@@ -125,15 +125,17 @@ fn image() -> Type {
 fn core_image(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> {
     let text = |name| param(name, Plain::String);
     let digest = || param("digest", Type::from(Plain::Digest).option());
+    let instant = |name| param(name, Type::from(Plain::Instant).option());
     let arch = Type::Enum(arch.clone());
     let map = |of: Plain| Type::Map(Arc::new(Plain::String.into()), Arc::new(of.into()));
     Some(match name {
         "registry_image" => {
-            let params = vec![text("name"), digest(), param("arch", arch)];
+            let params = vec![text("name"), digest(), param("arch", arch), instant("emulator")];
             (Builtin::RegistryImage, signature(name, params, Plain::Env))
         }
         "folder_image" => {
-            let params = vec![param("from", Plain::Input), digest(), param("arch", arch)];
+            let params =
+                vec![param("from", Plain::Input), digest(), param("arch", arch), instant("emulator")];
             (Builtin::FolderImage, signature(name, params, Plain::Env))
         }
         "image" => {
@@ -147,7 +149,7 @@ fn core_image(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signature)> 
                 text("workdir"),
                 text("user"),
                 param("labels", map(Plain::String)),
-                param("created", Type::from(Plain::Instant).option()),
+                instant("created"),
                 text("name"),
             ];
             (Builtin::Image, signature(name, params, image()))
@@ -204,6 +206,7 @@ pub(super) fn core(name: &str, arch: &Arc<EnumType>) -> Option<(Builtin, Signatu
                 param("packages", texts()),
                 param("items", texts()),
                 param("arch", Type::Enum(arch.clone()).option()),
+                maybe("emulator", Plain::Instant),
             ];
             (Builtin::Guix, signature(name, params, Plain::Env))
         }

@@ -222,7 +222,7 @@ impl<'a> Instantiation<'a> {
                 id
             }
             EnvSource::Staged(staged) => self.staged_environment(staged),
-            EnvSource::Guix { request, base } => {
+            EnvSource::Guix { request, base, .. } => {
                 let base = match base {
                     Some(base) => {
                         Some(InputRef { derivation: self.environment(base)?, output: self.out.clone() })
@@ -472,11 +472,13 @@ impl<'a> Instantiation<'a> {
 
     /// Reports a build of another architecture in an environment that brings no emulator.
     fn unemulated(&mut self, env: &Env, arch: derivation::Arch, span: Span) {
-        let message = format!("nothing here runs {}: an image brings no emulator along", arch.name());
+        let message =
+            format!("nothing here runs {}, and the image doesn't say which emulator would", arch.name());
         let wrong = Diagnostic::error(codes::ARCH, message, span, "of another architecture")
             .label(env.span, "the image")
             .help(
-                "run it on a machine of that architecture, or build in an environment of Debian's packages",
+                "name the instant of Debian that an emulator is locked from: `emulator = 2026-11-22T00:00:00Z`; or run \
+                 it on a machine of that architecture",
             );
         self.diagnostics.push(wrong);
     }

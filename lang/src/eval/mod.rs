@@ -61,6 +61,8 @@ pub struct Evaluated {
     /// What must be locked, each once, with the place that first asks for it. The emulators that this host needs
     /// are among them.
     pub requests: Vec<(Request, Span)>,
+    /// Architectures for which the file names the instant of an emulator, for machines that need one.
+    emulated: Vec<(Arch, i64)>,
     /// The files whose keys sign archives that rbld has no keys of, by digest.
     pub keyrings: BTreeMap<Digest, Place>,
     /// Everything found wrong: of loading, checking and evaluating.
@@ -86,12 +88,13 @@ impl Evaluated {
     /// architecture needs for the same file.
     pub fn wants(&self, title: &Request) -> bool {
         if let Request::Emulator { suite, host } = title {
-            return self.requests.iter().any(|(request, _)| match request {
-                Request::Environment { suite: of, arch, .. } => {
-                    !runs(*host, *arch) && *suite == builtin::archive::emulator_suite(of.instant)
-                }
+            let serves =
+                |arch, instant| !runs(*host, arch) && *suite == builtin::archive::emulator_suite(instant);
+            let by_archive = self.requests.iter().any(|(request, _)| match request {
+                Request::Environment { suite: of, arch, .. } => serves(*arch, of.instant),
                 _ => false,
             });
+            return by_archive || self.emulated.iter().any(|(arch, instant)| serves(*arch, *instant));
         }
         self.requests.iter().any(|(request, _)| request == title)
     }
@@ -145,6 +148,8 @@ struct Evaluator<'a> {
     order: Vec<Arc<Request>>,
     /// Where environments are that have no archive's instant, one place an architecture.
     unplaced: BTreeMap<Arch, Span>,
+    /// Architectures for which the file itself names the instant of an emulator, and where.
+    emulated: BTreeMap<(Arch, i64), Span>,
     locals: BTreeMap<Place, Option<Local>>,
     keyrings: BTreeMap<Digest, Place>,
     /// What is asked of the world, where somebody wants to know.
@@ -171,6 +176,7 @@ impl<'a> Evaluator<'a> {
             requests: BTreeMap::new(),
             order: Vec::new(),
             unplaced: BTreeMap::new(),
+            emulated: BTreeMap::new(),
             locals: BTreeMap::new(),
             keyrings: BTreeMap::new(),
             asked: None,
@@ -354,6 +360,11 @@ impl<'a> Evaluator<'a> {
                 self.no_emulator(arch, span);
             }
         }
+        for ((arch, instant), span) in &self.emulated {
+            if !host.runs(*arch) {
+                emulators.entry(builtin::archive::emulator_suite(*instant)).or_insert(*span);
+            }
+        }
         for (suite, span) in emulators {
             self.emulator_exists(&suite, host, span);
             requests.push((Request::Emulator { suite, host: host.arch }, span));
@@ -399,6 +410,7 @@ impl<'a> Evaluator<'a> {
         let top = top.map_or(Span { file, start: 0, end: line }, |edition| edition.span);
         Evaluated {
             requests,
+            emulated: self.emulated.into_keys().collect(),
             keyrings: self.keyrings,
             diagnostics,
             values,

@@ -76,6 +76,7 @@ fn evaluated(
     let top = Span { file: FileId(0), start: 0, end: 0 };
     let evaluated = Evaluated {
         requests,
+        emulated: evaluator.emulated.into_keys().collect(),
         keyrings: evaluator.keyrings,
         diagnostics: Vec::new(),
         values: IndexMap::from([(Arc::from(""), value.clone().unwrap_or(Value::None))]),

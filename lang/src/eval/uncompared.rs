@@ -53,7 +53,9 @@ impl Evaluator<'_> {
             if let Some(Ok(value)) = value {
                 for build in builds(value) {
                     read(build, &mut seen);
-                    if item.module == ModuleId::ROOT && matches!(item.body, Body::Build(_)) {
+                    // An image is there to be pushed.
+                    let own = item.module == ModuleId::ROOT && build.image.is_none();
+                    if own && matches!(item.body, Body::Build(_)) {
                         let shape = &build.outputs.shape;
                         let std = shape.spans.iter().map(|span| self.project.in_library(*span));
                         outputs.entry(index).or_default().extend(shape.names.iter().cloned().zip(std));

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rbld_lang::derivation::ArchiveId;
 use serde_json::json;
 
 use super::args::Format;
@@ -22,12 +21,7 @@ pub(super) fn run(store: Option<&Path>, format: Format) -> Result<i32> {
     let store = context::store(store)?;
     let grade = sandbox::probe_with(Path::new("/proc/self/exe"), store.root());
     let arch = host_arch()?.name();
-    let debian = ArchiveId { name: "debian".to_owned(), instant: 0 };
-    let mirrors: Vec<String> = Mirrors::from_machine(&config)
-        .bases(&debian)
-        .into_iter()
-        .map(|base| base.url.replace("19700101T000000Z", "INSTANT"))
-        .collect();
+    let mirrors = Mirrors::from_machine(&config).all();
     if format == Format::Json {
         output::line(&format!(
             "{:#}",
@@ -37,7 +31,8 @@ pub(super) fn run(store: Option<&Path>, format: Format) -> Result<i32> {
                 "store": store.root(),
                 "sandbox": grade,
                 "settings": config.origins,
-                "mirrors": mirrors,
+                "mirrors": mirrors.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+                "from": config.from,
             })
         ));
     } else {
@@ -46,8 +41,15 @@ pub(super) fn run(store: Option<&Path>, format: Format) -> Result<i32> {
         output::line("");
         table(&grade);
         output::line("");
-        for (index, base) in mirrors.iter().enumerate() {
-            output::line(&format!("{:22}{base}", if index == 0 { "mirrors" } else { "" }));
+        output::line("Where things are asked for, the first place first");
+        for (archive, places) in [("everything".to_owned(), config.from.clone())].into_iter().chain(mirrors) {
+            for (index, place) in places.iter().enumerate() {
+                output::line(&match index {
+                    0 if archive.len() > 21 => format!("{archive}\n{:22}{place}", ""),
+                    0 => format!("{archive:22}{place}"),
+                    _ => format!("{:22}{place}", ""),
+                });
+            }
         }
         output::line("");
         match &config.origins[..] {

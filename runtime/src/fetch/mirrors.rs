@@ -188,6 +188,29 @@ impl Mirrors {
         servers
     }
 
+    /// Every archive that has places, with these, best first; those of archives that are known by an address are named by it.
+    /// For `rbld doctor`.
+    pub fn all(&self) -> Vec<(String, Vec<String>)> {
+        let named = OVERRIDES.iter().map(|(name, _)| *name);
+        let mut names: Vec<&str> = named.collect();
+        let others = self.configured.keys().chain(self.only.keys()).map(String::as_str);
+        names.extend(others.filter(|name| !OVERRIDES.iter().any(|(known, _)| known == name)));
+        let places = |name: &str| match name {
+            "guix" => self.guix(),
+            _ if name.contains("://") => self.configured.get(name).cloned().unwrap_or_default(),
+            _ => self
+                .bases(&ArchiveId { name: name.to_owned(), instant: 0 })
+                .into_iter()
+                .map(|base| base.url)
+                .collect(),
+        };
+        let shown = |url: String| url.replace(&date::stamp(0), "{instant}");
+        names
+            .into_iter()
+            .map(|name| (name.to_owned(), places(name).into_iter().map(shown).collect()))
+            .collect()
+    }
+
     /// The places to ask for a signed index: the snapshot archive, which knows what was current, before the
     /// mirror of the machine's apt, which knows what is.
     pub fn index_bases(&self, archive: &ArchiveId) -> Vec<Base> {

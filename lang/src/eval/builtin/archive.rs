@@ -145,8 +145,8 @@ impl Evaluator<'_> {
     pub(in crate::eval) fn no_emulator(&mut self, arch: Arch, span: Span) {
         let message =
             format!("nothing here runs {}, and no archive's instant says which emulator would", arch.name());
-        let help =
-            "lay it over an environment of a distribution, whose instant does, or run it on another machine";
+        let help = "name the instant of Debian that an emulator is locked from: `emulator = 2026-11-22T00:00:00Z`; or lay it \
+             over an environment of a distribution, whose instant does; or run it on another machine";
         let _ = self.stop::<()>(codes::ARCH, message, span, "of another architecture", help);
     }
 

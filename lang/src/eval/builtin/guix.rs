@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::as_texts;
+use super::{as_instant, as_texts};
 use crate::channels;
 use crate::codes;
 use crate::derivation::Arch;
@@ -19,7 +19,7 @@ use crate::value::{Env, EnvSource, Source, Value};
 const REPOSITORY: &str = "https://git.guix.gnu.org/guix.git";
 
 impl Evaluator<'_> {
-    /// `core.guix(base, commit, channels, packages, items, arch)`.
+    /// `core.guix(base, commit, channels, packages, items, arch, emulator)`.
     pub(super) fn guix(&mut self, args: &[Value], span: Span) -> Eval<Value> {
         let base = match args.first() {
             Some(Value::Env(base)) => Some(base.clone()),
@@ -35,10 +35,19 @@ impl Evaluator<'_> {
         let channels = self.guix_channels(args.get(1), args.get(2), !packages.is_empty(), span)?;
         let request = self.request(Request::Guix { arch, channels, packages, items }, span);
         let span = self.place(span);
-        if base.as_ref().is_none_or(|base| base.instant().is_none()) {
-            self.unplaced.entry(arch).or_insert(span);
+        let emulator = as_instant(args.get(6));
+        let source = EnvSource::Guix { request, base, emulator };
+        let env = Env { source, span, name: None };
+        match (env.instant(), emulator) {
+            (None, _) => {
+                self.unplaced.entry(arch).or_insert(span);
+            }
+            (Some(_), Some(instant)) => {
+                self.emulated.entry((arch, instant)).or_insert(span);
+            }
+            (Some(_), None) => {}
         }
-        Ok(Value::Env(Arc::new(Env { source: EnvSource::Guix { request, base }, span, name: None })))
+        Ok(Value::Env(Arc::new(env)))
     }
 
     fn guix_arch(&mut self, base: Option<&Env>, arch: Option<&Value>, span: Span) -> Eval<Arch> {

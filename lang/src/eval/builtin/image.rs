@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{as_text, as_texts, tower};
+use super::{as_instant, as_text, as_texts, tower};
 use crate::codes;
 use crate::derivation::{Arch, ImageName, ImageSettings, OutputSpec};
 use crate::eval::pins::Question;
@@ -17,7 +17,7 @@ use crate::value::{Build, Env, EnvSource, Image, ImageAt, Key, Output, Record, V
 pub(crate) const OUTPUTS: [&str; 2] = ["layout", "manifest"];
 
 impl Evaluator<'_> {
-    /// `core.registry_image(name, digest, arch)`.
+    /// `core.registry_image(name, digest, arch, emulator)`.
     pub(super) fn registry_image(&mut self, args: &[Value], span: Span) -> Eval<Value> {
         let written = as_text(args.first())?;
         let name = match ImageName::parse(written) {
@@ -45,24 +45,28 @@ impl Evaluator<'_> {
                 ),
             );
         };
-        let arch = arch(args.get(2))?;
+        let (arch, emulator) = (arch(args.get(2))?, as_instant(args.get(3)));
         self.image_env(
-            ImageAt { name: Some(name), from: Vec::new(), digest: Some(digest), arch, depth: 0 },
+            ImageAt { name: Some(name), from: Vec::new(), digest: Some(digest), arch, emulator, depth: 0 },
             span,
         )
     }
 
-    /// `core.folder_image(from, digest, arch)`.
+    /// `core.folder_image(from, digest, arch, emulator)`.
     pub(super) fn folder_image(&mut self, args: &[Value], span: Span) -> Eval<Value> {
         let from = args.first().cloned().ok_or(Stop)?;
         let depth = tower(&from);
         self.tower(depth, span)?;
         let (digest, arch) = (as_digest(args.get(1)), arch(args.get(2))?);
-        self.image_env(ImageAt { name: None, from: vec![from], digest, arch, depth }, span)
+        let emulator = as_instant(args.get(3));
+        self.image_env(ImageAt { name: None, from: vec![from], digest, arch, emulator, depth }, span)
     }
 
     fn image_env(&mut self, image: ImageAt, span: Span) -> Eval<Value> {
         let span = self.place(span);
+        if let Some(instant) = image.emulator {
+            self.emulated.entry((image.arch, instant)).or_insert(span);
+        }
         Ok(Value::Env(Arc::new(Env { source: EnvSource::Image(image), span, name: None })))
     }
 
@@ -74,10 +78,7 @@ impl Evaluator<'_> {
         };
         let Some(Value::Map(files)) = args.get(1) else { return Err(Stop) };
         let arch = self.image_arch(base.as_deref(), args.get(2), span)?;
-        let created = match args.get(9) {
-            Some(Value::Instant(seconds)) => Some(*seconds),
-            _ => None,
-        };
+        let created = as_instant(args.get(9));
         let settings = ImageSettings {
             entrypoint: as_texts(args.get(3))?,
             cmd: as_texts(args.get(4))?,

@@ -78,6 +78,14 @@ fn as_text_option(value: Option<&Value>) -> Eval<Option<&str>> {
     }
 }
 
+/// An argument that is an instant, where one is given.
+fn as_instant(value: Option<&Value>) -> Option<i64> {
+    match value {
+        Some(Value::Instant(seconds)) => Some(*seconds),
+        _ => None,
+    }
+}
+
 /// An argument that is a list of texts.
 fn as_texts(value: Option<&Value>) -> Eval<Vec<String>> {
     match value {

@@ -99,6 +99,51 @@ fn another_architecture_needs_an_instant_for_its_emulator() {
 }
 
 #[test]
+fn an_instant_that_the_file_names_brings_an_emulator() {
+    let source = over(&format!(
+        "use std.oci\n{RECIPE}env one = guix.packages(pin, [\"hello\"], arch = arm64, emulator = at)\n\
+         env two = oci.image(\"registry.example/a\", sha256:{}, arch = riscv64, emulator = at)\n\
+         env own = oci.layout(./folder/, emulator = 2020-01-01T00:00:00Z)\n\
+         build b for e in [one, two, own] = hello(e)\nassert \"same\" identical(b.*.out)\n",
+        "ab".repeat(32)
+    ));
+    let (plan, evaluated) = plan(&source);
+    let emulated = plan.derivations.values().filter_map(|derivation| match derivation {
+        Derivation::Build(build) => Some((build.arch.name(), build.emulator.is_some())),
+        _ => None,
+    });
+    assert_eq!(emulated.collect::<Vec<_>>(), [("arm64", true), ("riscv64", true), ("amd64", false)]);
+    let emulator = |year: i64, host| {
+        let suite = evaluated.requests.iter().find_map(|(request, _)| match request {
+            Request::Emulator { suite, .. } => Some(suite.clone()),
+            _ => None,
+        });
+        let suite = suite.unwrap();
+        let instant = if year == 2020 { 1_577_836_800 } else { suite.instant };
+        Request::Emulator { suite: SuiteAt { instant, ..suite }, host }
+    };
+    let asked = evaluated.requests.iter().filter(|(request, _)| matches!(request, Request::Emulator { .. }));
+    assert_eq!(asked.count(), 1, "what runs here needs none");
+    // Others need other ones, which a lock may hold as well.
+    assert!(evaluated.wants(&emulator(2026, Arch::Amd64)));
+    assert!(evaluated.wants(&emulator(2020, Arch::Arm64)));
+    assert!(!evaluated.wants(&emulator(2020, Arch::Amd64)));
+
+    let without = over(&format!(
+        "use std.oci\n{RECIPE}env far = oci.layout(./folder/, arch = riscv64)\nbuild b = hello(far)\n"
+    ));
+    check(&without, &["E0305 13:11 | the image doesn't say which emulator"]);
+}
+
+#[test]
+fn an_image_is_there_to_be_pushed() {
+    let image = "build image = oci.build_image(files = { \"/a\" = b.out })\n";
+    let env = "env one = guix.packages(pin, [\"hello\"])\nbuild b = hello(one)\n";
+    let said = said(&over(&format!("use std.oci\n{RECIPE}{env}{image}")));
+    assert!(said.iter().all(|said| !said.starts_with("W0503")), "{said:?}");
+}
+
+#[test]
 fn a_script_may_read_what_the_environment_brings() {
     let recipe = RECIPE.replace("hello >", "hello $PKG_CONFIG_PATH $pkg >");
     check(

@@ -187,13 +187,23 @@ fn over(base: &Object, gnu: &Object, store: &Store, batch: &Batch) -> Result<Obj
         Failure::world(format!("the root of an environment in the store is damaged: {error}"))
             .help("run `rbld store repair`, then check again")
     })?;
-    let mut names = root.directories.iter().map(|folder| &folder.name);
+    let taken = || {
+        Failure::input("the environment below has `/gnu` already, and something in it")
+            .fact("the store items and their profile go there")
+            .help("lay all packages of Guix over one environment without any, in one list")
+    };
     let mut others =
         root.files.iter().map(|file| &file.name).chain(root.symlinks.iter().map(|link| &link.name));
-    if names.any(|name| name == GNU) || others.any(|name| name == GNU) {
-        return Err(Failure::input("the environment below has `/gnu` already")
-            .fact("the store items and their profile go there")
-            .help("lay all packages of Guix over one environment without any, in one list"));
+    if others.any(|name| name == GNU) {
+        return Err(taken());
+    }
+    // A distribution's own `guix` brings an empty store along.
+    if let Some(at) = root.directories.iter().position(|folder| folder.name == GNU) {
+        let below = root.directories.remove(at).digest.and_then(|digest| digest.hash.parse().ok());
+        let bare = |folder: Digest| Ok(tree::read(store, folder)?.files().next().is_none());
+        if !below.map_or(Ok(false), bare)? {
+            return Err(taken());
+        }
     }
     let digest = Some(tree::reapi_digest(gnu.digest(), gnu.size()));
     root.directories.push(reapi::DirectoryNode { name: GNU.to_owned(), digest });

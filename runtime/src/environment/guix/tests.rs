@@ -239,6 +239,21 @@ fn a_base_keeps_what_it_has_and_gets_one_folder() {
     let failure = check_expected(&other, &both, &place.store).unwrap_err();
     assert!(failure.facts.iter().any(|fact| fact.contains("/profile/bin")), "{failure}");
 
+    // Debian's own `guix` ships an empty store; one with something in it stays an error.
+    let empty = folder(&[
+        ("bin/sh", file("sh")),
+        ("gnu/store", Node::Folder(Folder::default())),
+        ("usr", Node::Folder(Folder::default())),
+    ]);
+    let batch = place.store.batch().unwrap();
+    let empty = tree::write(&batch, &empty).unwrap();
+    let key = Digest::of(b"empty");
+    let outputs = BTreeMap::from([("out".to_owned(), empty)]);
+    let record = Realisation { key, outputs, facts: BTreeMap::new() };
+    batch.commit(&[(rbld_lang::derivation::DerivationId(key), record)]).unwrap();
+    let filled = realise(&guix, Digest::of(b"filled"), closure.clone(), place.setting(Some(&empty))).unwrap();
+    assert_eq!(filled.outputs["out"], over.outputs["out"]);
+
     let twice = over.outputs["out"];
     let failure = realise(&guix, Digest::of(b"twice"), closure, place.setting(Some(&twice))).unwrap_err();
     assert!(failure.message.contains("has `/gnu` already"), "{failure}");
