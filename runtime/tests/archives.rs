@@ -347,9 +347,34 @@ fn the_packages_of_a_buildinfo_by_exact_version() {
     assert_eq!(block.stale(), []);
     let names: Vec<&str> = block.indexes.iter().map(|index| index.suite.as_str()).collect();
     assert_eq!(names, ["bookworm", "sid"]);
-    let make = packages(block).into_iter().find(|one| one.name == "make").unwrap();
+    let make = packages(block.clone()).into_iter().find(|one| one.name == "make").unwrap();
     let origin = make.origin.unwrap();
     assert_eq!((origin.name.as_str(), date::stamp(origin.instant).as_str()), ("debian", "20240601T030000Z"));
+
+    // Whoever has that index needs no answer: so it is when a lock is vendored, and when it is resolved from the folder.
+    let asked = |world: &World| world.server.requests().iter().filter(|path| path.contains("/mr/")).count();
+    let before = asked(&world);
+    let mut again = sources(&world.server, Store::open(world._folder.path()).unwrap(), world.sources.now);
+    again.keyrings.clone_from(&world.sources.keyrings);
+    again.know(origin.clone(), "sid", block.indexes[1].digest);
+    let request = block.title.clone();
+    assert_eq!(debian::resolve(&request, &again).unwrap(), block);
+    assert_eq!(asked(&world), before);
+
+    // What is asked for besides comes with what it needs, and leaves alone what is named exactly.
+    let bare: Vec<String> = exact.iter().filter(|name| !name.starts_with("make=")).cloned().collect();
+    let mut more = bare.clone();
+    more.push("make".to_owned());
+    more.sort();
+    let block = ask(&world, &more).unwrap();
+    assert_eq!(block.stale(), []);
+    let names = |block: Block| packages(block).into_iter().map(|one| one.name).collect::<Vec<_>>();
+    assert_eq!(
+        names(block),
+        names(ask(&world, &[bare.clone(), vec!["make=3.82-1".to_owned()]].concat()).unwrap())
+    );
+    let failure = ask(&world, &[bare, vec!["maek".to_owned()]].concat()).unwrap_err();
+    assert!(failure.message.contains("no package `maek`"), "{failure}");
 
     // It is believed no more than that: without the package in a signed index there is none.
     let world = world.sources_again();

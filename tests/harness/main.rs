@@ -6,6 +6,7 @@
 
 mod archives;
 mod bless;
+mod buildinfo;
 mod case;
 mod drafts;
 mod images;

@@ -51,6 +51,7 @@ pub(crate) fn trials() -> Result<Vec<Trial>, Failed> {
         }
     }
     trials.extend(crate::archives::trials(&world));
+    trials.extend(crate::buildinfo::trials(&world));
     trials.extend(crate::library::trials(&world));
     trials.extend(crate::drafts::trials(&world));
     trials.extend(crate::stages::trials(&world));

@@ -251,7 +251,8 @@ pub(super) fn archive_method(name: &str, arch: &Arc<EnumType>) -> Option<(Builti
             (Builtin::ArchiveSource, signature(name, params, Plain::Input))
         }
         "buildinfo" => {
-            let params = vec![param("file", Plain::Input)];
+            let packages = optional("packages", texts(), no_texts(), "[]");
+            let params = vec![param("file", Plain::Input), packages];
             (Builtin::ArchiveBuildinfo, signature(name, params, Plain::Env))
         }
         _ => return None,

@@ -129,7 +129,12 @@ fn described(request: &Request) -> String {
     let Request::Environment { packages, build_depends, .. } = request else { return request.title() };
     let mut text = request.title();
     if packages.iter().any(|package| package.contains('=')) {
-        return format!("{text}: {} by exact version", plural(packages.len(), "package"));
+        let (exact, besides): (Vec<_>, Vec<_>) = packages.iter().partition(|package| package.contains('='));
+        text = format!("{text}: {} by exact version", plural(exact.len(), "package"));
+        for name in besides {
+            text = format!("{text}, {name}");
+        }
+        return text;
     }
     if !packages.is_empty() {
         text = format!("{text}: {}", packages.join(" "));

@@ -7,7 +7,7 @@
 mod collect;
 mod folder;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rbld_lang::derivation::{ArchiveId, Derivation, GuixItem, ImageSource};
 use rbld_lang::digest::Digest;
 use rbld_lang::loader;
-use rbld_lang::lock::{Block, Facts, Lock};
+use rbld_lang::lock::{Block, Facts, Index, Lock};
 use rbld_lang::plan::Plan;
 use rbld_lang::syntax::show_instant;
 
@@ -180,6 +180,9 @@ impl Gathered {
                 let name = index.archive.clone().unwrap_or_else(|| first.name.clone());
                 sources.know(ArchiveId { name, ..first.clone() }, &index.suite, index.digest);
             }
+            for (state, index) in earlier(block) {
+                sources.know(state, &index.suite, index.digest);
+            }
         }
         let blocks: Vec<_> = lock.blocks.values().filter(|block| block.title.suite().is_some()).collect();
         let titles: Vec<_> = blocks.iter().map(|block| block.title.clone()).collect();
@@ -230,6 +233,32 @@ impl Gathered {
         }
         Ok(())
     }
+}
+
+/// The earlier states of archives that a block took packages from by exact version, with the signed indexes that were
+/// current then.
+fn earlier(block: &Block) -> Vec<(ArchiveId, &Index)> {
+    let Facts::Environment { packages, .. } = &block.facts else { return Vec::new() };
+    let Some(first) = block.title.suite() else { return Vec::new() };
+    let states: BTreeSet<&ArchiveId> = packages
+        .iter()
+        .filter_map(|locked| locked.package.origin.as_ref())
+        .filter(|origin| origin.instant != first.instant)
+        .collect();
+    let mut found: Vec<(ArchiveId, &Index)> = Vec::new();
+    for state in states {
+        let of_archive = |index: &&Index| index.archive.as_ref().unwrap_or(&first.archive) == &state.name;
+        let fitting = block.indexes.iter().filter(of_archive).filter(|index| index.date <= state.instant);
+        let mut latest: BTreeMap<&str, &Index> = BTreeMap::new();
+        for index in fitting {
+            let known = latest.entry(&index.suite).or_insert(index);
+            if index.date > known.date {
+                *known = index;
+            }
+        }
+        found.extend(latest.into_values().map(|index| (state.clone(), index)));
+    }
+    found
 }
 
 /// Whether two blocks lock the same, whatever tree it came to.

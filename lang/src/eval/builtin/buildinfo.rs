@@ -25,7 +25,7 @@ struct Installed {
 }
 
 impl Evaluator<'_> {
-    /// `ARCHIVE.buildinfo(file)`.
+    /// `ARCHIVE.buildinfo(file, packages)`.
     pub(super) fn archive_buildinfo(&mut self, args: &[Value], span: Span) -> Eval<Value> {
         let (Some(Value::Archive(archive)), Some(Value::Input(input))) = (args.first(), args.get(1)) else {
             return Err(Stop);
@@ -62,7 +62,12 @@ impl Evaluator<'_> {
                 return self.stop(codes::ARGUMENTS, message, span, "given here", help);
             }
         };
-        let Installed { arch, packages } = installed;
+        let Installed { arch, mut packages } = installed;
+        let more = self.package_names(args.get(2), span)?;
+        let named = |name: &String| packages.iter().any(|package| package.split('=').next() == Some(name));
+        let more: Vec<String> = more.into_iter().filter(|name| !named(name)).collect();
+        packages.extend(more);
+        packages.sort();
         self.released_for(&archive.at, arch, span)?;
         let suite = archive.at.clone();
         let request = Request::Environment { suite, arch, packages, build_depends: Vec::new() };

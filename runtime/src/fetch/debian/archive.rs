@@ -116,6 +116,13 @@ impl Sources {
         self.known.entry((archive, suite.to_owned())).or_default().insert(digest);
     }
 
+    /// The states of archives whose signed indexes are at hand: those that are known and those in vendored folders.
+    pub(super) fn at_hand(&self) -> Result<BTreeSet<(ArchiveId, String)>> {
+        let vendored = self.mirrors.vendored().states()?.into_iter();
+        let vendored = vendored.map(|(name, suite, instant)| (ArchiveId { name, instant }, suite));
+        Ok(self.known.keys().cloned().chain(vendored).collect())
+    }
+
     /// What was read so far.
     pub fn used(&self) -> Vec<Used> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()

@@ -1,4 +1,5 @@
-//! Packages asked for by exact version, as a `.buildinfo` lists them: nothing is chosen and nothing comes on top.
+//! Packages asked for by exact version, as a `.buildinfo` lists them: nothing is chosen, and nothing comes on top but what
+//! the file asks for besides.
 //!
 //! A version is looked for in the indexes of the request. What isn't there any more, or not yet, the snapshot service is
 //! asked about: it knows when a file was first seen. It is believed no more than that: the package is then taken from the
@@ -27,7 +28,35 @@ const NAMED: usize = 40;
 
 /// Whether packages are asked for by exact version.
 pub(super) fn is_exact(packages: &[String]) -> bool {
-    !packages.is_empty() && packages.iter().all(|package| package.contains('='))
+    packages.iter().any(|package| package.contains('='))
+}
+
+/// The packages that are asked for besides, by name alone.
+pub(super) fn besides(packages: &[String]) -> Vec<String> {
+    packages.iter().filter(|package| !package.contains('=')).cloned().collect()
+}
+
+/// Adds packages and what they need to exact ones, from a set in which they were chosen: whatever the exact ones have by name
+/// stays as it is.
+pub(super) fn add(exact: &mut Facts, chosen: Facts, names: &[String]) {
+    let (Facts::Environment { packages, roots, .. }, Facts::Environment { packages: more, .. }) =
+        (exact, chosen)
+    else {
+        return;
+    };
+    let mut there: BTreeSet<String> = packages.iter().map(|locked| locked.package.name.clone()).collect();
+    let own = there.clone();
+    let mut open: Vec<String> = names.to_vec();
+    while let Some(name) = open.pop() {
+        let Some(locked) = more.iter().find(|locked| locked.package.name == name) else { continue };
+        if there.insert(name) {
+            open.extend(locked.needs.iter().cloned());
+            packages.push(LockedPackage { package: locked.package.clone(), needs: Vec::new() });
+        }
+    }
+    packages.sort_by(|a, b| (&a.package.name, &a.package.arch).cmp(&(&b.package.name, &b.package.arch)));
+    roots.extend(there.into_iter().filter(|name| !own.contains(name)));
+    roots.sort();
 }
 
 /// What is asked for.
@@ -96,6 +125,10 @@ impl Exact<'_> {
         indexes: &mut Vec<Index>,
     ) -> Result<BTreeMap<String, String>> {
         let mut why = BTreeMap::new();
+        self.at_hand(missing, found, indexes)?;
+        if missing.is_empty() {
+            return Ok(why);
+        }
         let services = self.sources.mirrors.services("debian");
         let known = ["debian", "debian-security"].contains(&self.suite.archive.as_str());
         if services.is_empty() || !known {
@@ -118,19 +151,39 @@ impl Exact<'_> {
             let latest = open.filter(|state| !tried.contains(*state)).max_by_key(|state| state.instant);
             let Some(state) = latest.cloned() else { break };
             for suite in self.suites_at(&state) {
-                match self.take(&suite, missing, found, indexes) {
-                    Ok(()) => {}
-                    Err(failure) if matches!(failure.kind, Kind::Interrupted(_)) => return Err(failure),
-                    Err(failure) => self
-                        .sources
-                        .progress
-                        .say(&format!("{} {}: {}", suite.archive, suite.suite, failure.message)),
-                }
+                self.try_take(&suite, missing, found, indexes)?;
             }
             tried.insert(state);
         }
         task.done("");
         Ok(why)
+    }
+
+    /// Finds what is missing in the states whose signed indexes are at hand, the latest first: of what was vendored nobody has
+    /// to be asked.
+    fn at_hand(
+        &self,
+        missing: &mut BTreeSet<Wanted<'_>>,
+        found: &mut Vec<Package>,
+        indexes: &mut Vec<Index>,
+    ) -> Result<()> {
+        let known = self.sources.at_hand()?;
+        let mut states: Vec<&ArchiveId> = known.iter().map(|(state, _)| state).collect();
+        states.sort_by_key(|state| (std::cmp::Reverse(state.instant), &state.name));
+        states.dedup();
+        // That of the request itself was looked into already.
+        states.retain(|state| {
+            ["debian", "debian-security"].contains(&state.name.as_str())
+                && state.instant != self.suite.instant
+        });
+        for state in states.into_iter().take(STATES) {
+            for suite in self.suites_at(state) {
+                if known.contains(&(state.clone(), suite.suite.clone())) {
+                    self.try_take(&suite, missing, found, indexes)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// When and in which archives a version was first seen.
@@ -196,6 +249,23 @@ impl Exact<'_> {
             beside: Vec::<Beside>::new(),
         };
         names.into_iter().filter(|name| known.insert(name.clone())).map(at).collect()
+    }
+
+    /// As [`Exact::take`]; a suite that can't be read is said, and left.
+    fn try_take(
+        &self,
+        suite: &SuiteAt,
+        missing: &mut BTreeSet<Wanted<'_>>,
+        found: &mut Vec<Package>,
+        indexes: &mut Vec<Index>,
+    ) -> Result<()> {
+        match self.take(suite, missing, found, indexes) {
+            Err(failure) if !matches!(failure.kind, Kind::Interrupted(_)) => {
+                self.sources.progress.say(&format!("{} {}: {}", suite.archive, suite.suite, failure.message));
+                Ok(())
+            }
+            taken => taken,
+        }
     }
 
     /// Takes from a suite what is missing and is in it.

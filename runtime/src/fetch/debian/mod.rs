@@ -47,8 +47,13 @@ pub fn resolve(request: &Request, sources: &Sources) -> Result<Block> {
     let mut indexes = suites.indexes();
     let facts = match request {
         Request::Environment { packages, .. } if exact::is_exact(packages) => {
-            let (facts, more) = Exact { suite, arch, packages, sources }.find(&universe)?;
+            let (mut facts, more) = Exact { suite, arch, packages, sources }.find(&universe)?;
             indexes.extend(more.into_iter().filter(|one| !indexes.contains(one)).collect::<Vec<_>>());
+            let besides = exact::besides(packages);
+            if !besides.is_empty() {
+                let chosen = environment(suite, arch, &besides, &[], universe, &[])?;
+                exact::add(&mut facts, chosen, &besides);
+            }
             facts
         }
         Request::Environment { packages: wanted, build_depends, .. } => {

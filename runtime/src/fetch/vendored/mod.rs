@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rbld_lang::digest::Digest;
-use rbld_lang::syntax::show_instant;
+use rbld_lang::syntax::{read_instant, show_instant};
 use reqwest::Url;
 
 use super::http::{Expected, Http, Sink};
@@ -208,6 +208,16 @@ impl Vendored {
     pub fn proofs(&self, commit: &str) -> Result<Vec<ProofRow>> {
         let rows = self.manifests()?.into_iter().flat_map(|manifest| &manifest.proofs);
         Ok(rows.filter(|row| row.commit == commit).cloned().collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// The archives, suites and instants of which places have a signed index.
+    pub fn states(&self) -> Result<BTreeSet<(String, String, i64)>> {
+        let rows = self.manifests()?.into_iter().flat_map(|manifest| &manifest.releases);
+        let state = |row: &manifest::ReleaseRow| {
+            let instant = read_instant(&row.instant)?;
+            Some((row.archive.clone(), row.suite.clone(), instant))
+        };
+        Ok(rows.filter_map(state).collect())
     }
 
     /// The signed indexes that places have of a suite at an instant, by digest.
