@@ -361,20 +361,7 @@ fn the_packages_of_a_buildinfo_by_exact_version() {
     assert_eq!(debian::resolve(&request, &again).unwrap(), block);
     assert_eq!(asked(&world), before);
 
-    // What is asked for besides comes with what it needs, and leaves alone what is named exactly.
-    let bare: Vec<String> = exact.iter().filter(|name| !name.starts_with("make=")).cloned().collect();
-    let mut more = bare.clone();
-    more.push("make".to_owned());
-    more.sort();
-    let block = ask(&world, &more).unwrap();
-    assert_eq!(block.stale(), []);
-    let names = |block: Block| packages(block).into_iter().map(|one| one.name).collect::<Vec<_>>();
-    assert_eq!(
-        names(block),
-        names(ask(&world, &[bare.clone(), vec!["make=3.82-1".to_owned()]].concat()).unwrap())
-    );
-    let failure = ask(&world, &[bare, vec!["maek".to_owned()]].concat()).unwrap_err();
-    assert!(failure.message.contains("no package `maek`"), "{failure}");
+    besides(&world, &bookworm, &exact);
 
     // It is believed no more than that: without the package in a signed index there is none.
     let world = world.sources_again();
@@ -389,4 +376,22 @@ fn the_packages_of_a_buildinfo_by_exact_version() {
         let failure = ask(&world, &exact).unwrap_err();
         assert!(failure.kind == Kind::Input && failure.facts.len() == 1, "{failure}");
     }
+}
+
+/// What is asked for besides comes with what it needs, and leaves alone what is named exactly.
+fn besides(world: &World, suite: &SuiteAt, exact: &[String]) {
+    let ask = |names: &[String]| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        world.resolve(suite, &names)
+    };
+    let bare: Vec<String> = exact.iter().filter(|name| !name.starts_with("make=")).cloned().collect();
+    let mut more = bare.clone();
+    more.push("make".to_owned());
+    more.sort();
+    let block = ask(&more).unwrap();
+    assert_eq!(block.stale(), []);
+    let names = |block: Block| packages(block).into_iter().map(|one| one.name).collect::<Vec<_>>();
+    assert_eq!(names(block), names(ask(exact).unwrap()));
+    let failure = ask(&[bare, vec!["maek".to_owned()]].concat()).unwrap_err();
+    assert!(failure.message.contains("no package `maek`"), "{failure}");
 }
