@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # examples/guix-on-distro with a Guix that is started here (tests/guix/peer.sh): locked by it, then checked as an ordinary
-# user and as root, from empty stores and without it.
+# user and as root, from empty stores and without it; then all of it in a folder, and the check from that folder alone, in a
+# network namespace of its own and from an empty store, when the Guix has ended.
 #
 #   tests/world/guix.sh
 #
@@ -89,6 +90,23 @@ done
 if [ ${#users[@]} = 2 ]; then
   expect "root and the user came to the same trees" 0 cmp "$place/user/rbld.lock" "$place/root/rbld.lock"
 fi
+expect "user: vendor" 0 as user "$place/rbld" vendor "$place/user/kept"
+expect "user: the folder holds nars" 0 grep -c '^file .* nar /gnu/store/' "$place/user/kept/rbld.vendor"
+mkdir "$place/user/fresh"
+cp "$place/user/build.rbld" "$place/user/rbld.lock" "$place/user/fresh"
+if [ "$(id -u)" = 0 ]; then chown -R "$ordinary:$ordinary" "$place/user/fresh"; fi
+kill "$peer" 2> /dev/null || true
+wait "$peer" 2> /dev/null || true
+# Nothing but a loopback that is down, an empty store, and the folder.
+alone=(env -C "$place/user/fresh" RBLD_STORE="$place/user/fresh/store" unshare --user --map-current-user --net "$place/rbld")
+expect "user: without the folder nothing can be had" 4 as user "${alone[@]}" check --offline
+expect "user: check from the folder, without a network" 0 as user "${alone[@]}" check --offline --from "$place/user/kept"
+expect "user: … with the same lock and trees" 0 cmp "$place/user/rbld.lock" "$place/user/fresh/rbld.lock"
+expect "user: … which is locked there" 0 as user "${alone[@]}" lock --offline --from "$place/user/kept"
+nar=$(sed -nE '/^file .* nar /{s/^file ((..)(..)[0-9a-f]*) .*/\2\/\3\/\1/p;q}' "$place/user/kept/rbld.vendor")
+printf x | dd of="$place/user/kept/objects/$nar" bs=1 seek=40 conv=notrunc status=none
+rm -r "$place/user/fresh/store"
+expect "user: a nar with another byte" 4 as user "${alone[@]}" check --offline --from "$place/user/kept"
 sed -i 's/identical(r.\*.by_guix)/identical(r.*.by_distribution)/' "$place/user/build.rbld"
 expect "the distribution's tar in the place of Guix's" 1 as user "$place/rbld" check
 [ "$wrong" = 0 ]
