@@ -314,6 +314,46 @@ fn each_package_is_fetched_and_unpacked_once() {
 }
 
 #[test]
+fn what_every_system_has_is_configured_once() {
+    let mut archive = Archive::new();
+    let core = archive.making("core", "Essential: yes\nDepends: base\n");
+    core.file("etc/core", "1").file("DEBIAN/conffiles", "/etc/core\n");
+    // It doesn't see the others: what it leaves is the same whatever comes beside it.
+    core.script("postinst", "cat /usr/share/one > /etc/seen 2>&1 || :; echo core >> /var/said; mkdir -p /var/made; rm -r /usr/share/core");
+    core.file("usr/share/core/gone", "x");
+    archive.add(core);
+    let one = archive.making("one", "");
+    one.file("usr/share/one", "1").script("postinst", "cat /etc/core >> /var/said; echo one >> /var/said");
+    archive.add(one);
+    let store = archive.store("store");
+    archive.realise(&store).unwrap();
+    let two = archive.making("two", "");
+    two.file("etc/two", "2").file("DEBIAN/conffiles", "/etc/two\n").file("usr/share/core/two", "2");
+    two.script("preinst", "test -e /var/made").script("postinst", "echo two >> /var/said");
+    archive.add(two);
+    let second = archive.realise(&store).unwrap();
+    let files = texts(&store, &second);
+    assert_eq!(files["var/said"], "core\n1one\ntwo\n");
+    assert!(files["etc/seen"].contains("No such file"), "{}", files["etc/seen"]);
+    assert!(!files.contains_key("usr/share/core/gone") && files.contains_key("usr/share/core/two"));
+    assert_eq!(files["var/lib/dpkg/status"].matches("Status: install ok installed").count(), 4);
+    let log = |store: &Store| {
+        let path = store.log_path(Derivation::Environment(archive.environment()).id());
+        fs::read_to_string(path).unwrap()
+    };
+    assert!(!log(&store).contains("Setting up core") && log(&store).contains("Setting up two"));
+    let afresh = archive.store("afresh");
+    assert_eq!(archive.realise(&afresh).unwrap().outputs, second.outputs);
+    assert!(log(&afresh).contains("Setting up core") && log(&afresh).contains("Setting up two"));
+    // The folder that the scripts ran over has become the ready one.
+    let out = second.outputs["out"].digest();
+    let ready = store.root().join("roots").join(out.to_hex());
+    assert_eq!(tree::scan(&ready, &|_, _| true).unwrap(), root(&store, &second));
+    assert_eq!(store.ready(out).unwrap(), ready);
+    assert_eq!(store.verify(&|_, _| ()).unwrap().damage, vec![]);
+}
+
+#[test]
 fn every_store_and_every_order_give_the_same_tree() {
     let mut archive = Archive::new();
     for name in ["c", "a", "b"] {

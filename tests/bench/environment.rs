@@ -1,7 +1,8 @@
 //! Realises an environment from `.deb` files on this disk: for timing, and for comparing trees.
 //!
-//! `environment STORE ARCH [EMULATOR.deb] -- DEB…` prints the tree's digest and what it took; `tests/bench/environment.py`
-//! runs it beside mmdebstrap.
+//! `environment STORE ARCH [EMULATOR.deb] -- DEB…` prints the tree's digest and what it took. `environment --locked DEB…`
+//! prints what a lock knows of each file, a line each; a file of such lines stands for them as `@FILE`, so that
+//! `tests/bench/environment.py` times what rbld does and not how its packages were named.
 
 #![expect(clippy::print_stdout, reason = "a program that prints its result")]
 
@@ -16,7 +17,7 @@ use rbld::executor::{Cancel, Embedded, host_arch};
 use rbld::failure::{Doing, Failure, Result};
 use rbld::progress::{Display, End, Progress, Step};
 use rbld::sandbox::helper;
-use rbld::store::{Store, tree};
+use rbld::store::Store;
 use rbld_lang::derivation::{Arch, ArchiveId, Emulator, Environment, Package, environment_rules};
 use rbld_lang::digest::Digest;
 
@@ -60,9 +61,38 @@ fn package(path: &Path) -> Result<Package> {
     })
 }
 
+/// The line of a package: its path may hold blanks.
+fn line(package: &Package) -> String {
+    let Package { name, arch, version, digest, size, path, .. } = package;
+    format!("{name} {arch} {version} {size} {digest} {path}")
+}
+
+fn from_line(line: &str) -> Option<Package> {
+    let mut words = line.splitn(6, ' ');
+    let mut next = || words.next().map(str::to_owned);
+    let (name, arch, version, size) = (next()?, next()?, next()?, next()?.parse().ok()?);
+    let (digest, path) = (next()?.parse().ok()?, next()?);
+    Some(Package { origin: None, name, arch, version, digest, size, path })
+}
+
+fn packages(argument: &str) -> Result<Vec<Package>> {
+    let Some(list) = argument.strip_prefix('@') else { return Ok(vec![package(Path::new(argument))?]) };
+    let text = std::fs::read_to_string(list).doing(|| format!("read {list}"))?;
+    let wrong =
+        |line| Failure::input(format!("{list} has the line `{line}`, which `--locked` wouldn't print"));
+    text.lines().map(|line| from_line(line).ok_or_else(|| wrong(line))).collect()
+}
+
 fn run() -> Result<()> {
-    let usage = || Failure::input("usage: environment STORE ARCH [EMULATOR.deb] -- DEB…");
-    let mut arguments = std::env::args().skip(1);
+    let usage =
+        || Failure::input("usage: environment STORE ARCH [EMULATOR.deb] -- DEB… | @FILE, or --locked DEB…");
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("--locked").is_some() {
+        for path in arguments {
+            println!("{}", line(&package(Path::new(&path))?));
+        }
+        return Ok(());
+    }
     let mut next = || arguments.next().ok_or_else(usage);
     let (store, arch) = (next()?, next()?);
     let arch = Arch::from_name(&arch).ok_or_else(usage)?;
@@ -73,7 +103,7 @@ fn run() -> Result<()> {
             deb => emulator = Some(package(Path::new(deb))?),
         }
     }
-    let mut packages = arguments.map(|path| package(Path::new(&path))).collect::<Result<Vec<_>>>()?;
+    let mut packages = arguments.map(|argument| packages(&argument)).collect::<Result<Vec<_>>>()?.concat();
     packages.sort();
     let archive = ArchiveId { name: "debian".to_owned(), instant: 0 };
     let host = host_arch().ok_or_else(|| Failure::world("this machine's architecture is unknown"))?;
@@ -110,7 +140,6 @@ fn run() -> Result<()> {
     let ready = Instant::now();
     println!("root {}", store.ready(out)?.display());
     println!("seconds to make it ready {:.2}", ready.elapsed().as_secs_f64());
-    println!("entries {}", tree::read(&store, out)?.nodes().count());
     Ok(())
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Setting<'a> {
     pub(super) scratch: &'a Path,
     /// Where the whole log is written.
     pub(super) log: &'a Path,
+    /// Whether an earlier stage began it.
+    pub(super) more: bool,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -63,11 +65,29 @@ const ANSWERS: &[(&str, &str, &str)] = &[(
     "the index of manual pages takes longer than most packages together, and is normalised away",
 )];
 
+/// Which of the stages run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stages {
+    All,
+    /// What every system has.
+    First,
+    /// The others, over a root in which the first has run.
+    Later,
+}
+
 /// The script: stage by stage the `preinst` scripts, then dpkg; what only dpkg can unpack comes before the last.
-pub(super) fn script(parts: &[Part], order: &[usize]) -> String {
+pub(super) fn script(parts: &[Part], order: &[usize], which: Stages) -> String {
     let mut text = HEAD.to_owned();
     let stages = package::stages(parts, order);
     for (number, stage) in stages.iter().enumerate() {
+        let runs = match which {
+            Stages::All => true,
+            Stages::First => number == 0,
+            Stages::Later => number > 0,
+        };
+        if !runs {
+            continue;
+        }
         for &index in &stage.begin {
             let part = &parts[index];
             let _ =
@@ -140,11 +160,12 @@ pub(super) fn beside(parts: &[Part]) -> Vec<(String, Folder)> {
     with_script.map(|part| (part.info_name(), folder(part))).collect()
 }
 
-/// Runs the script over the unpacked root. `deb` brings the file of a package that dpkg itself unpacks.
+/// Runs these stages over the root as it is before them. `deb` brings the file of a package that dpkg itself unpacks.
 pub(super) fn run(
     setting: &Setting<'_>,
     parts: &[Part],
     order: &[usize],
+    which: Stages,
     task: &Task,
     deb: &dyn Fn(&Package) -> Result<PathBuf>,
 ) -> Result<Configured> {
@@ -152,7 +173,7 @@ pub(super) fn run(
     for part in parts.iter().filter(|part| part.diverts()) {
         mounts.push(Mount { from: deb(&part.package)?, at: seen_at(part) });
     }
-    let mut log = Log::new(setting.log)?;
+    let mut log = Log::new(setting.log, setting.more)?;
     let mut lines = Lines { task, rest: Vec::new() };
     let finished = setting.executor.run(Request {
         root: Root::Overlay { lower: setting.lower },
@@ -161,7 +182,7 @@ pub(super) fn run(
         emulator: setting.emulator,
         mounts,
         copies: Vec::new(),
-        argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script(parts, order)],
+        argv: vec!["/bin/bash".to_owned(), "-c".to_owned(), script(parts, order, which)],
         env: variables(setting.rules),
         cwd: "/".to_owned(),
         user: User::Root,
@@ -302,8 +323,10 @@ struct Log {
 }
 
 impl Log {
-    fn new(path: &Path) -> Result<Log> {
-        let file = std::fs::File::create(path).doing(|| format!("write the log {}", path.display()))?;
+    fn new(path: &Path, more: bool) -> Result<Log> {
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.create(true).write(true).append(more).truncate(!more);
+        let file = options.open(path).doing(|| format!("write the log {}", path.display()))?;
         Ok(Log { file, path: path.to_owned(), end: Vec::new(), failed: None })
     }
 

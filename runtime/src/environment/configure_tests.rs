@@ -24,7 +24,7 @@ fn the_script_goes_by_stages_and_leaves_diversions_to_dpkg() {
     ];
     parts[3].members.insert("preinst".to_owned(), member("dpkg-divert x"));
     let order = package::order(&parts);
-    let text = script(&parts, &order);
+    let text = script(&parts, &order, Stages::All);
     let steps: Vec<&str> = text.strip_prefix(HEAD).unwrap().lines().collect();
     let deb = format!("unpack d /inputs/{}.deb", parts[3].package.digest);
     let expected = [
@@ -37,6 +37,10 @@ fn the_script_goes_by_stages_and_leaves_diversions_to_dpkg() {
         "configure -a",
     ];
     assert_eq!(steps, expected);
+    let [first, later] = [Stages::First, Stages::Later].map(|which| script(&parts, &order, which));
+    let lines = |text: &str| text.strip_prefix(HEAD).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!([lines(&first), lines(&later)].concat(), expected);
+    assert_eq!(lines(&first), expected[..2]);
 }
 
 #[test]

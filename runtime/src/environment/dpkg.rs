@@ -14,6 +14,9 @@ use crate::store::tree::{Folder, Node};
 /// Where dpkg keeps it.
 pub(super) const ADMIN: &str = "var/lib/dpkg";
 
+/// What it knows of each package.
+pub(super) const STATUS: &str = "var/lib/dpkg/status";
+
 /// What `status` says of a package.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct State {
@@ -83,6 +86,18 @@ fn status(parts: &[Part], unpacked: &[usize]) -> String {
     }
     stanzas.sort();
     stanzas.into_iter().map(|(_, _, stanza)| stanza + "\n").collect()
+}
+
+/// The text of a `status` that holds all packages, where some were configured apart: `done` says what became of these.
+pub(super) fn continued(done: &str, all: &str) -> String {
+    fn stanzas(text: &str) -> impl Iterator<Item = ((&str, &str), &str)> {
+        text.split_terminator("\n\n").map(|stanza| {
+            let field = |name| stanza.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            ((field("Package: "), field("Architecture: ")), stanza)
+        })
+    }
+    let done: BTreeMap<(&str, &str), &str> = stanzas(done).collect();
+    stanzas(all).map(|(id, stanza)| format!("{}\n\n", done.get(&id).copied().unwrap_or(stanza))).collect()
 }
 
 /// The architectures beside the native one, a line each.

@@ -19,6 +19,8 @@ pub(super) struct Merged {
     pub(super) root: Folder,
     /// For each part, the paths that another part's files took over, as shipped.
     pub(super) lost: Vec<BTreeSet<String>>,
+    /// Which part each file and link in the root is of.
+    pub(super) owners: BTreeMap<String, (usize, String)>,
 }
 
 /// Merges the parts in the order given.
@@ -37,7 +39,7 @@ pub(super) fn merge(parts: &[Part], order: &[usize], arch: Arch) -> Result<Merge
         let conffiles: BTreeSet<&str> = parts[index].conffiles().into_iter().collect();
         merger.add(index, &parts[index].data, &mut Vec::new(), &[], &conffiles)?;
     }
-    Ok(Merged { root: merger.root, lost: merger.lost })
+    Ok(Merged { root: merger.root, lost: merger.lost, owners: merger.owners })
 }
 
 /// The folders that are links into `/usr` from the start, none if this system keeps them apart.

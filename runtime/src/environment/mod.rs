@@ -6,6 +6,7 @@
 //! so they can't touch a blob of the store. Where packages come from and what becomes of the tree is the caller's
 //! matter. The rules are written down in `spec/09-environments.md`.
 
+mod base;
 mod built;
 mod configure;
 mod deb;
@@ -23,20 +24,22 @@ pub mod toolchain;
 mod unpack;
 pub mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rbld_lang::derivation::{Derivation, DerivationId, Emulator, Environment, LATEST_RULES, Package};
 use rbld_lang::digest::Digest;
 
+use self::base::Base;
+use self::configure::Stages;
 use self::package::Part;
 use crate::executor::{Cancel, Executor, Isolation};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::{Progress, Step, Task};
 use crate::store::tree::{self, Folder, Node};
-use crate::store::{Batch, Object, Realisation, Store};
+use crate::store::{Batch, Laid, Object, Placed, Realisation, Scratch, Store};
 
 pub use built::{Given, Staged, stage};
 pub use normalise::rules;
@@ -124,62 +127,167 @@ fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Res
         true => Ok(()),
         false => relations::check(&parts, &staged.made, env.arch.name()),
     };
-    let unpacked = holds.and_then(|()| unpacked(env, &parts, &order, &batch));
+    let start = holds.and_then(|()| Start::new(env, &parts, &order, &batch));
     let placed = batch.place()?;
-    let mut root = match unpacked {
-        Ok(root) => root,
+    let start = match start {
+        Ok(start) => start,
         // What was unpacked stays, even if these packages don't go together.
         Err(failure) => return placed.record(&new).and(Err(failure)),
     };
-    let beneath = store.scratch("unpacked")?;
-    let lower = store.lay_out(&root, &beneath)?;
-    task.done(format!("{} packages", parts.len()));
     let emulated = match &env.emulator {
         Some(locked) => Some(emulator(locked, env.arch.machine(), tools)?),
         None => None,
     };
+    let laid = store.lay_out(start.root)?;
+    task.done(format!("{} packages", parts.len()));
 
     let task = tools.progress.begin(Step::Configure, &name);
-    let scratch = store.scratch("environment")?;
     let log = store.log_path(id);
-    let setting = configure::Setting {
-        executor: tools.executor,
-        arch: env.arch,
-        rules: env.rules,
-        emulator: emulated.as_deref(),
-        lower: &lower,
-        scratch: scratch.path(),
+    let mut work = Work {
+        env,
+        tools,
+        emulated: emulated.as_deref(),
         log: &log,
-        cancel: tools.cancel,
+        more: false,
+        task: &task,
+        laid,
+        waiting: Some((placed, new)),
     };
-    let deb = |package: &Package| {
-        let path = (tools.fetch)(&env.archive, package)?;
-        deb::check_digest(&mut File::open(&path).doing(|| format!("open {}", path.display()))?, package)?;
-        Ok(path)
-    };
-    // The disk may take as long for what was unpacked as the scripts take, so it works meanwhile.
-    let (configured, recorded) = std::thread::scope(|scope| {
-        let recording = scope.spawn(|| placed.record(&new));
-        let configured = configure::run(&setting, &parts, &order, &task, &deb);
-        (configured, recording.join().unwrap_or_else(|_| Err(Failure::bug("the store's writer panicked"))))
-    });
-    recorded?;
-    let configured = configured?;
+    let mut missing = start.missing;
+    let mut stages = start.stages;
+    if let Some(first) = start.base {
+        let (members, order) = (&first.members, package::order(&first.members));
+        let ran = work.run(members, &order, Stages::First)?;
+        let batch = store.batch()?;
+        let mut root = work.laid.folder().clone();
+        layer::apply(&ran.upper, &mut root, &batch, &base::wanted)?;
+        let base = Base::new(work.laid.folder(), &root, ran.missing);
+        let record = base.write(first.key, &batch)?;
+        let over = base.over(&first.all.root, &|path: &str| first.all.owners.contains_key(path), &batch)?;
+        work.waiting = Some((batch.place()?, vec![record]));
+        if over.is_some() {
+            missing = base.missing;
+            stages = Stages::Later;
+        }
+        work.laid.change(over.unwrap_or(first.all.root))?;
+        ran.scratch.sweep();
+    }
+    let ran = work.run(&parts, &order, stages)?;
+    missing.extend(ran.missing);
 
     let batch = store.batch()?;
-    let left_out = layer::apply(&configured.upper, &mut root, &batch, &normalise::wanted)?;
+    let mut root = work.laid.folder().clone();
+    let left_out = layer::apply(&ran.upper, &mut root, &batch, &normalise::wanted)?;
     finish(&mut root, env.rules, &batch)?;
     let out = tree::write(&batch, &root)?;
-    let mut facts = facts(staged, &configured.isolation, begun);
+    let mut facts = facts(staged, &missing, begun);
     if !left_out.is_empty() {
         facts.insert("left-out".to_owned(), left_out.join(" "));
     }
     let realisation = Realisation { key, outputs: BTreeMap::from([("out".to_owned(), out)]), facts };
-    batch.commit(&[(id, realisation.clone())])?;
-    scratch.close()?;
-    beneath.close()?;
+    let placed = batch.place()?;
+    work.laid.change(root)?;
+    work.laid.keep(out.digest(), placed, &[(id, realisation.clone())])?;
+    ran.scratch.sweep();
     task.done(out.digest().short());
     Ok(realisation)
+}
+
+/// What is configured first.
+struct Start {
+    root: Folder,
+    stages: Stages,
+    /// The base, if it is to be made: then the root holds its packages alone.
+    base: Option<First>,
+    /// What the sandbox lacked in which the base was made.
+    missing: Vec<String>,
+}
+
+struct First {
+    members: Vec<Part>,
+    key: Digest,
+    all: Unpacked,
+}
+
+impl Start {
+    fn new(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -> Result<Start> {
+        let all = unpacked(env, parts, order, batch)?;
+        let whole = |root| Start { root, stages: Stages::All, base: None, missing: Vec::new() };
+        let Some(members) = base::members(parts, order) else { return Ok(whole(all.root)) };
+        let key = base::key(env, &members);
+        let all = all.beside(parts, &members);
+        match Base::find(key, batch.store())? {
+            Some(base) => {
+                Ok(match base.over(&all.root, &|path: &str| all.owners.contains_key(path), batch)? {
+                    Some(root) => Start { root, stages: Stages::Later, base: None, missing: base.missing },
+                    None => whole(all.root),
+                })
+            }
+            None => {
+                let alone = unpacked(env, &members, &package::order(&members), batch)?;
+                let base = Some(First { members, key, all });
+                Ok(Start { root: alone.root, stages: Stages::First, base, missing: Vec::new() })
+            }
+        }
+    }
+}
+
+/// Configuring, which may go in two steps over the same folder.
+struct Work<'a> {
+    env: &'a Environment,
+    tools: Tools<'a>,
+    emulated: Option<&'a Path>,
+    log: &'a Path,
+    /// Whether something ran already.
+    more: bool,
+    task: &'a Task,
+    laid: Laid,
+    /// What is still to be recorded.
+    waiting: Option<(Placed, unpack::Made)>,
+}
+
+/// What scripts left.
+struct Ran {
+    scratch: Scratch,
+    upper: PathBuf,
+    /// What their sandbox lacked, by name.
+    missing: Vec<String>,
+}
+
+impl Work<'_> {
+    /// Runs stages, and meanwhile records what waits: the disk may take as long for it as the scripts take.
+    fn run(&mut self, parts: &[Part], order: &[usize], stages: Stages) -> Result<Ran> {
+        let scratch = self.tools.store.scratch("environment")?;
+        let setting = configure::Setting {
+            executor: self.tools.executor,
+            arch: self.env.arch,
+            rules: self.env.rules,
+            emulator: self.emulated,
+            lower: &self.laid.path(),
+            scratch: scratch.path(),
+            log: self.log,
+            more: self.more,
+            cancel: self.tools.cancel,
+        };
+        let deb = |package: &Package| {
+            let path = (self.tools.fetch)(&self.env.archive, package)?;
+            deb::check_digest(&mut File::open(&path).doing(|| format!("open {}", path.display()))?, package)?;
+            Ok(path)
+        };
+        self.more = true;
+        let waiting = self.waiting.take();
+        let (configured, recorded) = std::thread::scope(|scope| {
+            let recording = scope.spawn(|| waiting.map_or(Ok(()), |(placed, made)| placed.record(&made)));
+            let configured = configure::run(&setting, parts, order, stages, self.task, &deb);
+            (
+                configured,
+                recording.join().unwrap_or_else(|_| Err(Failure::bug("the store's writer panicked"))),
+            )
+        });
+        recorded?;
+        let configured = configured?;
+        Ok(Ran { scratch, upper: configured.upper, missing: missing(&configured.isolation) })
+    }
 }
 
 /// The packages taken apart, in their order; of those that builds made, the builds are to blame.
@@ -200,12 +308,27 @@ fn parts(staged: &Staged, tools: Tools<'_>, task: &Task, batch: &Batch) -> Resul
 }
 
 /// The root as it is before any script runs.
-fn unpacked(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -> Result<Folder> {
+struct Unpacked {
+    root: Folder,
+    /// Which part each file and link is of.
+    owners: BTreeMap<String, (usize, String)>,
+}
+
+impl Unpacked {
+    /// Forgets what belongs to these packages.
+    fn beside(mut self, parts: &[Part], members: &[Part]) -> Unpacked {
+        let theirs: BTreeSet<&Package> = members.iter().map(|part| &part.package).collect();
+        self.owners.retain(|_, (index, _)| !theirs.contains(&parts[*index].package));
+        self
+    }
+}
+
+fn unpacked(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -> Result<Unpacked> {
     let native: Vec<usize> = order.iter().copied().filter(|index| !parts[*index].diverts()).collect();
     let mut merged = merge::merge(parts, &native, env.arch)?;
     let mut write = |bytes: &[u8]| blob(batch, bytes, false);
     dpkg::write_database(&mut merged, parts, &native, env.arch.name(), &mut write)?;
-    let mut root = merged.root;
+    let merge::Merged { mut root, owners, .. } = merged;
     for name in ["dev", "proc", "sys", "run", "tmp", "inputs", "build", "root"] {
         if root.get(name).is_none() {
             root.insert(name, Node::Folder(Folder::default()))?;
@@ -221,7 +344,7 @@ fn unpacked(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -
         // Debian 11's dash makes its link when it is configured; until then bash's preinst would make this one.
         root.insert(&place, Node::Link { target: "bash".to_owned() })?;
     }
-    Ok(root)
+    Ok(Unpacked { root, owners })
 }
 
 /// Normalises the configured root.
@@ -240,13 +363,13 @@ fn blob(batch: &Batch, bytes: &[u8], executable: bool) -> Result<Node> {
     Ok(Node::File { digest: blob.digest, size: blob.size, executable })
 }
 
-fn facts(staged: &Staged, isolation: &Isolation, begun: Instant) -> BTreeMap<String, String> {
+fn facts(staged: &Staged, missing: &[String], begun: Instant) -> BTreeMap<String, String> {
     let env = &staged.environment;
     let mut facts = BTreeMap::from([
         ("packages".to_owned(), env.packages.len().to_string()),
         ("rules".to_owned(), env.rules.to_string()),
         ("seconds".to_owned(), format!("{:.1}", begun.elapsed().as_secs_f64())),
-        ("isolation".to_owned(), missing(isolation)),
+        ("isolation".to_owned(), isolation(missing)),
     ]);
     if !staged.made.is_empty() {
         let made =
@@ -272,10 +395,18 @@ fn facts(staged: &Staged, isolation: &Isolation, begun: Instant) -> BTreeMap<Str
     facts
 }
 
-/// What the sandbox lacked, by name; `full` if nothing.
-fn missing(isolation: &Isolation) -> String {
-    let names: Vec<&str> = isolation.missing.iter().map(|feature| feature.name()).collect();
-    if names.is_empty() { "full".to_owned() } else { format!("without {}", names.join(", ")) }
+/// What a sandbox lacked, by name.
+fn missing(isolation: &Isolation) -> Vec<String> {
+    isolation.missing.iter().map(|feature| feature.name().to_owned()).collect()
+}
+
+/// What the sandboxes lacked; `full` if nothing.
+fn isolation(missing: &[String]) -> String {
+    let names: BTreeSet<&str> = missing.iter().map(String::as_str).collect();
+    match names.is_empty() {
+        true => "full".to_owned(),
+        false => format!("without {}", names.into_iter().collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Compares with the tree that the lock says it comes to; a failure names the files that differ.

@@ -14,6 +14,7 @@ use crate::fetch::debian::version;
 use crate::store::tree::{Folder, Node};
 
 /// One package of an environment, taken apart.
+#[derive(Clone)]
 pub(super) struct Part {
     /// As locked.
     pub(super) package: Package,
@@ -30,6 +31,7 @@ pub(super) struct Part {
 }
 
 /// A control member.
+#[derive(Clone)]
 pub(super) struct Member {
     /// Its place in the store.
     pub(super) node: Node,

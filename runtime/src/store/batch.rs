@@ -176,14 +176,19 @@ impl Batch {
 }
 
 impl Placed {
+    /// Makes everything on the store's file system last.
+    pub(super) fn sync(self) -> Result<Placed> {
+        let store = &self.shared.store;
+        rustix::fs::syncfs(&store.0.objects)
+            .doing(|| format!("write to the store `{}`", store.root().display()))?;
+        Ok(Placed { lasts: true, ..self })
+    }
+
     /// Makes the bytes last, then records the blobs, the realisations and the keys of their derivations.
     pub fn record(self, realisations: &[(DerivationId, Realisation)]) -> Result<()> {
-        let store = &self.shared.store;
-        if !self.lasts {
-            rustix::fs::syncfs(&store.0.objects)
-                .doing(|| format!("write to the store `{}`", store.root().display()))?;
-        }
-        match store.0.database.commit(&self.named, realisations)? {
+        let placed = if self.lasts { self } else { self.sync()? };
+        let store = &placed.shared.store;
+        match store.0.database.commit(&placed.named, realisations)? {
             None => Ok(()),
             Some((key, output)) => {
                 Err(Failure::bug(format!("the output `{output}` of key {key} was realised but never stored")))

@@ -3,6 +3,7 @@
 mod clean;
 mod crash;
 mod hostile;
+mod laid;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

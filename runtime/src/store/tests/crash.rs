@@ -46,8 +46,20 @@ fn make(store: &Store, number: usize) {
     let object = tree::write(&batch, &folder).unwrap();
     let realisation =
         Realisation { key, outputs: BTreeMap::from([("out".to_owned(), object)]), facts: BTreeMap::new() };
-    batch.commit(&[(id, realisation)]).unwrap();
-    store.ready(object.digest()).unwrap();
+    let placed = batch.place().unwrap();
+    if number.is_multiple_of(2) {
+        placed.record(&[(id, realisation)]).unwrap();
+        store.ready(object.digest()).unwrap();
+        return;
+    }
+    // As environments are made: the ready folder was another tree's before.
+    let mut before = folder.clone();
+    before.remove("large");
+    before.remove("1");
+    before.insert("2/more/link", Node::Link { target: "nowhere".to_owned() }).unwrap();
+    let mut laid = store.lay_out(before).unwrap();
+    laid.change(folder).unwrap();
+    laid.keep(object.digest(), placed, &[(id, realisation)]).unwrap();
 }
 
 #[test]
