@@ -66,6 +66,8 @@ pub const SAME: Code = Code("E0304");
 pub const ARCH: Code = Code("E0305");
 /// E0306: stages that don't follow each other.
 pub const CHAIN: Code = Code("E0306");
+/// E0307: a weaker equality that can't stand here.
+pub const RELATION: Code = Code("E0307");
 /// E0401: a script that reads an unknown variable.
 pub const VARIABLE: Code = Code("E0401");
 /// E0402: a field of a recipe with a value that can't be.
@@ -373,6 +375,19 @@ right:  build second = package(debian.staged(base, packages = [first.debs]))
         assert "settled" fixpoint([first.debs, second.debs])
 
 Builds that don't stand on each other are compared by `identical`."#,
+    },
+    Row {
+        code: RELATION,
+        title: "a weaker equality that can't stand here",
+        explanation: r#"Outputs are equal if their bytes are. Where less is enough, `compare` says what is left out of sight and
+why, and every report repeats the reason until it can go. A digest is of bytes alone: nothing weaker can be held
+against it.
+
+wrong:  assert "manual" identical(t.*.manual, compare = content)
+right:  assert "manual" identical(t.*.manual, compare = content("gzip of different versions"))
+
+wrong:  assert "release" matches(t[sid].dist, sha256:…, compare = tree("another gzip"))
+right:  assert "release" identical([t[sid].dist, released.dist], compare = tree("another gzip"))"#,
     },
     Row {
         code: VARIABLE,

@@ -351,12 +351,42 @@ pub const BUILTINS: &[Builtin] = &[
     },
     Builtin {
         name: "different",
-        signature: "different(why: String)",
-        docs: "What `expect =` of an assertion takes: it is to fail, for this reason, and says so once it doesn't.",
+        signature: "different(why: String, until: Date? = none, category: upstream | environment | newer_inputs = none, owner: String? = none)",
+        docs: "What `expect =` of an assertion takes: it is to fail, for this reason, and says so once it doesn't, or once the day `until` is over. `category` and `owner` say whose matter it is.",
+    },
+    Builtin {
+        name: "flaky",
+        signature: "flaky(why: String, owner: String)",
+        docs: "What `expect =` of an assertion takes: it fails now and then, for this reason. A mismatch is shown and counted and is no failure.",
+    },
+    Builtin {
+        name: "tree",
+        signature: "tree(why: String)",
+        docs: "What `compare =` of an assertion takes: the members of archives are compared with all that is said of them, but not how they are packed.",
+    },
+    Builtin {
+        name: "deb",
+        signature: "deb(why: String)",
+        docs: "What `compare =` of an assertion takes: Debian's packages are compared by the trees of their control and data, with owners and modes, without times.",
+    },
+    Builtin {
+        name: "content",
+        signature: "content(why: String)",
+        docs: "What `compare =` of an assertion takes: names and contents are compared, neither times, owners, modes, order nor how they are packed.",
+    },
+    Builtin {
+        name: "signed",
+        signature: "signed(sums: Input, keys: Input, at: String? = none, signature: Input? = none)",
+        docs: "A witness of `agreed`: a list of sha256 sums, signed by one of the keys. `sums` is the list, or a folder that holds it `at` a path; the signature is in the list itself, in `signature`, or beside it in the folder.",
+    },
+    Builtin {
+        name: "unsigned",
+        signature: "unsigned(sums: Input, why: String, at: String? = none)",
+        docs: "A witness of `agreed`: a list of sha256 sums that nobody signed, and why it is believed.",
     },
     Builtin {
         name: "identical",
-        signature: "assert \"…\" identical(members, within = groups, across = any | differ, at_least = percent, expect = different(why))",
+        signature: "assert \"…\" identical(members, within = groups, across = any | differ, at_least = percent, expect = different(why) | flaky(why, owner), compare = bytes | tree(why) | deb(why) | content(why))",
         docs: "The outputs are equal, or those of each group are; with `across = differ` no two groups are.",
     },
     Builtin {
@@ -366,6 +396,16 @@ pub const BUILTINS: &[Builtin] = &[
     },
     Builtin {
         name: "differ", signature: "assert \"…\" differ(a, b)", docs: "The two outputs aren't equal."
+    },
+    Builtin {
+        name: "reproducible",
+        signature: "assert \"…\" reproducible(build, times = 2, vary = [axis] | all, expect = different(why), compare = bytes)",
+        docs: "The build, or the one output named, gives the same each time it is made: first as it is, then with what `vary` names changed.",
+    },
+    Builtin {
+        name: "agreed",
+        signature: "assert \"…\" agreed(output, k, of = [signed(…), unsigned(…), output], expect = different(why))",
+        docs: "At least `k` witnesses, each counted once, say that the output is what they have built, and none says that it isn't.",
     },
     Builtin {
         name: "fixpoint",

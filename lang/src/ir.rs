@@ -121,8 +121,16 @@ pub enum Builtin {
     Text,
     /// `default(value, otherwise)`.
     Default,
-    /// `different(why)`.
+    /// `different(why, until, category, owner)`.
     Different,
+    /// `flaky(why, owner)`.
+    Flaky,
+    /// `tree(why)`, `deb(why)`, `content(why)`.
+    Relation(crate::plan::Equality),
+    /// `signed(sums, keys, at, signature)`.
+    Signed,
+    /// `unsigned(sums, why, at)`.
+    Unsigned,
     /// `core.url(url, urls, digest, name)`.
     Url,
     /// `core.git(url, commit, tag, branch, submodules)`.

@@ -9,6 +9,11 @@ use petgraph::graph::DiGraph;
 use crate::derivation::{Derivation, DerivationId, InputRef};
 use crate::digest::Digest;
 use crate::span::Span;
+use crate::vary::Axis;
+
+mod modifier;
+
+pub use modifier::{Category, Equality, Expect, Places, Relation};
 
 /// Derivations and the comparisons of what they give.
 #[derive(Clone, Debug, Default)]
@@ -58,11 +63,13 @@ pub struct Comparison {
     /// What is compared.
     pub form: Form,
     /// What counts as equal.
-    pub equality: Equality,
+    pub equality: Relation,
     /// The share of members that must match, in hundredths of a percent; all of them when `None`.
     pub at_least: Option<u32>,
-    /// The reason why this is expected to differ; then equality is the failure.
-    pub expect_different: Option<String>,
+    /// What is expected of it.
+    pub expect: Expect,
+    /// Where its modifiers stand.
+    pub places: Places,
 }
 
 /// The forms of a comparison.
@@ -98,6 +105,66 @@ pub enum Form {
         /// The stages, two at least, each with as many outputs as there are names.
         stages: Vec<Vec<Member>>,
     },
+    /// `reproducible(build, times, vary)`: one build made several times, the first as it is.
+    Reproducible {
+        /// Which build.
+        build: DerivationId,
+        /// What a person calls it.
+        name: String,
+        /// Its outputs that are compared, named as the recipe does.
+        outputs: Vec<Member>,
+        /// How often it is made, two at least.
+        times: u32,
+        /// What is another in each run but the first; sorted, none twice.
+        vary: Vec<Axis>,
+    },
+    /// `agreed(x, k, of)`: what others say that they built.
+    Agreed {
+        /// The output.
+        member: Member,
+        /// How many witnesses must say the same, one at least and no more than there are.
+        k: u32,
+        /// The witnesses.
+        of: Vec<Witness>,
+    },
+}
+
+/// Somebody else's word for what a build gives.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// What a person calls it.
+    pub name: String,
+    /// Where it is written.
+    pub span: Span,
+    /// How it says so.
+    pub says: Says,
+}
+
+/// How a witness says what it built.
+#[derive(Clone, Debug)]
+pub enum Says {
+    /// A list of sha256 sums, signed.
+    Signed {
+        /// The list: a file, or a folder that holds it.
+        sums: InputRef,
+        /// Its path in the folder.
+        at: Option<String>,
+        /// The signature, where it is neither in the list itself nor beside it in the folder.
+        signature: Option<InputRef>,
+        /// The keys that may have signed it: a file, or a folder of them.
+        keys: InputRef,
+    },
+    /// A list of sha256 sums that nobody signed.
+    Unsigned {
+        /// The list: a file, or a folder that holds it.
+        sums: InputRef,
+        /// Its path in the folder.
+        at: Option<String>,
+        /// Why it is believed.
+        why: String,
+    },
+    /// An output of another build.
+    Output(Member),
 }
 
 /// An output that takes part in a comparison.
@@ -151,14 +218,6 @@ pub enum Expected {
         /// Where to fetch one of them, to show how it differs.
         archive: crate::derivation::ArchiveId,
     },
-}
-
-/// What counts as equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Equality {
-    /// The same bytes.
-    Bytes,
 }
 
 impl Plan {

@@ -40,8 +40,12 @@ pub enum Type {
     Members(Arc<Type>),
     /// `file("…")` or `files("…")`, as declared in a recipe.
     Spec(OutputKind),
-    /// `different("…")`.
-    Different,
+    /// What `expect` takes: `different("…")`, `flaky("…", owner = "…")`.
+    Expect,
+    /// What `compare` takes, but for `bytes`: `tree("…")`.
+    Relation,
+    /// What `agreed` asks: `signed(…)`, `unsigned(…)`, or an output.
+    Witness,
 }
 
 /// The types without parts.
@@ -382,7 +386,10 @@ impl Type {
                 held.then_some(Conversion::Same)
             }
             (Type::Spec(a), Type::Spec(b)) => (a == b).then_some(Conversion::Same),
-            (Type::Different, Type::Different) => Some(Conversion::Same),
+            (Type::Plain(Plain::File | Plain::Files), Type::Witness) => Some(Conversion::Same),
+            (Type::Expect, Type::Expect)
+            | (Type::Relation, Type::Relation)
+            | (Type::Witness, Type::Witness) => Some(Conversion::Same),
             _ => None,
         }
     }
@@ -483,7 +490,9 @@ impl fmt::Display for Type {
             }
             Type::Spec(OutputKind::File) => f.write_str("file(…)"),
             Type::Spec(OutputKind::Files) => f.write_str("files(…)"),
-            Type::Different => f.write_str("different(…)"),
+            Type::Expect => f.write_str("different(…)"),
+            Type::Relation => f.write_str("content(…)"),
+            Type::Witness => f.write_str("signed(…)"),
         }
     }
 }

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use crate::derivation::{Arch, ImageName, ImageSettings, OutputSpec, Shell};
 use crate::digest::Digest;
 use crate::lock::{Request, SuiteAt};
+use crate::plan::{Expect, Relation};
 use crate::span::Span;
 use crate::syntax::{show_date, show_instant};
 use crate::types::{EnumType, Shape};
@@ -63,8 +64,12 @@ pub enum Value {
     Matrix(Arc<Matrix>),
     /// `file(…)`, `files(…)`.
     Spec(Arc<OutputSpec>),
-    /// `different(…)`.
-    Different(Arc<str>),
+    /// `different(…)`, `flaky(…)`.
+    Expect(Arc<Expect>),
+    /// `tree(…)`, `deb(…)`, `content(…)`.
+    Relation(Arc<Relation>),
+    /// `signed(…)`, `unsigned(…)`.
+    Witness(Arc<Witness>),
 }
 
 /// A record's names and values.
@@ -329,6 +334,35 @@ pub enum Source {
     },
 }
 
+/// Somebody else's word for what a build gives.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// What a person calls it.
+    pub name: String,
+    /// Where it is written.
+    pub span: Span,
+    /// The list of sums, or the folder that holds it: a [`Value::Input`] or [`Value::Output`], as the others here.
+    pub sums: Value,
+    /// Its path in the folder.
+    pub at: Option<Arc<str>>,
+    /// How it is believed.
+    pub trust: Trust,
+}
+
+/// Why a witness is believed.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// By one of these keys.
+    Keys {
+        /// The signature, where it is in a file of its own that isn't beside the list.
+        signature: Option<Value>,
+        /// The keys.
+        keys: Value,
+    },
+    /// For this reason.
+    Reason(Arc<str>),
+}
+
 /// A recipe applied.
 #[derive(Clone, Debug)]
 pub struct Build {
@@ -566,7 +600,12 @@ impl Value {
                 OutputSpec::File(path) => format!("file(\"{}\")", escaped(path)),
                 OutputSpec::Files(pattern) => format!("files(\"{}\")", escaped(pattern)),
             },
-            Value::Different(why) => format!("different(\"{}\")", escaped(why)),
+            Value::Expect(expect) => show_expect(expect),
+            Value::Relation(relation) => {
+                let why = relation.why.as_deref().unwrap_or_default();
+                format!("{}(\"{}\")", relation.equality, escaped(why))
+            }
+            Value::Witness(witness) => format!("<witness {}>", witness.name),
             other => other.to_text().unwrap_or_default(),
         }
     }
@@ -626,6 +665,23 @@ impl Value {
             }
             _ => false,
         })
+    }
+}
+
+/// A modifier as it is written.
+fn show_expect(expect: &Expect) -> String {
+    match expect {
+        Expect::Holds => "holds".to_owned(),
+        Expect::Different { why, until, category, owner } => {
+            let until = until.map(|end| format!(", until = {}", show_date(end.div_euclid(86_400) - 1)));
+            let category = category.map(|category| format!(", category = {}", category.name()));
+            let owner = owner.as_ref().map(|owner| format!(", owner = \"{}\"", escaped(owner)));
+            let more = [until, category, owner].map(Option::unwrap_or_default).concat();
+            format!("different(\"{}\"{more})", escaped(why))
+        }
+        Expect::Flaky { why, owner } => {
+            format!("flaky(\"{}\", owner = \"{}\")", escaped(why), escaped(owner))
+        }
     }
 }
 

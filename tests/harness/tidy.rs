@@ -11,7 +11,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
         "lang",
         &[
             &["span"],
-            &["diagnostic", "codes", "nearest", "graph", "digest"],
+            &["diagnostic", "codes", "nearest", "graph", "digest", "vary"],
             &["syntax", "by_name"],
             &["derivation"],
             &["fmt"],

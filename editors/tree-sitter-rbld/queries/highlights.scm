@@ -45,7 +45,7 @@
 (block_call function: (field name: (identifier) @function.call))
 
 ((call function: (identifier) @function.builtin)
-  (#any-of? @function.builtin "default" "differ" "different" "file" "files" "fixpoint" "identical" "iterate" "join" "length" "matches" "text"))
+  (#any-of? @function.builtin "agreed" "content" "deb" "default" "differ" "different" "file" "files" "fixpoint" "flaky" "identical" "iterate" "join" "length" "matches" "reproducible" "signed" "text" "tree" "unsigned"))
 
 (any_key) @variable.builtin
 

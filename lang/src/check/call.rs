@@ -172,9 +172,19 @@ impl<'p> Checker<'p> {
         (Ir::poison(span), Type::Error)
     }
 
-    fn call_builtin(&mut self, name: &'p str, callee: &'p Expr, args: &'p [Arg], span: Span) -> (Ir, Type) {
+    pub(super) fn call_builtin(
+        &mut self,
+        name: &'p str,
+        callee: &'p Expr,
+        args: &'p [Arg],
+        span: Span,
+    ) -> (Ir, Type) {
         if signature::BUILTINS.contains(&name) {
             self.refers(callee.span, Definition::Builtin, &Type::Unknown);
+        }
+        if name == "different" {
+            let signature = signature::different(&self.category);
+            return self.apply_builtin(Builtin::Different, Vec::new(), &signature, args, span);
         }
         if let Some((builtin, signature)) = signature::builtin(name) {
             return self.apply_builtin(builtin, Vec::new(), &signature, args, span);
@@ -182,7 +192,7 @@ impl<'p> Checker<'p> {
         match name {
             "length" | "text" | "default" => self.call_generic(name, args, span),
             "iterate" => self.iterate(args, span),
-            "identical" | "matches" | "differ" | "fixpoint" => {
+            _ if super::comparison::FORMS.contains(&name) => {
                 self.visit(args);
                 self.wrong(
                     Diagnostic::error(

@@ -8,6 +8,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Ir, Kind};
 use crate::nearest::{listed, nearest};
+use crate::plan::Places;
 use crate::span::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, Ident, ItemKind};
 use crate::types::{Plain, Type};
@@ -19,8 +20,12 @@ pub struct Comparison {
     pub form: Form,
     /// Of type `Percent`.
     pub at_least: Option<Ir>,
-    /// `different(…)`.
+    /// `different(…)`, `flaky(…)`.
     pub expect: Option<Ir>,
+    /// `tree(…)` and the like; nothing for `bytes`.
+    pub relation: Option<Ir>,
+    /// Where these stand.
+    pub places: Places,
     /// The whole item.
     pub span: Span,
 }
@@ -55,6 +60,33 @@ pub enum Form {
     },
     /// `fixpoint`: a list of stages, each an output or lists of outputs.
     Fixpoint(Ir),
+    /// `reproducible`.
+    Reproducible {
+        /// A build or one of its outputs.
+        of: Ir,
+        /// Of type `Int`.
+        times: Option<Ir>,
+        /// A list of axes; `None` for none.
+        vary: Option<Vary>,
+    },
+    /// `agreed`.
+    Agreed {
+        /// An output.
+        member: Ir,
+        /// Of type `Int`.
+        k: Ir,
+        /// A list of witnesses.
+        of: Ir,
+    },
+}
+
+/// The axes that a `reproducible` varies.
+#[derive(Debug)]
+pub enum Vary {
+    /// All there are.
+    All,
+    /// These, a list of the builtin enum.
+    Some(Ir),
 }
 
 /// How what is expected stands to the members.
@@ -75,8 +107,8 @@ pub struct Within {
     pub places: Vec<Vec<Span>>,
 }
 
-/// The forms, and those that the design names and this version doesn't know.
-pub(super) const FORMS: [&str; 4] = ["identical", "matches", "differ", "fixpoint"];
+/// The forms.
+pub(super) const FORMS: [&str; 6] = ["identical", "matches", "differ", "reproducible", "fixpoint", "agreed"];
 
 impl<'p> Checker<'p> {
     pub(super) fn assertion(&mut self, name: &'p Ident, value: &'p Expr, span: Span) -> Option<Comparison> {
@@ -114,11 +146,17 @@ impl<'p> Checker<'p> {
             ir
         });
         let expect =
-            at("expect").map(|arg| self.expect(arg, &Type::Different, &Role::Field { name: "expect" }));
-        if let Some(arg) = at("compare") {
-            let equality = Type::Enum(self.equality.clone());
-            self.expect(arg, &equality, &Role::Field { name: "compare" });
-        }
+            at("expect").map(|arg| self.modifier(arg, &["different", "flaky"], Type::Expect, "expect"));
+        let relation = at("compare").and_then(|arg| self.relation(arg));
+        let whole = |name: &str| {
+            let arg = args.iter().find(|arg| arg.name.as_ref().is_some_and(|given| given.node == name))?;
+            arg.name.as_ref().map(|name| Span { end: arg.value.span.end, ..name.span })
+        };
+        let places = Places {
+            at_least: at("at_least").map(|arg| arg.span),
+            expect: whole("expect"),
+            compare: whole("compare"),
+        };
         let form = match form {
             "identical" => {
                 let mut listed = true;
@@ -143,6 +181,21 @@ impl<'p> Checker<'p> {
                 Form::Matches { members, expected, of_each }
             }
             "fixpoint" => Form::Fixpoint(get(0).and_then(|arg| self.chain(arg, at("by")))?),
+            "reproducible" => {
+                let times = at("times")
+                    .map(|arg| self.expect(arg, &Plain::Int.into(), &Role::Field { name: "times" }));
+                let vary = at("vary").map(|arg| self.vary(arg));
+                Form::Reproducible { of: get(0).and_then(|arg| self.one_build(arg))?, times, vary }
+            }
+            "agreed" => {
+                let member = get(0).map(|arg| {
+                    let (ir, ty) = self.expr(arg, &Type::Unknown);
+                    if is_output(&ty) { ir } else { self.not_an_output_of_a_build(&ty, arg, &role_of(0)) }
+                });
+                let k = get(1).map(|arg| self.expect(arg, &Plain::Int.into(), &Role::Field { name: "k" }));
+                let of = get(2).map(|arg| self.witnesses(arg));
+                Form::Agreed { member: member?, k: k?, of: of? }
+            }
             _ => {
                 let mut side = |index: usize| {
                     get(index).map(|arg| {
@@ -158,7 +211,7 @@ impl<'p> Checker<'p> {
                 Form::Differ { a: a?, b: b? }
             }
         };
-        fits.then_some(Comparison { form, at_least, expect, span })
+        fits.then_some(Comparison { form, at_least, expect, relation, places, span })
     }
 
     /// Reports `identical(a.out, b.out)`: members that stand beside each other and not in a list.
@@ -204,11 +257,17 @@ impl<'p> Checker<'p> {
             "identical" => (&["xs"], &["within", "across"]),
             "matches" => (&["x", "expected"], &[]),
             "fixpoint" => (&["chain"], &["by"]),
+            "reproducible" => (&["build"], &["times", "vary"]),
+            "agreed" => (&["x", "k", "of"], &[]),
             _ => (&["a", "b"], &[]),
         };
-        let common = ["at_least", "expect", "compare"];
+        let common: &[&str] = match form {
+            "reproducible" => &["expect", "compare"],
+            "agreed" => &["expect"],
+            _ => &["at_least", "expect", "compare"],
+        };
         let params = needed.iter().map(|name| param(name, false));
-        let optional = own.iter().chain(&common).map(|name| param(name, true));
+        let optional = own.iter().chain(common).map(|name| param(name, true));
         Signature { name: form.to_owned(), params: params.chain(optional).collect(), result: Type::Unknown }
     }
 
@@ -256,7 +315,7 @@ impl<'p> Checker<'p> {
         }
         let help = match ty {
             Type::Plain(Plain::Bool) => format!("what is true or false is a `test \"{}\" …`", name.node),
-            _ => "write `identical(…)`, `matches(…)`, `differ(…)` or `fixpoint(…)`".to_owned(),
+            _ => format!("the comparisons are {}", listed(FORMS.map(|form| form))),
         };
         self.report(
             Diagnostic::error(codes::TYPE, "an assertion is a comparison", value.span, "not one of them")
@@ -267,9 +326,6 @@ impl<'p> Checker<'p> {
     fn unknown_form(&mut self, form: &str, span: Span) {
         let mut near = None;
         let help = match form {
-            "reproducible" | "agreed" => {
-                format!("`{form}` isn't a part of this version; it has {}", listed(FORMS))
-            }
             "equal" | "equals" | "same" | "cmp" | "diff" => {
                 "outputs are compared by `identical([a, b])`".to_owned()
             }
@@ -293,7 +349,14 @@ impl<'p> Checker<'p> {
         for arg in args {
             let want = match arg.name.as_ref().map(|name| name.node.as_str()) {
                 Some("across") => Type::Enum(self.across.clone()),
-                Some("compare") => Type::Enum(self.equality.clone()),
+                Some("compare") => {
+                    self.relation(&arg.value);
+                    continue;
+                }
+                Some("vary") => {
+                    self.vary(&arg.value);
+                    continue;
+                }
                 _ => Type::Unknown,
             };
             self.expr(&arg.value, &want);
@@ -420,7 +483,7 @@ impl<'p> Checker<'p> {
         None
     }
 
-    fn not_an_output_of_a_build(&mut self, ty: &Type, arg: &Expr, role: &Role) -> Ir {
+    pub(super) fn not_an_output_of_a_build(&mut self, ty: &Type, arg: &Expr, role: &Role) -> Ir {
         if ty.is_broken() {
             return Ir::poison(arg.span);
         }
@@ -524,6 +587,6 @@ impl<'p> Checker<'p> {
     }
 }
 
-fn is_output(ty: &Type) -> bool {
+pub(super) fn is_output(ty: &Type) -> bool {
     matches!(ty, Type::Plain(Plain::File | Plain::Files) | Type::Error)
 }

@@ -305,6 +305,11 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// Offers the word for all axes.
+    pub(super) fn offer_all(&mut self) {
+        self.offer("all", Definition::Builtin, Type::Unknown, Form::Name);
+    }
+
     /// Offers types.
     pub(super) fn offer_types(&mut self, span: Span) {
         if !self.asked(span) {

@@ -16,6 +16,7 @@ mod item;
 mod literal;
 mod matrix;
 mod mismatch;
+mod modifier;
 mod names;
 mod operator;
 mod recipe;
@@ -34,9 +35,11 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::graph;
 use crate::ir::{Ir, ItemId};
 use crate::loader::{ModuleId, Project, Used};
+use crate::plan::{Category, Equality};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::types::{EnumType, Outputs, Type};
+use crate::vary::Axis;
 
 pub use names::mentioned;
 pub use recipe::FIXED_VARIABLES;
@@ -99,7 +102,7 @@ pub enum Body {
     Unchanged(Ir),
 }
 
-pub use comparison::{Comparison, Expectation, Form, Within};
+pub use comparison::{Comparison, Expectation, Form, Vary, Within};
 pub use recipe::Recipe;
 
 /// A checked `build`.
@@ -268,6 +271,8 @@ struct Checker<'p> {
     arch: Arc<EnumType>,
     across: Arc<EnumType>,
     equality: Arc<EnumType>,
+    category: Arc<EnumType>,
+    axis: Arc<EnumType>,
     diagnostics: Vec<Diagnostic>,
     /// What the texts being checked are for.
     texts: filled::Texts,
@@ -307,7 +312,9 @@ impl<'p> Checker<'p> {
             deep: None,
             arch: builtin("Arch", &Arch::ALL.map(Arch::name)),
             across: builtin("Across", &["any", "differ"]),
-            equality: builtin("Equality", &["bytes"]),
+            equality: builtin("Equality", &Equality::ALL.map(Equality::name)),
+            category: builtin("Category", &Category::ALL.map(Category::name)),
+            axis: builtin("Axis", &Axis::ALL.map(Axis::name)),
             diagnostics: Vec::new(),
             texts: filled::Texts::Either,
             given: Vec::new(),

@@ -171,7 +171,7 @@ impl<'p> Checker<'p> {
                 declared(&mut ids, &self.scopes[module.index()], &self.items);
             }
         }
-        let mut enums = vec![self.arch.clone()];
+        let mut enums = vec![self.arch.clone(), self.axis.clone()];
         for id in ids {
             if let Meaning::Type(Type::Enum(of)) = self.require(id, None) {
                 enums.push(of);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ir::{Builtin, Ir, Kind};
+use crate::plan::Equality;
 use crate::span::Span;
 use crate::types::{EnumType, OutputKind, Outputs, Plain, Type};
 use crate::value::Value;
@@ -102,14 +103,62 @@ pub(super) fn builtin(name: &str) -> Option<(Builtin, Signature)> {
         "file" => (Builtin::File, signature(name, vec![text("path")], Type::Spec(OutputKind::File))),
         "files" => (Builtin::Files, signature(name, vec![text("pattern")], Type::Spec(OutputKind::Files))),
         "join" => (Builtin::Join, signature(name, vec![param("list", texts()), text("sep")], Plain::String)),
-        "different" => (Builtin::Different, signature(name, vec![text("why")], Type::Different)),
-        _ => return None,
+        "flaky" => (Builtin::Flaky, signature(name, vec![text("why"), text("owner")], Type::Expect)),
+        "signed" => {
+            let params = vec![
+                param("sums", Plain::Input),
+                param("keys", Plain::Input),
+                optional("at", Type::from(Plain::String).option(), Value::None, "none"),
+                optional("signature", Type::from(Plain::Input).option(), Value::None, "none"),
+            ];
+            (Builtin::Signed, signature(name, params, Type::Witness))
+        }
+        "unsigned" => {
+            let at = optional("at", Type::from(Plain::String).option(), Value::None, "none");
+            let params = vec![param("sums", Plain::Input), text("why"), at];
+            (Builtin::Unsigned, signature(name, params, Type::Witness))
+        }
+        _ => {
+            let equality = weaker(name)?;
+            (Builtin::Relation(equality), signature(name, vec![text("why")], Type::Relation))
+        }
     })
 }
 
+/// `different`, whose parameters include a value of a builtin enum.
+pub(super) fn different(category: &Arc<EnumType>) -> Signature {
+    let maybe = |name: &str, ty: Type| optional(name, ty.option(), Value::None, "none");
+    let params = vec![
+        param("why", Plain::String),
+        maybe("until", Plain::Date.into()),
+        maybe("category", Type::Enum(category.clone())),
+        maybe("owner", Plain::String.into()),
+    ];
+    signature("different", params, Type::Expect)
+}
+
+/// The equality that a function of this name stands for.
+pub(super) fn weaker(name: &str) -> Option<Equality> {
+    Equality::ALL.into_iter().skip(1).find(|equality| equality.name() == name)
+}
+
 /// All builtin functions, for the nearest name.
-pub(super) const BUILTINS: [&str; 8] =
-    ["file", "files", "length", "join", "text", "default", "different", "iterate"];
+pub(super) const BUILTINS: [&str; 14] = [
+    "file",
+    "files",
+    "length",
+    "join",
+    "text",
+    "default",
+    "different",
+    "flaky",
+    "iterate",
+    "tree",
+    "deb",
+    "content",
+    "signed",
+    "unsigned",
+];
 
 /// What writing an image gives.
 fn image() -> Type {

@@ -12,9 +12,10 @@ use crate::digest::Digest;
 use crate::ir::Ir;
 use crate::lock::SuiteAt;
 use crate::nearest::{listed, nearest};
-use crate::plan::Across;
+use crate::plan::{Across, Equality, Expect, Places, Relation};
 use crate::span::Span;
 use crate::value::{Key, Output, Value};
+use crate::vary::Axis;
 
 /// An assertion, its members not yet derivations.
 #[derive(Clone, Debug)]
@@ -27,8 +28,12 @@ pub(crate) struct Comparison {
     pub form: Form,
     /// The share that must match, in hundredths of a percent.
     pub at_least: Option<u32>,
-    /// Why a difference is expected.
-    pub expect: Option<Arc<str>>,
+    /// What is expected of it.
+    pub expect: Expect,
+    /// What counts as equal.
+    pub relation: Relation,
+    /// Where its modifiers stand.
+    pub places: Places,
 }
 
 /// A form with its values.
@@ -70,6 +75,66 @@ pub(crate) enum Form {
         /// The place of the chain.
         place: Span,
     },
+    /// `reproducible`.
+    Reproducible {
+        /// What a person calls the build.
+        name: String,
+        /// The outputs compared, all of one build.
+        outputs: Vec<Member>,
+        /// How often it is made.
+        times: u32,
+        /// What is varied.
+        vary: Vec<Axis>,
+    },
+    /// `agreed`.
+    Agreed {
+        /// The output.
+        member: Member,
+        /// How many witnesses must say the same.
+        k: u32,
+        /// The witnesses.
+        of: Vec<Witness>,
+        /// The place of the witnesses.
+        place: Span,
+    },
+}
+
+/// Somebody else's word.
+#[derive(Clone, Debug)]
+pub(crate) struct Witness {
+    /// What a person calls it.
+    pub name: String,
+    /// Where it is written.
+    pub span: Span,
+    /// How it says so.
+    pub says: Says,
+}
+
+/// How a witness says what it built; lists, signatures and keys are inputs or outputs.
+#[derive(Clone, Debug)]
+pub(crate) enum Says {
+    /// A signed list.
+    Signed {
+        /// The list, or the folder that holds it.
+        sums: Value,
+        /// Its path in the folder.
+        at: Option<Arc<str>>,
+        /// The signature.
+        signature: Option<Value>,
+        /// The keys.
+        keys: Value,
+    },
+    /// A list without signature.
+    Unsigned {
+        /// The list, or the folder that holds it.
+        sums: Value,
+        /// Its path in the folder.
+        at: Option<Arc<str>>,
+        /// Why it is believed.
+        why: Arc<str>,
+    },
+    /// An output of another build.
+    Output(Member),
 }
 
 /// A member and the name that a report has for it.
@@ -103,15 +168,23 @@ impl Evaluator<'_> {
             },
         };
         let expect = match &checked.expect {
-            None => None,
+            None => Expect::Holds,
             Some(ir) => match self.eval(ir)? {
-                Value::Different(why) => Some(why),
+                Value::Expect(expect) => (*expect).clone(),
                 _ => return Err(Stop),
             },
         };
+        let relation = match &checked.relation {
+            None => Relation::default(),
+            Some(ir) => match self.eval(ir)? {
+                Value::Relation(relation) => (*relation).clone(),
+                _ => return Err(Stop),
+            },
+        };
+        let expected_different = matches!(expect, Expect::Different { .. });
         let form = match &checked.form {
             check::Form::Identical { members, within, across } => {
-                self.identical(members, within.as_ref(), across.as_ref(), expect.is_some())?
+                self.identical(members, within.as_ref(), across.as_ref(), expected_different)?
             }
             check::Form::Matches { members, expected, of_each } => {
                 self.matches(members, expected, *of_each)?
@@ -123,8 +196,14 @@ impl Evaluator<'_> {
                 Form::Differ { a, b }
             }
             check::Form::Fixpoint(chain) => self.fixpoint(chain)?,
+            check::Form::Reproducible { of, times, vary } => {
+                self.reproducible(of, times.as_ref(), vary.as_ref())?
+            }
+            check::Form::Agreed { member, k, of } => self.agreed(member, k, of)?,
         };
-        Ok(Comparison { name: name.clone(), span: checked.span, form, at_least, expect })
+        self.has_bytes(&form, &relation, checked.places)?;
+        let (name, span, places) = (name.clone(), checked.span, checked.places);
+        Ok(Comparison { name, span, form, at_least, expect, relation, places })
     }
 
     fn output(&mut self, ir: &Ir) -> Eval<Arc<Output>> {
@@ -204,8 +283,24 @@ impl Evaluator<'_> {
         Ok(Form::Identical { members, groups, across, place })
     }
 
+    /// Reports a weaker equality with a digest, of which there are no bytes.
+    fn has_bytes(&mut self, form: &Form, relation: &Relation, places: Places) -> Eval<()> {
+        let Form::Matches { expected, .. } = form else { return Ok(()) };
+        let digest = expected.iter().find_map(|expected| match expected {
+            Expected::Digest(_, place) => Some(*place),
+            _ => None,
+        });
+        let (Some(digest), false) = (digest, relation.equality == Equality::Bytes) else { return Ok(()) };
+        let message =
+            format!("a digest is of bytes: nothing can be equal to it in its `{}`", relation.equality);
+        let help =
+            "compare with what has bytes, an output of another build or an archive, or leave `compare` out";
+        let place = places.compare.unwrap_or(digest);
+        self.stop(codes::RELATION, message, place, "there are no bytes to look at", help)
+    }
+
     /// Reports members that are all one build: no lock is needed to know that.
-    fn apart(&mut self, members: &[&Member], place: Span) -> Eval<()> {
+    pub(super) fn apart(&mut self, members: &[&Member], place: Span) -> Eval<()> {
         let [first, rest @ ..] = members else { return Ok(()) };
         let same = |member: &&Member| Arc::ptr_eq(&member.output.build, &first.output.build);
         if rest.is_empty() || !rest.iter().all(same) {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::comparison::{Member, Says};
 use super::single::Single;
-use super::{Comparison, Evaluated, Expected, Form, Host, comparison::Member, locked};
+use super::{Comparison, Evaluated, Expected, Form, Host, locked};
 use crate::codes;
 use crate::derivation::{
     self, Derivation, DerivationId, Emulator, Environment, Fetch, GuixItem, InputRef, PoolFile, Replaced,
 };
 use crate::diagnostic::Diagnostic;
 use crate::lock::{Closure, Facts, Lock, LockedItem, Request, SuiteAt};
-use crate::plan::{self, Equality, Group, Named, Plan};
+use crate::plan::{self, Group, Named, Plan};
 use crate::span::Span;
 use crate::syntax::show_instant;
 use crate::value::{Build, Env, EnvSource, Input, Output, Source, Staged, Value};
@@ -522,6 +523,26 @@ impl<'a> Instantiation<'a> {
                 }
                 plan::Form::Differ { a, b }
             }
+            Form::Reproducible { name, outputs, times, vary } => {
+                let outputs = self.members(outputs)?;
+                let build = outputs.first()?.output.derivation;
+                let (name, vary) = (name.clone(), vary.clone());
+                plan::Form::Reproducible { build, name, outputs, times: *times, vary }
+            }
+            Form::Agreed { member, k, of, place } => {
+                let known = self.members(std::slice::from_ref(member))?.pop()?;
+                let mut witnesses = Vec::with_capacity(of.len());
+                for witness in of {
+                    let says = self.says(&witness.says)?;
+                    if let plan::Says::Output(other) = &says
+                        && other.output.derivation == known.output.derivation
+                    {
+                        self.with_itself(&known.key, *place);
+                    }
+                    witnesses.push(plan::Witness { name: witness.name.clone(), span: witness.span, says });
+                }
+                plan::Form::Agreed { member: known, k: *k, of: witnesses }
+            }
             Form::Fixpoint { names, stages, place } => {
                 let stages = stages.iter().map(|stage| self.members(stage)).collect::<Option<Vec<_>>>()?;
                 self.diagnostics.extend(super::fixpoint::follow(&self.plan, &stages, *place));
@@ -532,9 +553,30 @@ impl<'a> Instantiation<'a> {
             name: comparison.name.to_string(),
             span,
             form,
-            equality: Equality::Bytes,
+            equality: comparison.relation.clone(),
             at_least: comparison.at_least,
-            expect_different: comparison.expect.as_deref().map(str::to_owned),
+            expect: comparison.expect.clone(),
+            places: comparison.places,
+        })
+    }
+
+    /// What a witness says it by, its files being inputs of the plan.
+    fn says(&mut self, says: &'a Says) -> Option<plan::Says> {
+        let path = |at: &Option<Arc<str>>| at.as_deref().map(str::to_owned);
+        Some(match says {
+            Says::Signed { sums, at, signature, keys } => plan::Says::Signed {
+                sums: self.read(sums)?,
+                at: path(at),
+                signature: match signature {
+                    Some(signature) => Some(self.read(signature)?),
+                    None => None,
+                },
+                keys: self.read(keys)?,
+            },
+            Says::Unsigned { sums, at, why } => {
+                plan::Says::Unsigned { sums: self.read(sums)?, at: path(at), why: why.to_string() }
+            }
+            Says::Output(member) => plan::Says::Output(self.members(std::slice::from_ref(member))?.pop()?),
         })
     }
 

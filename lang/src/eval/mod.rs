@@ -4,6 +4,7 @@
 //! something needs them. An error stops the item it is in and, silently, those that need it;
 //! all others go on, so that a run says all that is wrong. Nothing of a lock is known here.
 
+mod again;
 mod build;
 mod builtin;
 mod comparison;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::comparison::Says;
 use super::{Evaluator, Expected, Form};
 use crate::check::Body;
 use crate::codes;
@@ -45,6 +46,15 @@ impl Evaluator<'_> {
                 }
                 Form::Fixpoint { stages, .. } => {
                     stages.iter().flatten().for_each(|member| see(&member.output, &mut seen))
+                }
+                Form::Reproducible { outputs, .. } => {
+                    outputs.iter().for_each(|member| see(&member.output, &mut seen))
+                }
+                Form::Agreed { member, of, .. } => {
+                    see(&member.output, &mut seen);
+                    for witness in of {
+                        said(&witness.says).for_each(|output| see(output, &mut seen));
+                    }
                 }
             }
         }
@@ -99,6 +109,20 @@ fn see(output: &Arc<Output>, seen: &mut Seen) {
     if let Some(cell) = &output.build.name {
         seen.insert((cell.item.clone(), output.output.clone()));
     }
+}
+
+/// The outputs that a witness is made of.
+fn said(says: &Says) -> impl Iterator<Item = &Arc<Output>> {
+    let (sums, signature, keys, other) = match says {
+        Says::Signed { sums, signature, keys, .. } => (Some(sums), signature.as_ref(), Some(keys), None),
+        Says::Unsigned { sums, .. } => (Some(sums), None, None, None),
+        Says::Output(member) => (None, None, None, Some(&member.output)),
+    };
+    let output = |value| match value {
+        &Value::Output(ref output) => Some(output),
+        _ => None,
+    };
+    [sums, signature, keys].into_iter().flatten().filter_map(output).chain(other)
 }
 
 fn builds(value: &Value) -> Vec<&Arc<Build>> {

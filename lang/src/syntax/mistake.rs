@@ -87,7 +87,8 @@ pub(crate) fn nearest(word: &str) -> Option<&'static str> {
         "job" | "matrix" | "derivation" => Some("build"),
         "rule" | "package" => Some("recipe"),
         "enum" | "struct" | "record" => Some("type"),
-        "check" | "expect" | "compare" | "identical" | "matches" | "differ" | "fixpoint" => Some("assert"),
+        "check" | "expect" | "compare" | "identical" | "matches" | "differ" | "fixpoint" | "reproducible"
+        | "agreed" => Some("assert"),
         _ => None,
     };
     let score = |keyword: &&str| strsim::jaro_winkler(word, keyword);

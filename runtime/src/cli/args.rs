@@ -124,6 +124,15 @@ pub(super) struct Running {
     /// Start nothing more after the first failure
     #[arg(long)]
     pub fail_fast: bool,
+    /// The instant that counts as now, as in `2027-01-31T00:00:00Z` [default: RBLD_NOW, else the clock]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub now: Option<i64>,
+}
+
+/// An instant as it is written in the language.
+pub(super) fn instant(text: &str) -> std::result::Result<i64, String> {
+    rbld_lang::syntax::read_instant(text)
+        .ok_or_else(|| "it is written as in `2027-01-31T00:00:00Z`, in UTC".to_owned())
 }
 
 /// `rbld check`.

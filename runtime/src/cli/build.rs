@@ -8,7 +8,7 @@ use rbld_lang::derivation::{Derivation, DerivationId, OutputSpec};
 
 use super::args::{self, ReportFormat};
 use super::project::{Fetching, Project, choose};
-use super::{check, output};
+use super::{check, context, output};
 use crate::failure::{Doing, Failure, Result};
 use crate::report::Report;
 use crate::schedule::Outcome;
@@ -29,6 +29,7 @@ enum What {
 
 /// Builds what is named, everything when nothing is.
 pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
+    let now = context::now(&args.running)?;
     let chosen = choose(&args.target.words)?;
     let fetching = Fetching::unless(args.running.offline, &args.running.from);
     let project = Project::load(&chosen.file, store, fetching)?;
@@ -82,7 +83,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Build) -> Result<i32> {
         derivations: &realised,
         comparisons: None,
         failures: &failed,
-        now: None,
+        now: Some(now),
     };
     if args.format == ReportFormat::Text {
         output::failures(&failed);

@@ -21,6 +21,7 @@ use crate::store::Object;
 
 /// Checks the assertions that are named, all of them when none is.
 pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
+    let now = context::now(&args.running)?;
     let chosen = choose(&args.target.words)?;
     let fetching = Fetching::unless(args.running.offline, &args.running.from);
     let mut project = Project::load(&chosen.file, store, fetching)?;
@@ -44,7 +45,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
         ));
     }
     let ran = realise(&project, store, &targets, &args.running)?;
-    let mut compared = ran.compare(&project);
+    let mut compared = ran.compare(&project, now);
     if let Some(folder) = &args.diffoscope {
         diffoscope::attach(folder, &mut compared, &ran.world.store, &ran.world.cancel)?;
     }
@@ -55,7 +56,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
         derivations: &realised,
         comparisons: Some(&compared),
         failures: &failed,
-        now: None,
+        now: Some(now),
     };
     if args.format == ReportFormat::Text {
         output::failures(&failed);
@@ -228,7 +229,7 @@ impl Ran {
     }
 
     /// Judges the assertions.
-    fn compare(&self, project: &Project) -> ComparisonReport {
+    fn compare(&self, project: &Project, now: i64) -> ComparisonReport {
         let state = |input: &InputRef| self.state(input);
         let published = |archive: &rbld_lang::derivation::ArchiveId,
                          file: &rbld_lang::derivation::PoolFile| {
@@ -239,6 +240,7 @@ impl Ran {
         let options = compare::Options {
             published: Some(&published),
             progress: self.world.progress.clone(),
+            now: Some(now),
             ..compare::Options::default()
         };
         compare::compare(&project.plan, &state, &self.world.store, &options)

@@ -65,6 +65,20 @@ pub(super) fn world(
     }))
 }
 
+/// The instant that counts as now, taken once: what the command line says, else `RBLD_NOW`, else the clock.
+pub(super) fn now(running: &Running) -> Result<i64> {
+    if let Some(now) = running.now {
+        return Ok(now);
+    }
+    match std::env::var("RBLD_NOW") {
+        Ok(text) => super::args::instant(&text)
+            .map_err(|why| Failure::input(format!("`RBLD_NOW` is no instant: `{text}`")).help(why)),
+        Err(std::env::VarError::NotPresent) => Ok(super::lock::now()),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::input("`RBLD_NOW` is no instant")
+            .help("it is written as in `2027-01-31T00:00:00Z`, in UTC")),
+    }
+}
+
 /// The options of a run.
 pub(super) fn options(project: &Project, running: &Running) -> Result<Options> {
     let config = Config::load(Some(&project.root))?;

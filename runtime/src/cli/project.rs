@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rbld_lang::derivation::{Arch, Derivation, DerivationId};
+use rbld_lang::derivation::{Arch, Derivation, DerivationId, InputRef};
 use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::lock::{self, Lock};
-use rbld_lang::plan::{Comparison, Expected, Form, ItemKind, Member, Plan};
+use rbld_lang::plan::{Comparison, Expected, Form, ItemKind, Member, Plan, Says};
 
 use crate::config::Config;
 use crate::display::Screen;
@@ -290,10 +290,12 @@ pub(super) fn members(comparison: &Comparison) -> Vec<&Member> {
         Form::Identical { members, .. } | Form::Matches { members, .. } => members.iter().collect(),
         Form::Differ { a, b } => vec![a, b],
         Form::Fixpoint { stages, .. } => stages.iter().flatten().collect(),
+        Form::Reproducible { outputs, .. } => outputs.iter().collect(),
+        Form::Agreed { member, .. } => vec![member],
     }
 }
 
-/// The derivations that a comparison expects its members to equal.
+/// The derivations that a comparison holds its members against.
 pub(super) fn expected(comparison: &Comparison) -> Vec<DerivationId> {
     match &comparison.form {
         Form::Matches { expected, .. } => expected
@@ -303,8 +305,19 @@ pub(super) fn expected(comparison: &Comparison) -> Vec<DerivationId> {
                 _ => None,
             })
             .collect(),
+        Form::Agreed { of, .. } => of.iter().flat_map(|witness| said(&witness.says)).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The derivations that a witness says it by.
+fn said(says: &Says) -> Vec<DerivationId> {
+    let files: Vec<&InputRef> = match says {
+        Says::Signed { sums, signature, keys, .. } => [sums, keys].into_iter().chain(signature).collect(),
+        Says::Unsigned { sums, .. } => vec![sums],
+        Says::Output(member) => vec![&member.output],
+    };
+    files.into_iter().map(|file| file.derivation).collect()
 }
 
 /// Reads a lock, if there is one.

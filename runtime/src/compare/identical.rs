@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rbld_lang::plan::{Across, Group};
+use rbld_lang::plan::{Across, Expect, Group, Places, Relation};
 
 use super::OutputState;
 use super::outcome::{GroupOutcome, News, Outcome, Same, Share, Subject, Verdict};
@@ -230,7 +230,9 @@ pub(super) fn outcome(
         form,
         verdict: observed,
         observed,
-        expect_different: None,
+        expect: Expect::Holds,
+        relation: Relation::default(),
+        places: Places::default(),
         share,
         members,
         groups,

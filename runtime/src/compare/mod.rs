@@ -13,6 +13,7 @@ use rbld_lang::plan::{Comparison, Form, Plan};
 pub mod cause;
 pub mod difference;
 mod evidence;
+mod expect;
 mod fixpoint;
 mod identical;
 mod matches;
@@ -66,12 +67,21 @@ pub struct Options<'a> {
     pub surroundings: Option<Around<'a>>,
     /// Who is told.
     pub progress: Progress,
+    /// The instant that counts as now, seconds since 1970; without it no day is over.
+    pub now: Option<i64>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
         let limits = difference::Limits::default();
-        Options { published: None, pairs: 3, limits, surroundings: None, progress: Progress::silent() }
+        Options {
+            published: None,
+            pairs: 3,
+            limits,
+            surroundings: None,
+            progress: Progress::silent(),
+            now: None,
+        }
     }
 }
 
@@ -86,7 +96,7 @@ pub fn compare(
 ) -> ComparisonReport {
     let files = |object: &Object, output: &InputRef| files_of(plan, store, object, output);
     let outcomes = plan.comparisons.iter().map(|comparison| {
-        let mut outcome = judge(comparison, state, &files);
+        let mut outcome = judge(comparison, state, &files, options.now);
         let wanted = evidence::pairs(&outcome, options.pairs);
         if !wanted.is_empty() {
             let task = options.progress.begin(Step::Compare, &comparison.name);
@@ -133,7 +143,12 @@ pub fn context_of(
 type FilesOf<'a> = &'a dyn Fn(&Object, &InputRef) -> Result<BTreeMap<String, Digest>, String>;
 
 /// The verdict of one comparison, without evidence. Reads no bytes but lists of files through `files`.
-fn judge(comparison: &Comparison, state: &dyn Fn(&InputRef) -> OutputState, files: FilesOf<'_>) -> Outcome {
+fn judge(
+    comparison: &Comparison,
+    state: &dyn Fn(&InputRef) -> OutputState,
+    files: FilesOf<'_>,
+    now: Option<i64>,
+) -> Outcome {
     let mut outcome = match &comparison.form {
         Form::Identical { members, groups, across } => {
             identical::judge(Subject::all(members, state), groups, *across, comparison.at_least)
@@ -146,21 +161,22 @@ fn judge(comparison: &Comparison, state: &dyn Fn(&InputRef) -> OutputState, file
             let stages = stages.iter().map(|stage| Subject::all(stage, state)).collect();
             fixpoint::judge(names, stages, comparison.at_least, files)
         }
+        Form::Reproducible { outputs, .. } => unjudged("reproducible", Subject::all(outputs, state)),
+        Form::Agreed { member, .. } => unjudged("agreed", Subject::all(std::slice::from_ref(member), state)),
     };
     outcome.name.clone_from(&comparison.name);
     outcome.span = Some(comparison.span);
-    outcome.expect_different.clone_from(&comparison.expect_different);
-    if comparison.expect_different.is_some() {
-        outcome.verdict = match outcome.observed {
-            Verdict::Match => Verdict::Mismatch,
-            Verdict::Mismatch => Verdict::Match,
-            Verdict::Inconclusive => Verdict::Inconclusive,
-        };
-        if outcome.observed == Verdict::Match {
-            outcome.news.push(News::NoLongerDifferent);
-        }
-    }
+    outcome.relation.clone_from(&comparison.equality);
+    outcome.places = comparison.places;
+    expect::apply(&mut outcome, &comparison.expect, now);
     outcome
+}
+
+/// What nothing here can judge.
+fn unjudged(form: &'static str, members: Vec<Subject>) -> Outcome {
+    let news = vec![News::Nothing];
+    let share = Share::default();
+    identical::outcome(form, members, Vec::new(), Vec::new(), Verdict::Inconclusive, share, news)
 }
 
 fn files_of(

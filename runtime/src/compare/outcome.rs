@@ -4,7 +4,7 @@ use std::fmt;
 
 use rbld_lang::derivation::InputRef;
 use rbld_lang::digest::Digest;
-use rbld_lang::plan::Member;
+use rbld_lang::plan::{Expect, Member, Places, Relation};
 use rbld_lang::span::Span;
 
 use super::OutputState;
@@ -59,14 +59,18 @@ pub struct Outcome {
     pub name: String,
     /// The item, for a comparison that a file states.
     pub span: Option<Span>,
-    /// `identical`, `matches`, `differ` or `fixpoint`.
+    /// `identical`, `matches`, `differ`, `fixpoint`, `reproducible` or `agreed`.
     pub form: &'static str,
     /// Whether the assertion holds.
     pub verdict: Verdict,
     /// The verdict before `expect = different(…)` turned it round.
     pub observed: Verdict,
-    /// The reason why a difference is expected.
-    pub expect_different: Option<String>,
+    /// What is expected of it.
+    pub expect: Expect,
+    /// What counts as equal.
+    pub relation: Relation,
+    /// Where its modifiers stand.
+    pub places: Places,
     /// How many builds hold, of how many.
     pub share: Share,
     /// The members, in the file's order.
@@ -355,6 +359,13 @@ pub enum News {
     BelowShare,
     /// A difference was expected and is gone: `expect` can be taken out.
     NoLongerDifferent,
+    /// A difference was expected until a day that is over.
+    Expired {
+        /// The first second at which it was no longer expected.
+        until: i64,
+    },
+    /// Equal in less than their bytes was enough, and the bytes are equal: `compare` can be taken out.
+    BytesEqual,
     /// There was nothing to compare.
     Nothing,
 }

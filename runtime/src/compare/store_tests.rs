@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rbld_lang::derivation::{ArchiveId, DerivationId, InputRef, PoolFile};
 use rbld_lang::digest::Digest;
-use rbld_lang::plan::{Across, Comparison, Equality, Expected, Form, Group, Member, Plan};
+use rbld_lang::plan::{Across, Comparison, Expect, Expected, Form, Group, Member, Places, Plan, Relation};
 use rbld_lang::span::{FileId, Sources, Span};
 
 use super::*;
@@ -61,9 +61,10 @@ impl Bench {
             name: "case".to_owned(),
             span: SPAN,
             form,
-            equality: Equality::Bytes,
+            equality: Relation::default(),
             at_least: None,
-            expect_different: None,
+            expect: Expect::Holds,
+            places: Places::default(),
         };
         let plan = Plan { comparisons: vec![comparison], ..Plan::default() };
         let missing = || OutputState::Missing("it was not asked for".to_owned());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rbld_lang::derivation::{ArchiveId, DerivationId, InputRef, PoolFile};
 use rbld_lang::digest::Digest;
-use rbld_lang::plan::{Across, Comparison, Equality, Expected, Form, Group, Member};
+use rbld_lang::plan::{Across, Comparison, Expect, Expected, Form, Group, Member, Places, Relation};
 use rbld_lang::span::{FileId, Span};
 
 use super::*;
@@ -41,7 +41,7 @@ struct Case {
     states: Vec<(String, OutputState)>,
     form: Form,
     at_least: Option<u32>,
-    expect_different: Option<String>,
+    expect: Expect,
     files: BTreeMap<String, Digest>,
 }
 
@@ -59,14 +59,14 @@ fn identical(lines: &[&str], groups: &[&[&str]], across: Across) -> Case {
     };
     let groups = groups.iter().enumerate().map(group).collect();
     let form = Form::Identical { members: members_of(&states), groups, across };
-    Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }
+    Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }
 }
 
 fn matches(lines: &[&str], expected: Vec<Expected>) -> Case {
     let states: Vec<_> = lines.iter().map(|line| state_of(line)).collect();
     let count = expected.len();
     let form = Form::Matches { members: members_of(&states[..count]), expected };
-    Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }
+    Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }
 }
 
 impl Case {
@@ -76,7 +76,8 @@ impl Case {
     }
 
     fn different(mut self) -> Case {
-        self.expect_different = Some("tar 1.30 writes another header".to_owned());
+        let why = "tar 1.30 writes another header".to_owned();
+        self.expect = Expect::Different { why, until: None, category: None, owner: None };
         self
     }
 
@@ -85,15 +86,16 @@ impl Case {
             name: "case".to_owned(),
             span: SPAN,
             form: self.form.clone(),
-            equality: Equality::Bytes,
+            equality: Relation::default(),
             at_least: self.at_least,
-            expect_different: self.expect_different.clone(),
+            expect: self.expect.clone(),
+            places: Places::default(),
         };
         let state = |wanted: &InputRef| {
             let found = self.states.iter().find(|(key, _)| output(key) == *wanted);
             found.map_or(OutputState::Missing("unknown".to_owned()), |(_, state)| state.clone())
         };
-        judge(&comparison, &state, &|_, _| Ok(self.files.clone()))
+        judge(&comparison, &state, &|_, _| Ok(self.files.clone()), None)
     }
 
     fn verdict(&self) -> &'static str {
@@ -198,7 +200,7 @@ fn differ_wants_two_builds() {
         let mut both = members_of(&states);
         let (b, a) = (both.remove(1), both.remove(0));
         let form = Form::Differ { a, b };
-        Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }.verdict()
+        Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }.verdict()
     };
     assert_eq!(case(["a k1 d", "b k2 e"]), "match");
     assert_eq!(case(["a k1 d", "b k2 d"]), "mismatch");
@@ -338,7 +340,7 @@ fn asked(members: &str, asked: &str) -> Case {
             let mut both = members_of(&states);
             let (b, a) = (both.remove(1), both.remove(0));
             let form = Form::Differ { a, b };
-            Case { states, form, at_least: None, expect_different: None, files: BTreeMap::new() }
+            Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }
         }
     };
     case.at_least = at_least.map(|share| {

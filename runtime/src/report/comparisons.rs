@@ -1,7 +1,9 @@
 //! Comparisons as text: the verdicts in a column, and for what doesn't hold the groups and the evidence.
 
+use rbld_lang::plan::{Category, Equality, Expect};
 use rbld_lang::span::Sources;
 
+use super::fixes::beaten;
 use super::style::{Style, columns, printable};
 use super::{causes, differences, stages};
 use crate::compare::{
@@ -26,20 +28,27 @@ pub fn comparisons(report: &ComparisonReport, sources: &Sources, style: &Style) 
 }
 
 fn total(report: &ComparisonReport, style: &Style) -> String {
-    let count = |verdict| report.outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
-    let parts: Vec<String> = [Verdict::Match, Verdict::Mismatch, Verdict::Inconclusive]
+    let judged = || report.outcomes.iter().filter(|outcome| !outcome.tolerated());
+    let count = |verdict| judged().filter(|outcome| outcome.verdict == verdict).count();
+    let mut parts: Vec<String> = [Verdict::Match, Verdict::Mismatch, Verdict::Inconclusive]
         .into_iter()
         .filter(|verdict| count(*verdict) > 0)
         .map(|verdict| painted(verdict, &format!("{} {}", count(verdict), verdict.word()), style))
         .collect();
+    let flaky = report.outcomes.len() - judged().count();
+    if flaky > 0 {
+        parts.push(style.yellow(&format!("{flaky} flaky")));
+    }
     let all = report.outcomes.len();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     format!("\n{all} comparison{}{parts}\n", plural(all))
 }
 
 fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String {
-    let word = outcome.verdict.word();
-    let verdict = painted(outcome.verdict, word, style);
+    let (word, verdict) = match outcome.tolerated() {
+        true => ("flaky", style.yellow("flaky")),
+        false => (outcome.verdict.word(), painted(outcome.verdict, outcome.verdict.word(), style)),
+    };
     let name = printable(&outcome.name);
     let summary = summary(outcome);
     let used = VERDICT + columns(&name) + 2 + columns(&summary);
@@ -69,7 +78,7 @@ fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String {
     text += &found(outcome, style);
     text += &news(outcome, style);
     // A difference that is expected and there needs no proof.
-    if outcome.verdict != Verdict::Match || outcome.expect_different.is_none() {
+    if outcome.verdict != Verdict::Match || outcome.expect == Expect::Holds {
         text += &outcome.evidence.iter().map(|evidence| shown(outcome, evidence, style)).collect::<String>();
     }
     text
@@ -101,6 +110,10 @@ fn share(outcome: &Outcome, style: &Style) -> String {
         let wanted = percent(u64::from(at_least));
         let what = if outcome.stages.is_some() { "outputs have settled" } else { "builds hold" };
         text += &style.wrapped("    ", &format!("{share} {what}; at least {wanted} % are asked for"));
+        if let Some(beaten) = beaten(outcome) {
+            let floor = rbld_lang::value::percent(beaten);
+            text += &style.wrapped("    ", &format!("the share is beaten: raise it, `at_least = {floor}`"));
+        }
     }
     if let Some((holding, total)) = share.files.filter(|(_, total)| *total > 0) {
         let files =
@@ -192,9 +205,8 @@ fn expectation(member: &Subject, against: &Against, style: &Style) -> String {
 
 fn news(outcome: &Outcome, style: &Style) -> String {
     let mut sentences: Vec<String> = outcome.news.iter().filter_map(|news| sentence(outcome, news)).collect();
-    if let Some(why) = outcome.expect_different.as_ref().filter(|_| outcome.observed == Verdict::Mismatch) {
-        sentences.push(format!("different, as expected: {why}"));
-    }
+    sentences.extend(expected(outcome));
+    sentences.extend(relaxed(outcome));
     let mut text = String::new();
     for sentence in sentences.iter().take(LISTED) {
         text += &style.wrapped("    ", sentence);
@@ -203,6 +215,55 @@ fn news(outcome: &Outcome, style: &Style) -> String {
         text += &format!("    and {} more such notes\n", sentences.len() - LISTED);
     }
     text
+}
+
+/// Why it may differ, and whose matter that is.
+fn expected(outcome: &Outcome) -> Option<String> {
+    match &outcome.expect {
+        Expect::Holds => None,
+        Expect::Different { why, until, category, owner } => {
+            if outcome.observed != Verdict::Mismatch {
+                return None;
+            }
+            let until = until.map(|until| format!("until {}", last_day(until)));
+            let category = category.map(|category| match category {
+                Category::Upstream => "upstream's".to_owned(),
+                Category::Environment => "the environment's".to_owned(),
+                Category::NewerInputs => "newer inputs'".to_owned(),
+            });
+            let owner = owner.as_ref().map(|owner| format!("seen to by {owner}"));
+            let more: Vec<String> = [category, owner, until].into_iter().flatten().collect();
+            let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+            Some(match outcome.verdict {
+                Verdict::Match => format!("different, as expected: {why}{more}"),
+                _ => format!("it was expected to differ: {why}{more}"),
+            })
+        }
+        Expect::Flaky { why, owner } => Some(match outcome.verdict {
+            Verdict::Match => format!("flaky, and held this time: {why} (seen to by {owner})"),
+            _ => format!("flaky: {why} (seen to by {owner})"),
+        }),
+    }
+}
+
+/// What counted as equal if that isn't the same bytes, and why.
+fn relaxed(outcome: &Outcome) -> Option<String> {
+    let what = match outcome.relation.equality {
+        Equality::Bytes => return None,
+        Equality::Tree => "their trees",
+        Equality::Deb => "their packages' trees",
+        Equality::Content => "content",
+    };
+    let why = outcome.relation.why.as_deref().unwrap_or_default();
+    Some(match outcome.observed {
+        Verdict::Match => format!("equal in {what} only: {why}"),
+        _ => format!("compared in {what} only: {why}"),
+    })
+}
+
+/// The last day on which a difference is expected.
+pub(super) fn last_day(until: i64) -> String {
+    rbld_lang::syntax::show_date(until.div_euclid(86_400) - 1)
 }
 
 fn sentence(outcome: &Outcome, news: &News) -> Option<String> {
@@ -250,6 +311,11 @@ fn sentence(outcome: &Outcome, news: &News) -> Option<String> {
         News::NoLongerDifferent => {
             "nothing differs any more: take `expect = different(…)` out of this assertion".to_owned()
         }
+        News::Expired { until } => format!(
+            "it was to differ until {} only: mend what differs, or give it a new day and say why",
+            last_day(*until)
+        ),
+        News::BytesEqual => "the bytes are equal too: take `compare = …` out of this assertion".to_owned(),
         News::Nothing => "there was nothing to compare".to_owned(),
     })
 }

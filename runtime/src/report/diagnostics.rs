@@ -286,13 +286,7 @@ fn within(span: Span, text: &str) -> (usize, usize) {
 
 /// All diagnostics as JSON: code, severity, message, labels with lines and columns from one, help.
 pub fn diagnostics_json(found: &[Diagnostic], sources: &Sources) -> Value {
-    let fix = |fix: &Fix| {
-        let label = Label { span: fix.span, text: fix.title.clone() };
-        let mut place = self::place(&label, sources);
-        place["title"] = std::mem::take(&mut place["text"]);
-        place["text"] = fix.text.clone().into();
-        place
-    };
+    let fix = |fix: &Fix| fix_json(fix, sources);
     let one = |diagnostic: &Diagnostic| {
         json!({
             "code": diagnostic.code.0,
@@ -304,6 +298,15 @@ pub fn diagnostics_json(found: &[Diagnostic], sources: &Sources) -> Value {
         })
     };
     found.iter().map(one).collect()
+}
+
+/// An edit as JSON.
+pub(super) fn fix_json(fix: &Fix, sources: &Sources) -> Value {
+    let label = Label { span: fix.span, text: fix.title.clone() };
+    let mut place = place(&label, sources);
+    place["title"] = std::mem::take(&mut place["text"]);
+    place["text"] = fix.text.clone().into();
+    place
 }
 
 /// A label as JSON.

@@ -1,6 +1,7 @@
 //! A report as a list of findings: what is wrong with the file, what failed, and which comparisons don't hold. The formats
 //! of code scanners and CI systems are renderings of this list.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rbld_lang::codes;
@@ -10,6 +11,7 @@ use rbld_lang::span::{FileId, Sources, Span};
 
 use super::Report;
 use super::comparisons::summary;
+use super::fixes::fixes;
 use super::stages::movers;
 use crate::compare::{Outcome, Verdict};
 
@@ -34,7 +36,7 @@ pub(super) struct Rule {
 }
 
 /// What is found that no code stands for.
-const RUN: [Rule; 5] = [
+const RUN: [Rule; 6] = [
     Rule {
         id: "mismatch",
         title: "a comparison doesn't hold",
@@ -62,6 +64,11 @@ const RUN: [Rule; 5] = [
         title: "the run failed",
         explanation: "A setting or a lock is wrong, the run was interrupted, or rbld has a defect.",
     },
+    Rule {
+        id: "flaky",
+        title: "a comparison that is known not to hold always",
+        explanation: "The assertion says `expect = flaky(…)`, with a reason and an owner, and it didn't hold this time.",
+    },
 ];
 
 /// One finding.
@@ -80,7 +87,7 @@ pub(super) struct Finding<'a> {
     /// The other places that matter.
     pub related: Vec<&'a Label>,
     /// The edits that the help names.
-    pub fixes: &'a [Fix],
+    pub fixes: Cow<'a, [Fix]>,
     /// The same in every run that finds it, wherever it stands in its file: of rule, message, file, and its number among
     /// those that are equal in these.
     pub fingerprint: String,
@@ -108,7 +115,7 @@ pub(super) fn findings<'a>(report: &Report<'a>) -> Vec<Finding<'a>> {
         found.push((finding, message));
     }
     for outcome in report.comparisons.iter().flat_map(|compared| &compared.outcomes) {
-        if let Some(finding) = of_outcome(outcome, top) {
+        if let Some(finding) = of_outcome(outcome, report.sources, top) {
             // Digests and counts change from run to run; it is the same finding.
             found.push((finding, outcome.name.clone()));
         }
@@ -156,14 +163,15 @@ fn of_diagnostic<'a>(diagnostic: &'a Diagnostic, sources: &Sources, top: Span) -
         help: diagnostic.help.as_deref(),
         span: labels.next().map_or(top, |label| label.span),
         related: labels.collect(),
-        fixes: &diagnostic.fixes,
+        fixes: Cow::Borrowed(&diagnostic.fixes),
         fingerprint: String::new(),
     }
 }
 
-fn of_outcome<'a>(outcome: &'a Outcome, top: Span) -> Option<Finding<'a>> {
+fn of_outcome<'a>(outcome: &'a Outcome, sources: &Sources, top: Span) -> Option<Finding<'a>> {
     let (rule, level) = match outcome.verdict {
         Verdict::Match => return None,
+        Verdict::Mismatch if outcome.tolerated() => (RUN[5], Level::Warning),
         Verdict::Mismatch => (RUN[0], Level::Error),
         Verdict::Inconclusive => (RUN[1], Level::Warning),
     };
@@ -172,7 +180,8 @@ fn of_outcome<'a>(outcome: &'a Outcome, top: Span) -> Option<Finding<'a>> {
     if let Some(movers) = outcome.stages.as_ref().and_then(movers) {
         message = format!("{message} {movers}");
     }
-    Some(of_run(rule, level, message, outcome.span.unwrap_or(top)))
+    let finding = of_run(rule, level, message, outcome.span.unwrap_or(top));
+    Some(Finding { fixes: Cow::Owned(fixes(outcome, sources)), ..finding })
 }
 
 fn of_run<'a>(rule: Rule, level: Level, message: String, span: Span) -> Finding<'a> {
@@ -183,7 +192,7 @@ fn of_run<'a>(rule: Rule, level: Level, message: String, span: Span) -> Finding<
         help: None,
         span,
         related: Vec::new(),
-        fixes: &[],
+        fixes: Cow::Borrowed(&[]),
         fingerprint: String::new(),
     }
 }

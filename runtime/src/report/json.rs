@@ -1,8 +1,12 @@
 //! The report as JSON, version 1: `spec/12-reports.md` says what each field means. Fields are only ever added.
 
 use rbld_lang::derivation::InputRef;
+use rbld_lang::plan::Expect;
 use serde_json::{Map, Value, json};
 
+use super::comparisons::last_day;
+use super::diagnostics::fix_json;
+use super::fixes::fixes;
 use super::{Failed, Realised, Report, causes, diagnostics_json, stages};
 use crate::compare::difference::{Difference, Finding, Side, What, Window};
 use crate::compare::{
@@ -88,7 +92,13 @@ pub fn comparison_json(outcome: &Outcome, report: &Report<'_>) -> Value {
         "at": at,
         "verdict": outcome.verdict,
         "observed": outcome.observed,
-        "expect_different": outcome.expect_different,
+        "expect_different": match &outcome.expect {
+            Expect::Different { why, .. } => Some(why),
+            _ => None,
+        },
+        "expect": expect(&outcome.expect),
+        "tolerated": outcome.tolerated(),
+        "compare": { "equality": outcome.relation.equality, "why": outcome.relation.why },
         "share": {
             "holding": share.holding,
             "total": share.total,
@@ -101,7 +111,27 @@ pub fn comparison_json(outcome: &Outcome, report: &Report<'_>) -> Value {
         "news": outcome.news.iter().map(|one| news(outcome, one)).collect::<Vec<_>>(),
         "evidence": outcome.evidence.iter().map(|one| evidence(outcome, one)).collect::<Vec<_>>(),
         "stages": stages::json(outcome),
+        "fixes": fixes(outcome, report.sources)
+            .iter()
+            .map(|fix| fix_json(fix, report.sources))
+            .collect::<Vec<_>>(),
     })
+}
+
+fn expect(expect: &Expect) -> Value {
+    match expect {
+        Expect::Holds => Value::Null,
+        Expect::Different { why, until, category, owner } => json!({
+            "is": "different",
+            "why": why,
+            "until": until.map(last_day),
+            "category": category,
+            "owner": owner,
+        }),
+        Expect::Flaky { why, owner } => {
+            json!({ "is": "flaky", "why": why, "until": null, "category": null, "owner": owner })
+        }
+    }
 }
 
 fn output_json(output: &InputRef) -> Value {
@@ -212,6 +242,8 @@ fn news(outcome: &Outcome, news: &News) -> Value {
         }),
         News::BelowShare => json!({ "what": "below_share" }),
         News::NoLongerDifferent => json!({ "what": "no_longer_different" }),
+        News::Expired { until } => json!({ "what": "expired", "until": last_day(*until) }),
+        News::BytesEqual => json!({ "what": "bytes_equal" }),
         News::Nothing => json!({ "what": "nothing" }),
     }
 }

@@ -2,6 +2,7 @@
 
 use rbld_lang::derivation::InputRef;
 use rbld_lang::diagnostic::Code;
+use rbld_lang::plan::{Expect, Places, Relation};
 use rbld_lang::span::{FileId, Span};
 
 use super::*;
@@ -36,7 +37,9 @@ fn outcome(name: &str, verdict: Verdict) -> Outcome {
         form: "identical",
         verdict,
         observed: verdict,
-        expect_different: None,
+        expect: Expect::Holds,
+        relation: Relation::default(),
+        places: Places::default(),
         share: Share::default(),
         members: vec![subject("bookworm", "a"), subject("trixie", "a")],
         groups: Vec::new(),

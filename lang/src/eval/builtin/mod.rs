@@ -2,6 +2,7 @@
 
 pub(super) mod archive;
 mod buildinfo;
+mod claim;
 mod fetch;
 mod guix;
 mod image;
@@ -29,10 +30,11 @@ impl Evaluator<'_> {
                 [value, _] => Ok(value.clone()),
                 _ => Err(Stop),
             },
-            Builtin::Different => match args.into_iter().next() {
-                Some(Value::Text(why)) => self.different(why, span),
-                _ => Err(Stop),
-            },
+            Builtin::Different => self.different(&args, span),
+            Builtin::Flaky => self.flaky(&args, span),
+            Builtin::Relation(equality) => self.weaker(equality, &args, span),
+            Builtin::Signed => self.signed(&args, span),
+            Builtin::Unsigned => self.unsigned(&args, span),
             Builtin::Url => self.url(&args, span),
             Builtin::Git => self.git(&args, span),
             Builtin::Unpack => self.unpack(args, span),

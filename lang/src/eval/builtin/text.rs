@@ -18,19 +18,6 @@ impl Evaluator<'_> {
         Ok(Value::Text(joined.into()))
     }
 
-    pub(super) fn different(&mut self, why: Arc<str>, span: Span) -> Eval<Value> {
-        if why.trim().is_empty() {
-            return self.stop(
-                codes::FIELD,
-                "`different` needs a reason",
-                span,
-                "says nothing",
-                "write why it differs; the report shows it, and whoever fixes it knows what to remove",
-            );
-        }
-        Ok(Value::Different(why))
-    }
-
     pub(super) fn output_spec(&mut self, builtin: Builtin, args: &[Value], span: Span) -> Eval<Value> {
         let written = as_text(args.first())?;
         let one = builtin == Builtin::File;
