@@ -4,7 +4,8 @@
 //! archive's files; `exit N` after it is the exit code it must have, 0 if nothing is said. What all lines
 //! wrote must be the files `stdout` and `stderr`, which may be left out where nothing is written; `[..]`
 //! in them stands for any text within a line, and `[ROOT]` for the temporary folder. A line `needs NAME` names a
-//! program; on a machine without it the case is shown as left out.
+//! program; on a machine without it the case is shown as left out. A report in JSON that a line prints,
+//! or writes into a file of that kind, is held against its schema.
 
 use std::path::Path;
 
@@ -59,8 +60,12 @@ fn run(file: &Path) -> Result<(), Failed> {
         if ran.code != exit {
             wrong.push(format!("`{text}` exits {}, expected {exit}\n{}{}", ran.code, ran.stdout, ran.stderr));
         }
+        crate::schema::check(&ran.stdout)?;
         wrote[0].push_str(&ran.stdout);
         wrote[1].push_str(&ran.stderr);
+    }
+    for written in crate::files_below(&place.project(), "json")? {
+        crate::schema::check(&std::fs::read_to_string(written)?)?;
     }
     let mut blessed = false;
     for (name, found) in EXPECTED.iter().zip(&wrote) {

@@ -13,6 +13,7 @@ mod images;
 mod library;
 mod place;
 mod real;
+mod schema;
 mod signed;
 mod snapshot;
 mod spec;

@@ -50,6 +50,8 @@ pub(super) enum Command {
     },
     /// Show the derivations and which of them are in the store
     Plan(Plan),
+    /// Draw the derivations: what needs what, and which of them are in the store
+    Graph(Graph),
     /// Say why a build isn't in the store: which field of its key changed
     Why(Why),
     /// Show the log of a build's or environment's last run
@@ -64,9 +66,9 @@ pub(super) enum Command {
     Doc(Doc),
     /// Write a first .rbld file for the compare pipeline of a .gitlab-ci.yml
     Import(Import),
-    /// Explain a diagnostic's code, such as E0203
+    /// Explain a diagnostic's code, such as E0203, or print the schema of reports in JSON
     Explain {
-        /// The code.
+        /// The code; `report` for the schema of `--format json`
         code: String,
     },
     /// Serve an editor, over standard input and output
@@ -150,6 +152,58 @@ pub(super) struct Check {
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
+    /// Write the report into a file too, beside what is printed: `html=report.html`, `junit=junit.xml`, `markdown=…`,
+    /// `json=…`, `sarif=…`, `code-quality=…`; may be given several times
+    #[arg(long = "report", value_name = "FORM=FILE", value_parser = ReportFile::parse)]
+    pub reports: Vec<ReportFile>,
+}
+
+/// A report that is to be written into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReportFile {
+    /// What it is.
+    pub form: Form,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// The forms of a report in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// One page for a browser.
+    Html,
+    /// All of it for a program.
+    Json,
+    /// For CI systems that show tests.
+    Junit,
+    /// For a comment on a merge request, or a job's summary.
+    Markdown,
+    /// What doesn't hold, as SARIF 2.1.0.
+    Sarif,
+    /// What doesn't hold, as code quality.
+    CodeQuality,
+}
+
+impl ReportFile {
+    fn parse(text: &str) -> Result<ReportFile, String> {
+        let forms = "html, json, junit, markdown, sarif, code-quality";
+        let Some((form, path)) = text.split_once('=').filter(|(_, path)| !path.is_empty()) else {
+            let form = match text.rsplit('.').next() {
+                Some("html" | "htm") => "html",
+                Some("xml") => "junit",
+                Some("md") => "markdown",
+                Some("sarif") => "sarif",
+                Some("json") => "json",
+                _ => "FORM",
+            };
+            let text = text.trim_end_matches('=');
+            return Err(format!("it doesn't say which form: `--report {form}={text}` (forms: {forms})"));
+        };
+        match Form::from_str(form, false) {
+            Ok(form) => Ok(ReportFile { form, path: PathBuf::from(path) }),
+            Err(_) => Err(format!("there is no form `{form}` (forms: {forms})")),
+        }
+    }
 }
 
 /// `rbld build`.
@@ -319,6 +373,35 @@ pub(super) struct Plan {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
+}
+
+/// `rbld graph`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Graph {
+    /// What to draw, with all that it needs.
+    #[command(flatten)]
+    pub target: Target,
+    /// Take required packages from a folder of `rbld vendor`, or from an address of `rbld mirror serve`; may be given
+    /// several times
+    #[arg(long, value_name = "DIR|URL", value_hint = clap::ValueHint::DirPath)]
+    pub from: Vec<String>,
+    /// How to draw it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: GraphFormat,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphFormat {
+    /// A tree for a terminal.
+    #[default]
+    Text,
+    /// A picture.
+    Svg,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown that draws Mermaid.
+    Mermaid,
 }
 
 /// `rbld why`, `rbld log`.

@@ -9,24 +9,41 @@ use rbld_lang::lock::Facts;
 use rbld_lang::plan::Plan;
 
 use super::args::{self, ReportFormat, Running};
+use super::beside::Beside;
 use super::project::{self, Fetching, Project, choose};
+use super::reports::Reports;
 use super::{context, diffoscope, output, plan, why};
 use crate::compare::{self, ComparisonReport, OutputState};
 use crate::display::Screen;
 use crate::environment;
 use crate::failure::{Failure, Kind, Result};
-use crate::report::{self, Failed, Realised, Report};
+use crate::report::graph::Graph;
+use crate::report::{self, Failed, Realised, Report, Whole};
 use crate::schedule::{How, Outcome, Standing, World, node};
 use crate::store::Object;
 
-/// Checks the assertions that are named, all of them when none is.
+/// Checks the assertions that are named, all of them when none is. However it ends, the reports that are asked for are
+/// written: a CI system shows a run that has none as one that had nothing to say.
 pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
+    let mut reports = Reports::open(&args.reports)?;
+    let checked = checked(store, args, &mut reports);
+    if let Err(failure) = &checked {
+        let named = args.target.words.first().filter(|word| word.ends_with(".rbld"));
+        reports.write_failure(failure, named.map_or("build.rbld", String::as_str));
+    }
+    checked
+}
+
+fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> Result<i32> {
     let now = context::now(&args.running)?;
     let chosen = choose(&args.target.words)?;
     let fetching = Fetching::unless(args.running.offline, &args.running.from);
     let mut project = Project::load(&chosen.file, store, fetching)?;
     if refused(&project, args.format) {
-        return Ok(2);
+        let (report, graph) = (of_file(&project), Graph::default());
+        let whole =
+            Whole { report: &report, file: &project.file, graph: &graph, ids: &[], logs: &[], locked: &[] };
+        return Ok(reports.write(&whole, &project.below_repository(), 2));
     }
     select(&mut project, &chosen.names)?;
     let mut targets: Vec<DerivationId> = Vec::new();
@@ -64,7 +81,19 @@ pub(super) fn run(store: Option<&Path>, args: &args::Check) -> Result<i32> {
         output::line(&ran.summary());
     }
     print(&report, &project, args.format);
-    Ok(report.exit_code())
+    if !reports.wanted() {
+        return Ok(report.exit_code());
+    }
+    let beside = Beside::gather(&project, &ran, &targets);
+    let whole = Whole {
+        report: &report,
+        file: &project.file,
+        graph: &beside.graph,
+        ids: &beside.ids,
+        logs: &beside.logs,
+        locked: &beside.locked,
+    };
+    Ok(reports.write(&whole, &project.below_repository(), report.exit_code()))
 }
 
 /// Shows what was found wrong with the file; true if nothing may run.

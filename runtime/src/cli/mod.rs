@@ -1,6 +1,7 @@
 //! The command line's commands: argv in, exit code out. The only place that prints.
 
 mod args;
+mod beside;
 mod build;
 mod check;
 mod context;
@@ -10,6 +11,7 @@ mod doc;
 mod doctor;
 mod eval;
 mod fmt;
+mod graph;
 mod import;
 mod init;
 mod keyrings;
@@ -22,6 +24,7 @@ mod project;
 mod push;
 mod repl;
 mod replace;
+mod reports;
 mod resolved;
 mod store;
 mod test;
@@ -69,6 +72,7 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Vendor(args) => vendor::run(store, &args),
         Command::Mirror { command } => mirror::run(&command),
         Command::Plan(args) => plan::run(store, &args),
+        Command::Graph(args) => graph::run(store, &args),
         Command::Why(args) => plan::why(store, &args),
         Command::Log(args) => log::run(store, &args),
         Command::Fmt(args) => fmt::run(&args),
@@ -85,6 +89,10 @@ fn run(cli: Cli) -> Result<i32> {
 }
 
 fn explain(code: &str) -> Result<i32> {
+    if code == "report" {
+        output::text(crate::report::SCHEMA);
+        return Ok(0);
+    }
     let wanted = code.trim().to_ascii_uppercase();
     let wanted = wanted.strip_prefix("RBLD::").unwrap_or(&wanted);
     match rbld_lang::codes::find(wanted) {
@@ -93,7 +101,8 @@ fn explain(code: &str) -> Result<i32> {
             Ok(0)
         }
         None => Err(Failure::input(format!("there is no code `{code}`"))
-            .help("a code is a letter and four digits, such as E0203, as shown in a diagnostic")),
+            .help("a code is a letter and four digits, such as E0203, as shown in a diagnostic; `report` is the schema of \
+                    `--format json`")),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn run(store: Option<&Path>, args: &args::Plan) -> Result<i32> {
 }
 
 /// The derivations that names ask for with all they need, in the plan's order; all of them without names.
-fn wanted(project: &Project, names: &[String]) -> Result<Vec<DerivationId>> {
+pub(super) fn wanted(project: &Project, names: &[String]) -> Result<Vec<DerivationId>> {
     let mut marked = std::collections::BTreeSet::new();
     let mut todo = Vec::new();
     for name in names {
@@ -109,7 +109,7 @@ pub(super) fn kind(derivation: &Derivation) -> &'static str {
 }
 
 /// A few words on what a derivation is.
-fn what(derivation: &Derivation) -> String {
+pub(super) fn what(derivation: &Derivation) -> String {
     match derivation {
         Derivation::Fetch(Fetch::Url { name, .. }) => name.clone(),
         Derivation::Fetch(Fetch::Git { commit, .. }) => format!("commit {}", &commit[..commit.len().min(12)]),

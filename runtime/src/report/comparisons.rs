@@ -44,7 +44,8 @@ fn total(report: &ComparisonReport, style: &Style) -> String {
     format!("\n{all} comparison{}{parts}\n", plural(all))
 }
 
-fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String {
+/// A comparison for a person: a line, and below it what doesn't hold.
+pub(super) fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String {
     let (word, verdict) = match outcome.tolerated() {
         true => ("flaky", style.yellow("flaky")),
         false => (outcome.verdict.word(), painted(outcome.verdict, outcome.verdict.word(), style)),
@@ -103,7 +104,8 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     format!("{} build{}, {results} result{}", keys.len(), plural(keys.len()), plural(results))
 }
 
-fn share(outcome: &Outcome, style: &Style) -> String {
+/// How many hold of how many, where that is asked for.
+pub(super) fn share(outcome: &Outcome, style: &Style) -> String {
     let share = outcome.share;
     let mut text = String::new();
     if let Some(at_least) = share.at_least {
@@ -203,7 +205,8 @@ fn expectation(member: &Subject, against: &Against, style: &Style) -> String {
     }
 }
 
-fn news(outcome: &Outcome, style: &Style) -> String {
+/// What a person must know, in sentences.
+pub(super) fn news(outcome: &Outcome, style: &Style) -> String {
     let mut sentences: Vec<String> = outcome.news.iter().filter_map(|news| sentence(outcome, news)).collect();
     sentences.extend(expected(outcome));
     sentences.extend(relaxed(outcome));
@@ -339,7 +342,8 @@ fn shown(outcome: &Outcome, evidence: &Evidence, style: &Style) -> String {
     text
 }
 
-fn party(outcome: &Outcome, party: Party) -> String {
+/// What a side of some evidence is called.
+pub(super) fn party(outcome: &Outcome, party: Party) -> String {
     match party {
         Party::Member(index) => outcome.members.get(index).map_or(String::new(), |one| one.key.clone()),
         Party::Expected => "expected".to_owned(),

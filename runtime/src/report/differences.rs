@@ -20,7 +20,7 @@ pub fn difference(difference: &Difference, left: &str, right: &str, style: &Styl
 }
 
 /// What all of it is made of, in a sentence.
-fn amounts_to(difference: &Difference) -> String {
+pub(super) fn amounts_to(difference: &Difference) -> String {
     let only = |class: Class| difference.classes.len() == 1 && difference.classes.contains(&class);
     if only(Class::Metadata) {
         return "only metadata differs: what archives and headers say of their contents".to_owned();
@@ -68,13 +68,18 @@ fn shown(finding: &Finding, (left, right): (&str, &str), style: &Style) -> Strin
     text
 }
 
-enum Detail {
+/// What is on the sides.
+pub(super) enum Detail {
+    /// Nothing that could be shown.
     None,
+    /// A line of each.
     Sides(String, String),
+    /// Names on one side only.
     List(Side, Vec<String>),
 }
 
-fn described(what: &What) -> (String, Detail) {
+/// Where a finding is, and what is there on both sides.
+pub(super) fn described(what: &What) -> (String, Detail) {
     let nothing = || "(nothing)".to_owned();
     match what {
         What::Bytes { offset, left, right } => {

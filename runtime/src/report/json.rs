@@ -19,6 +19,9 @@ use crate::store::Object;
 /// The version of the structure; raised when a field changes its meaning or goes.
 pub(super) const FORMAT: u32 = 1;
 
+/// The schema of it, as it is published.
+pub const SCHEMA: &str = include_str!("../../../spec/report.schema.json");
+
 /// The whole report.
 pub fn json(report: &Report<'_>) -> Value {
     let compared = report.comparisons.map(|compared| {

@@ -1,4 +1,5 @@
-//! Reports: what a run came to, as text for a person and as JSON, SARIF and code quality for programs, and its exit code.
+//! Reports: what a run came to, as text for a person, as one page for a browser, and as JSON, JUnit, SARIF, code quality and
+//! Markdown for programs and CI systems; and its exit code.
 //!
 //! Renders values that others made; reads no store, judges nothing, prints nothing.
 
@@ -18,10 +19,15 @@ mod diffoscope;
 mod docs;
 mod findings;
 mod fixes;
+pub mod graph;
 mod json;
+mod junit;
+mod markup;
+mod page;
 mod sarif;
 mod stages;
 mod style;
+mod summary;
 mod tested;
 #[cfg(test)]
 mod tests;
@@ -33,9 +39,12 @@ pub use diagnostics::{diagnostics, diagnostics_json};
 pub use differences::difference;
 pub use diffoscope::json as diffoscope_json;
 pub use docs::{Docs, builtins_markdown, docs_json, html as docs_html, module_markdown, text as docs_text};
-pub use json::{comparison_json, difference_json, failure_json, json, object_json};
+pub use json::{SCHEMA, comparison_json, difference_json, failure_json, json, object_json};
+pub use junit::junit;
+pub use page::page;
 pub use sarif::sarif;
 pub use style::{Style, printable};
+pub use summary::summary;
 pub use tested::{Kind as TestKind, Outcome as TestOutcome, Tested, tested, tested_json};
 
 use crate::compare::{ComparisonReport, Verdict};
@@ -57,6 +66,51 @@ pub struct Report<'a> {
     pub failures: &'a [Failed],
     /// The instant that counts as now, seconds since 1970.
     pub now: Option<i64>,
+}
+
+/// A report with what is known beside it, for what is read without a terminal and a store at hand: a page, a summary, JUnit.
+#[derive(Clone, Copy)]
+pub struct Whole<'a> {
+    /// The report.
+    pub report: &'a Report<'a>,
+    /// The project's file.
+    pub file: &'a str,
+    /// The derivations and what needs what.
+    pub graph: &'a graph::Graph,
+    /// Which derivation each of its nodes is.
+    pub ids: &'a [DerivationId],
+    /// Ends of logs, of what failed first.
+    pub logs: &'a [Log],
+    /// What environments are made of.
+    pub locked: &'a [Locked],
+}
+
+/// The end of a log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Whose.
+    pub id: DerivationId,
+    /// What a person calls it.
+    pub name: String,
+    /// Whether it is of a failure.
+    pub failed: bool,
+    /// Whether something goes before it.
+    pub cut: bool,
+    /// It.
+    pub text: String,
+}
+
+/// What an environment is made of.
+#[derive(Clone, Debug)]
+pub struct Locked {
+    /// What a person calls it.
+    pub name: String,
+    /// Where that is from: an archive and an instant; Guix; an image.
+    pub of: String,
+    /// The tree that it came to.
+    pub tree: Option<Digest>,
+    /// Names and versions of its packages or store items.
+    pub packages: Vec<(String, String)>,
 }
 
 /// What became of one derivation.
@@ -121,10 +175,21 @@ impl Report<'_> {
                 Verdict::Inconclusive => codes.push(6),
             }
         }
-        codes.sort_by_key(|code| ORDER.iter().position(|known| known == code).map_or(0, |place| place + 1));
-        codes.dedup();
-        codes
+        by_weight(codes)
     }
+}
+
+/// Exit codes, each once, the one to exit with first.
+fn by_weight(mut codes: Vec<i32>) -> Vec<i32> {
+    codes.sort_by_key(|code| ORDER.iter().position(|known| known == code).map_or(0, |place| place + 1));
+    codes.dedup();
+    codes
+}
+
+/// The exit code of a run that came to one code, and of which something more failed afterwards.
+pub fn weightier(code: i32, more: i32) -> i32 {
+    let codes = [code, more].into_iter().filter(|code| *code != 0).collect();
+    by_weight(codes).first().copied().unwrap_or(0)
 }
 
 /// The whole report as text for a person: what is wrong with the file, what went wrong, the comparisons.

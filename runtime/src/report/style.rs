@@ -120,17 +120,20 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Whether a character changes the direction of what follows, so that a name could look like another.
+pub(super) fn turns(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text from outside made harmless for a terminal: control and direction characters are written as escapes.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        let turns =
-            matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match character {
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
             '\n' => out.push_str("\\n"),
-            _ if character.is_control() || turns => out.extend(character.escape_unicode()),
+            _ if character.is_control() || turns(character) => out.extend(character.escape_unicode()),
             _ => out.push(character),
         }
     }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Parser, Tag, TagEnd};
 use rbld_lang::docs::{ItemDocs, ModuleDocs};
 
+use super::super::markup::escaped;
 use super::{Docs, declared, documented, page, plural};
 
 /// The page.
@@ -113,24 +114,6 @@ fn identifier(name: &str) -> String {
         }
     }
     id
-}
-
-/// A text as it can stand between tags and in attributes; what steers a terminal is left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(letter),
-            other if other.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 /// A comment, which is Markdown. Tags in it are text, and nothing that it names is loaded.
