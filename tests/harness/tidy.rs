@@ -29,6 +29,7 @@ const ORDER: [(&str, &[&[&str]]); 2] = [
         "runtime",
         &[
             &["failure"],
+            &["vary"],
             &["progress", "packing"],
             &["store"],
             &["fetch", "config"],

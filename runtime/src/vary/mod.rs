@@ -5,6 +5,7 @@
 
 pub mod locale;
 mod path;
+pub mod search;
 mod surroundings;
 mod variables;
 
