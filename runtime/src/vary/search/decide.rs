@@ -150,7 +150,7 @@ impl Search<'_> {
     fn next_to_hold(&mut self, moving: &BTreeSet<Place>, tried: &BTreeSet<Axis>) -> Option<Axis> {
         const PLACES: usize = 8;
         for place in moving.iter().take(PLACES) {
-            let mut plain = self.trials.all().iter().filter(|trial| trial.is_plain());
+            let mut plain = self.trials.iter().filter(|trial| trial.is_plain());
             let first = plain.next()?;
             let other = plain.find(|trial| trial.at(place) != first.at(place))?;
             let (one, other) = (first.variant.clone(), other.variant.clone());
@@ -166,7 +166,7 @@ impl Search<'_> {
     /// Whether a place is one thing in every run of a base alone, of which there are two at least.
     pub(super) fn holds(&self, place: &str, base: &Base) -> bool {
         let alone = |trial: &&Trial| base.over(&trial.variant).is_some_and(|axes| axes.is_empty());
-        let found: Vec<At> = self.trials.all().iter().filter(alone).map(|trial| trial.at(place)).collect();
+        let found: Vec<At> = self.trials.iter().filter(alone).map(|trial| trial.at(place)).collect();
         found.len() > 1 && found[0] != At::Unknown && found.iter().all(|at| *at == found[0])
     }
 }

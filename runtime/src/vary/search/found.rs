@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rbld_lang::vary::Axis;
 
-use super::trials::{Place, Seen, Trial};
+use super::trials::{Place, Ran, Trial};
 
 /// What was found of one build.
 #[derive(Clone, Debug)]
@@ -59,16 +59,13 @@ impl Found {
     pub fn is_reproducible(&self) -> bool {
         self.complete
             && self.trials.len() > 1
-            && self
-                .trials
-                .iter()
-                .all(|trial| matches!(&trial.seen, Seen::Changed(changed) if changed.is_empty()))
+            && self.trials.iter().all(|trial| matches!(&trial.seen, Ran::Made(changed) if changed.is_empty()))
     }
 
     /// Why the plain build failed, if it did: then nothing else was run.
     pub fn failed(&self) -> Option<&str> {
         match self.trials.first().map(|trial| &trial.seen) {
-            Some(Seen::Failed(why)) => Some(why),
+            Some(Ran::Failed(why)) => Some(why),
             _ => None,
         }
     }

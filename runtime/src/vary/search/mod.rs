@@ -22,9 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rbld_lang::vary::Axis;
 
 pub use found::{Cause, Effect, Found};
-pub use trials::{BUILD, Place, Ran, Seen, Trial};
+pub use trials::{BUILD, Place, Ran, Trial};
 
-use self::trials::{At, Trials};
+use self::trials::At;
 use super::Variant;
 use crate::failure::Result;
 
@@ -73,7 +73,7 @@ const CALM: u32 = 4;
 pub fn search(subject: &mut dyn Try, options: &Options) -> Result<Found> {
     let mut search = Search::new(subject, options);
     search.begin()?;
-    if search.trials.all().first().is_some_and(|trial| matches!(trial.seen, Seen::Changed(_))) {
+    if search.trials.first().is_some_and(|trial| matches!(trial.seen, Ran::Made(_))) {
         search.all_places()?;
         search.held_places()?;
     }
@@ -83,7 +83,7 @@ pub fn search(subject: &mut dyn Try, options: &Options) -> Result<Found> {
 struct Search<'s> {
     subject: &'s mut dyn Try,
     options: &'s Options,
-    trials: Trials,
+    trials: Vec<Trial>,
     causes: Vec<Known>,
     /// Places that are given up.
     unexplained: BTreeSet<Place>,
@@ -135,7 +135,7 @@ impl<'s> Search<'s> {
         Search {
             subject,
             options,
-            trials: Trials::default(),
+            trials: Vec::new(),
             causes: Vec::new(),
             unexplained: BTreeSet::new(),
             base: Base::default(),
@@ -161,7 +161,7 @@ impl<'s> Search<'s> {
         }
         let ran = self.subject.run(&variants)?;
         for (variant, ran) in variants.into_iter().zip(ran) {
-            self.trials.add(variant, ran);
+            self.trials.push(Trial { variant, seen: ran });
         }
         Ok(())
     }
@@ -185,16 +185,16 @@ impl<'s> Search<'s> {
     fn next_run(&self, axes: &BTreeSet<Axis>) -> u32 {
         let Variant { axes, held, .. } = self.base.with(axes, 0);
         let same = |trial: &&Trial| trial.variant.axes == axes && trial.variant.held == held;
-        self.trials.all().iter().filter(same).map(|trial| trial.variant.run + 1).max().unwrap_or(0)
+        self.trials.iter().filter(same).map(|trial| trial.variant.run + 1).max().unwrap_or(0)
     }
 
     fn spent(&self) -> bool {
-        self.trials.all().len() >= self.options.most
+        self.trials.len() >= self.options.most
     }
 
     /// The runs over the base, each with what it varies beside.
     fn over(&self) -> impl Iterator<Item = (BTreeSet<Axis>, &Trial)> {
-        self.trials.all().iter().filter_map(|trial| Some((self.base.over(&trial.variant)?, trial)))
+        self.trials.iter().filter_map(|trial| Some((self.base.over(&trial.variant)?, trial)))
     }
 
     /// What a place is where nothing is varied beside the base; `None` if it isn't one thing.
@@ -215,7 +215,7 @@ impl<'s> Search<'s> {
 
     /// The places that differ between plain runs.
     fn flaky(&self) -> BTreeSet<Place> {
-        let plain = self.trials.all().iter().filter(|trial| trial.is_plain());
+        let plain = self.trials.iter().filter(|trial| trial.is_plain());
         plain.flat_map(Trial::changed).map(str::to_owned).collect()
     }
 
@@ -225,7 +225,7 @@ impl<'s> Search<'s> {
             return &self.scope - &self.unexplained;
         }
         let flaky = self.flaky();
-        let places: BTreeSet<&str> = self.trials.all().iter().flat_map(Trial::changed).collect();
+        let places: BTreeSet<&str> = self.trials.iter().flat_map(Trial::changed).collect();
         let asked = |place: &&str| !flaky.contains(*place) && !self.unexplained.contains(*place);
         places.into_iter().filter(asked).map(str::to_owned).collect()
     }
@@ -336,12 +336,12 @@ impl<'s> Search<'s> {
         let held: BTreeSet<&Place> = holding.flat_map(|cause| &cause.places).collect();
         let flaky: Vec<Place> = self.flaky().into_iter().filter(|place| !held.contains(place)).collect();
         let unexplained = self.unexplained.iter().filter(|place| !flaky.contains(place)).cloned().collect();
-        Found { causes, flaky, unexplained, trials: self.trials.into_all(), complete }
+        Found { causes, flaky, unexplained, trials: self.trials, complete }
     }
 
     /// A cause with the places it changes and the runs that show it; `None` if nothing of it is left.
     fn cause(&self, known: &Known) -> Option<Cause> {
-        let trials = self.trials.all();
+        let trials = &self.trials;
         let Known { axes, base, effect, .. } = known.clone();
         let find = |wanted: &Variant, differs: &dyn Fn(&Trial) -> bool| {
             let same = |variant: &Variant| variant.axes == wanted.axes && variant.held == wanted.held;
@@ -375,7 +375,7 @@ impl<'s> Search<'s> {
             let held = flaky.into_iter().filter(|place| self.holds(place, &known.base));
             return &held.collect::<BTreeSet<Place>>() - &self.unexplained;
         }
-        let plain = self.trials.all().iter().filter(|trial| trial.variant.axes == known.axes);
+        let plain = self.trials.iter().filter(|trial| trial.variant.axes == known.axes);
         let places: BTreeSet<Place> = plain.flat_map(Trial::changed).map(str::to_owned).collect();
         &(&places - &flaky) - &self.unexplained
     }

@@ -115,22 +115,31 @@ impl Made {
     }
 }
 
+impl Made {
+    fn shown(&self, variant: &Variant) -> BTreeMap<Place, Digest> {
+        let shown = self.places.iter().enumerate().map(|(index, (place, shows))| {
+            let bits =
+                |axes: &BTreeSet<Axis>| axes.iter().fold(0u64, |bits, axis| bits | 1 << (*axis as u64));
+            let salt = bits(&variant.axes) << 20 ^ bits(&variant.held) << 36 ^ u64::from(variant.run) << 56;
+            let mut chance = Chance::new(self.seed ^ salt);
+            let mut chance = Chance::new(chance.number() ^ index as u64);
+            (place.clone(), Digest::of(&shows(variant, &mut chance).to_le_bytes()))
+        });
+        shown.collect()
+    }
+}
+
 impl Try for Made {
     fn run(&mut self, variants: &[Variant]) -> Result<Vec<Ran>> {
         self.runs.extend(variants.iter().cloned());
+        let plain = self.shown(&Variant::default());
         let run = |variant: &Variant| {
             if self.fails.as_ref().is_some_and(|fails| variant.axes.is_superset(fails)) {
                 return Ran::Failed("its script exited with 1".to_owned());
             }
-            let shown = self.places.iter().enumerate().map(|(index, (place, shows))| {
-                let bits = variant.axes.iter().fold(0u64, |bits, axis| bits | 1 << (*axis as u64));
-                let held = variant.held.iter().fold(0u64, |bits, axis| bits | 1 << (*axis as u64));
-                let mut chance =
-                    Chance::new(self.seed ^ bits << 20 ^ held << 36 ^ u64::from(variant.run) << 56);
-                let mut chance = Chance::new(chance.number() ^ index as u64);
-                (place.clone(), Digest::of(&shows(variant, &mut chance).to_le_bytes()))
-            });
-            Ran::Made(shown.collect())
+            let shown = self.shown(variant).into_iter();
+            let changed = shown.filter(|(place, digest)| plain[place] != *digest);
+            Ran::Made(changed.map(|(place, digest)| (place, Some(digest))).collect())
         };
         Ok(variants.iter().map(run).collect())
     }
