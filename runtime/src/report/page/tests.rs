@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use rbld_lang::derivation::{DerivationId, InputRef};
 use rbld_lang::digest::Digest;
+use rbld_lang::plan::{Expect, Places, Relation};
 use rbld_lang::span::Sources;
 
 use super::super::graph::{Graph, Node, State};
 use super::super::{Failed, Locked, Log, Realised, Report, Whole};
+use crate::compare::cause::Observation;
 use crate::compare::difference::{Class, Difference, Finding, What, Window};
 use crate::compare::{
     ComparisonReport, Evidence, Outcome, OutputState, Party, Same, Share, Subject, Verdict,
@@ -67,12 +69,15 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
                 },
             },
         ];
-        let difference = Difference { classes: [Class::Contents].into(), findings };
+        let difference = Difference { classes: [Class::Contents].into(), findings, leaves: Vec::new() };
         evidence.push(Evidence {
             left: Party::Member(0),
             right: Party::Member(1),
             file: None,
             difference: Ok(difference),
+            observation: Observation::default(),
+            objects: (classes[0].identity, classes[1].identity),
+            diffoscope: None,
         });
     }
     Outcome {
@@ -81,7 +86,9 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
         form: "identical",
         verdict,
         observed: verdict,
-        expect_different: None,
+        expect: Expect::default(),
+        relation: Relation::default(),
+        places: Places::default(),
         share: Share::default(),
         members,
         groups: Vec::new(),
