@@ -104,11 +104,11 @@ def main():
     try:
         trees(folder, asked.files)
         with open(os.path.join(folder, "build.rbld"), "w") as file:
-            file.write("rbld 1\n\ninput first = ./one/\ninput second = ./two/\ninput third = ./again/\n")
-        built = subprocess.run([rbld, "build", "--format", "json", "build.rbld", "first", "second", "third"], cwd=folder, env=env, check=True, capture_output=True)
+            file.write("rbld 1\n\ninput first = ./one/\ninput second = ./two/\n")
+        built = subprocess.run([rbld, "build", "--format", "json", "build.rbld", "first", "second"], cwd=folder, env=env, check=True, capture_output=True)
         digests = {of["name"]: of["outputs"]["out"]["digest"] for of in json.loads(built.stdout)["derivations"]}
-        one, two, again = (f"sha256:{digests[name]}" for name in ["first", "second", "third"])
-        compare("equal objects", [("rbld diff", [rbld, "diff", one, again], 0), ("rbld --version", [rbld, "--version"], 0), ("diff -r", ["diff", "-r", "one", "again"], 0)], asked.rounds, folder, env)
+        one, two = (f"sha256:{digests[name]}" for name in ["first", "second"])
+        compare("equal objects", [("rbld diff", [rbld, "diff", one, one], 0), ("rbld --version", [rbld, "--version"], 0), ("diff -r", ["diff", "-r", "one", "again"], 0)], asked.rounds, folder, env)
         compare("objects, 20 files differ", [("rbld diff", [rbld, "diff", one, two], 1), ("diff -r", ["diff", "-r", "one", "two"], 1)], asked.rounds, folder, env)
         compare("folders on disk, equal", [("rbld diff", [rbld, "diff", "one", "again"], 0), ("diff -r", ["diff", "-r", "one", "again"], 0)], asked.rounds, folder, env)
         compare("folders on disk, 20 files differ", [("rbld diff", [rbld, "diff", "one", "two"], 1), ("diff -r", ["diff", "-r", "one", "two"], 1)], asked.rounds, folder, env)
