@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The resolver against apt: 70 lists of packages for each of four suites and two architectures, by a fixed seed.
+# The resolver against apt: 70 lists of packages for each of four suites and two architectures, by a fixed seed; as many of two
+# suites with their updates, security and backports.
 #
-#   tests/world/apt.sh       some 20 minutes; RBLD_TEST_LOG names a file from which a run that was cut short goes on
+#   tests/world/apt.sh       some 40 minutes; RBLD_TEST_LOG names a file from which a run that was cut short goes on
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 log=${RBLD_TEST_LOG:-$(mktemp)}

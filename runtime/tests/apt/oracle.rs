@@ -1,25 +1,34 @@
-//! apt with folders of its own and one local repository: what it would install on an empty system.
+//! apt with folders of its own and local repositories: what it would install on an empty system.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use rbld_lang::derivation::Arch;
+use rbld_lang::digest::Digest;
 
-/// An apt that knows one index.
+use crate::Part;
+
+/// An apt that knows the indexes of some suites.
 pub(crate) struct Apt {
     folder: tempfile::TempDir,
 }
 
 impl Apt {
-    pub(crate) fn new(arch: Arch, packages: &[u8]) -> Apt {
+    pub(crate) fn new(arch: Arch, parts: &[Part]) -> Apt {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for name in ["repo", "lists/partial", "cache/archives/partial", "etc", "none"] {
+        for name in ["lists/partial", "cache/archives/partial", "etc", "none"] {
             std::fs::create_dir_all(at(name)).unwrap();
         }
-        std::fs::write(at("repo/Packages"), packages).unwrap();
         std::fs::write(at("status"), "").unwrap();
-        let list = format!("deb [trusted=yes] file:{} ./\n", at("repo").display());
+        let mut list = String::new();
+        for part in parts {
+            let folder = at(&part.suite);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("Packages"), part.packages.as_slice()).unwrap();
+            std::fs::write(folder.join("Release"), release(part)).unwrap();
+            list.push_str(&format!("deb [trusted=yes] file:{} ./\n", folder.display()));
+        }
         std::fs::write(at("etc/sources.list"), list).unwrap();
         let root = folder.path().display();
         let config = format!(
@@ -74,4 +83,19 @@ impl Apt {
         };
         Ok(output.lines().filter_map(line).collect())
     }
+}
+
+/// A suite's `Release`, as far as apt ranks by it: backports aren't wanted automatically, their upgrades are.
+fn release(part: &Part) -> String {
+    let wanted = match part.rank {
+        1 => "NotAutomatic: yes\n",
+        100 => "NotAutomatic: yes\nButAutomaticUpgrades: yes\n",
+        _ => "",
+    };
+    format!(
+        "Suite: {}\n{wanted}SHA256:\n {} {} Packages\n",
+        part.suite,
+        Digest::of(&part.packages),
+        part.packages.len()
+    )
 }
