@@ -28,7 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("a registry that wants to know who asks", logins),
         ("a registry that lies", lies),
     ];
-    let mut trials = Vec::new();
+    let mut trials = vec![Trial::test("images/a registry that takes tokens", crate::tokens::tokens)];
     for who in Who::all() {
         for (name, test) in tests {
             trials.push(Trial::test(format!("images/{}/{name}", who.word()), move || test(who)));
@@ -69,13 +69,13 @@ build seen = look(inside, "")
 const SAID: &str =
     "hello /bin /build\ngood morning\nlocalhost\n<p>\nbuild:x:1000:1000:build:/build:/bin/sh\n";
 
-struct Tools {
-    _folder: TempDir,
-    place: Place,
+pub(crate) struct Tools {
+    pub(crate) _folder: TempDir,
+    pub(crate) place: Place,
 }
 
 /// A project with an image, in a place of somebody's own.
-fn project(who: Who) -> Result<Tools, Failed> {
+pub(crate) fn project(who: Who) -> Result<Tools, Failed> {
     let folder = tempfile::Builder::new().prefix("rbld-images-").tempdir()?;
     let bin = folder.path().join("bin");
     open_folder(folder.path())?;
@@ -90,7 +90,7 @@ fn project(who: Who) -> Result<Tools, Failed> {
 }
 
 /// A program of this machine; a test that can't run says what to install.
-fn program(name: &str, package: &str) -> Result<std::path::PathBuf, Failed> {
+pub(crate) fn program(name: &str, package: &str) -> Result<std::path::PathBuf, Failed> {
     let found =
         ["/usr/bin", "/bin", "/usr/sbin", "/usr/local/bin"].map(|folder| Path::new(folder).join(name));
     found
@@ -99,7 +99,7 @@ fn program(name: &str, package: &str) -> Result<std::path::PathBuf, Failed> {
         .ok_or_else(|| format!("there is no `{name}`: `apt install {package}`, as .ci/run does").into())
 }
 
-fn says(ran: &Ran, words: &str) -> Result<(), Failed> {
+pub(crate) fn says(ran: &Ran, words: &str) -> Result<(), Failed> {
     match ran.stdout.contains(words) || ran.stderr.contains(words) {
         true => Ok(()),
         false => Err(format!("`{words}` isn't in\n{}{}", ran.stdout, ran.stderr).into()),
@@ -198,7 +198,7 @@ fn read(who: Who) -> Result<(), Failed> {
 }
 
 /// A registry on the loopback, which ends with the test.
-struct Registry {
+pub(crate) struct Registry {
     child: Child,
     folder: TempDir,
     port: u16,
@@ -206,14 +206,20 @@ struct Registry {
 
 impl Registry {
     fn start(login: bool) -> Result<Registry, Failed> {
-        let program = program("docker-registry", "docker-registry")?;
         let folder = tempfile::Builder::new().prefix("rbld-registry-").tempdir()?;
+        std::fs::write(folder.path().join("htpasswd"), HTPASSWD)?;
         let at = folder.path().display();
         let auth = match login {
             true => format!("auth: {{htpasswd: {{realm: here, path: {at}/htpasswd}}}}\n"),
             false => String::new(),
         };
-        std::fs::write(folder.path().join("htpasswd"), HTPASSWD)?;
+        Registry::with(folder, &auth)
+    }
+
+    /// One that keeps all in a folder, with what its configuration says of who may do what.
+    pub(crate) fn with(folder: TempDir, auth: &str) -> Result<Registry, Failed> {
+        let program = program("docker-registry", "docker-registry")?;
+        let at = folder.path().display();
         let config = format!(
             "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: {at}/data}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n{auth}"
@@ -245,7 +251,7 @@ impl Registry {
         Ok(registry)
     }
 
-    fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -265,7 +271,7 @@ impl Drop for Registry {
 }
 
 /// A file with an image of a registry.
-fn pulled(name: &str, digest: &str) -> String {
+pub(crate) fn pulled(name: &str, digest: &str) -> String {
     let digest = if digest.is_empty() { String::new() } else { format!(", digest = {digest}") };
     format!("rbld 1\nuse std.oci\n\nenv inside = oci.image(\"{name}\"{digest})\n{SEEN}")
 }

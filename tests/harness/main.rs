@@ -19,6 +19,7 @@ mod snapshot;
 mod spec;
 mod stages;
 mod tidy;
+mod tokens;
 mod txtar;
 
 use std::path::{Path, PathBuf};
