@@ -49,10 +49,15 @@ pub(super) struct Base {
 /// The packages of the base, sorted as all are. None where there is nothing essential, or where dpkg itself has to
 /// unpack one of them: such an environment is configured in one go.
 pub(super) fn members(parts: &[Part], order: &[usize]) -> Option<Vec<Part>> {
-    let mut chosen = package::stages(parts, order).into_iter().next()?.configure;
-    chosen.sort_unstable();
-    let members: Vec<Part> = chosen.into_iter().map(|index| parts[index].clone()).collect();
+    let chosen = package::stages(parts, order).into_iter().next()?.configure;
+    let mut members: Vec<Part> = chosen.into_iter().map(|index| parts[index].clone()).collect();
+    sort(&mut members);
     (!members.is_empty() && !members.iter().any(Part::diverts)).then_some(members)
+}
+
+/// The order in which an environment's packages are.
+pub(super) fn sort(parts: &mut [Part]) {
+    parts.sort_by(|a, b| (&a.package.name, &a.package.arch).cmp(&(&b.package.name, &b.package.arch)));
 }
 
 /// The key of the base of these packages.

@@ -43,10 +43,8 @@ pub(super) struct Setting<'a> {
     pub(super) lower: &'a Path,
     /// A folder for the layer above it.
     pub(super) scratch: &'a Path,
-    /// Where the whole log is written.
+    /// Where the whole log is written, after what earlier stages said.
     pub(super) log: &'a Path,
-    /// Whether an earlier stage began it.
-    pub(super) more: bool,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -173,7 +171,7 @@ pub(super) fn run(
     for part in parts.iter().filter(|part| part.diverts()) {
         mounts.push(Mount { from: deb(&part.package)?, at: seen_at(part) });
     }
-    let mut log = Log::new(setting.log, setting.more)?;
+    let mut log = Log::new(setting.log)?;
     let mut lines = Lines { task, rest: Vec::new() };
     let finished = setting.executor.run(Request {
         root: Root::Overlay { lower: setting.lower },
@@ -323,10 +321,9 @@ struct Log {
 }
 
 impl Log {
-    fn new(path: &Path, more: bool) -> Result<Log> {
-        let mut options = std::fs::OpenOptions::new();
-        let options = options.create(true).write(true).append(more).truncate(!more);
-        let file = options.open(path).doing(|| format!("write the log {}", path.display()))?;
+    fn new(path: &Path) -> Result<Log> {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let file = file.doing(|| format!("write the log {}", path.display()))?;
         Ok(Log { file, path: path.to_owned(), end: Vec::new(), failed: None })
     }
 

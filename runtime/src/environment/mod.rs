@@ -23,23 +23,22 @@ mod testing;
 pub mod toolchain;
 mod unpack;
 pub mod variables;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use rbld_lang::derivation::{Derivation, DerivationId, Emulator, Environment, LATEST_RULES, Package};
 use rbld_lang::digest::Digest;
 
-use self::base::Base;
-use self::configure::Stages;
 use self::package::Part;
-use crate::executor::{Cancel, Executor, Isolation};
+use self::work::{Ready, Work};
+use crate::executor::{Cancel, Executor};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::{Progress, Step, Task};
 use crate::store::tree::{self, Folder, Node};
-use crate::store::{Batch, Laid, Object, Placed, Realisation, Scratch, Store};
+use crate::store::{Batch, Object, Realisation, Store};
 
 pub use built::{Given, Staged, stage};
 pub use normalise::rules;
@@ -99,7 +98,7 @@ pub fn emulator(emulator: &Emulator, machine: &str, tools: Tools<'_>) -> Result<
     let packages = std::slice::from_ref(&emulator.package);
     let task = tools.progress.begin(Step::Unpack, &emulator.package.name);
     let batch = tools.store.batch()?;
-    let (parts, new) = unpack::parts(packages, &emulator.archive, tools, &task, &batch)?;
+    let (parts, new) = unpack::parts(packages, &emulator.archive, tools, &task, &batch, None)?;
     batch.commit(&new)?;
     task.done("");
     // Up to Debian 12 the static one has its own name, since 13 there is no other.
@@ -118,65 +117,40 @@ pub fn emulator(emulator: &Emulator, machine: &str, tools: Tools<'_>) -> Result<
 fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Result<Realisation> {
     let begun = Instant::now();
     let (env, store) = (&staged.environment, tools.store);
-    let name = tools.name.to_owned();
-    let task = tools.progress.begin(Step::Unpack, &name);
+    let emulated = match &env.emulator {
+        Some(locked) => Some(emulator(locked, env.arch.machine(), tools)?),
+        None => None,
+    };
+    let log = store.log_path(id);
+    std::fs::write(&log, "").doing(|| format!("write the log {}", log.display()))?;
+    let work = Work { env, tools, emulated: emulated.as_deref(), log: &log };
+    let task = tools.progress.begin(Step::Unpack, tools.name);
     let batch = store.batch()?;
-    let (parts, new) = parts(staged, tools, &task, &batch)?;
+    let mut early = None;
+    let (parts, new) =
+        parts(staged, tools, &task, &batch, &mut |members| early = work.begin(members, &batch).transpose())?;
     let order = package::order(&parts);
     let holds = match staged.made.is_empty() {
         true => Ok(()),
         false => relations::check(&parts, &staged.made, env.arch.name()),
     };
-    let start = holds.and_then(|()| Start::new(env, &parts, &order, &batch));
-    let placed = batch.place()?;
-    let start = match start {
-        Ok(start) => start,
-        // What was unpacked stays, even if these packages don't go together.
-        Err(failure) => return placed.record(&new).and(Err(failure)),
-    };
-    let emulated = match &env.emulator {
-        Some(locked) => Some(emulator(locked, env.arch.machine(), tools)?),
-        None => None,
-    };
-    let laid = store.lay_out(start.root)?;
     task.done(format!("{} packages", parts.len()));
-
-    let task = tools.progress.begin(Step::Configure, &name);
-    let log = store.log_path(id);
-    let mut work = Work {
-        env,
-        tools,
-        emulated: emulated.as_deref(),
-        log: &log,
-        more: false,
-        task: &task,
-        laid,
-        waiting: Some((placed, new)),
+    let ready = holds.and_then(|()| work.ready(&parts, &order, early.transpose()?, &batch));
+    let ready = match ready {
+        Ok(ready) => ready,
+        // What was unpacked stays, even if these packages don't go together.
+        Err(failure) => return batch.commit(&new).and(Err(failure)),
     };
-    let mut missing = start.missing;
-    let mut stages = start.stages;
-    if let Some(first) = start.base {
-        let (members, order) = (&first.members, package::order(&first.members));
-        let ran = work.run(members, &order, Stages::First)?;
-        let batch = store.batch()?;
-        let mut root = work.laid.folder().clone();
-        layer::apply(&ran.upper, &mut root, &batch, &base::wanted)?;
-        let base = Base::new(work.laid.folder(), &root, ran.missing);
-        let record = base.write(first.key, &batch)?;
-        let over = base.over(&first.all.root, &|path: &str| first.all.owners.contains_key(path), &batch)?;
-        work.waiting = Some((batch.place()?, vec![record]));
-        if over.is_some() {
-            missing = base.missing;
-            stages = Stages::Later;
-        }
-        work.laid.change(over.unwrap_or(first.all.root))?;
-        ran.scratch.sweep();
-    }
-    let ran = work.run(&parts, &order, stages)?;
+    let placed = batch.place()?;
+    let Ready { root, laid, task, stages, mut missing, record } = ready;
+    let mut laid = laid.map_or_else(|| store.lay_out(Folder::default()), Ok)?;
+    laid.change(root)?;
+    let new = new.into_iter().chain(record).collect();
+    let ran = work.run(&laid, &parts, &order, stages, &task, (placed, new))?;
     missing.extend(ran.missing);
 
     let batch = store.batch()?;
-    let mut root = work.laid.folder().clone();
+    let mut root = laid.folder().clone();
     let left_out = layer::apply(&ran.upper, &mut root, &batch, &normalise::wanted)?;
     finish(&mut root, env.rules, &batch)?;
     let out = tree::write(&batch, &root)?;
@@ -186,165 +160,36 @@ fn make(staged: &Staged, id: DerivationId, key: Digest, tools: Tools<'_>) -> Res
     }
     let realisation = Realisation { key, outputs: BTreeMap::from([("out".to_owned(), out)]), facts };
     let placed = batch.place()?;
-    work.laid.change(root)?;
-    work.laid.keep(out.digest(), placed, &[(id, realisation.clone())])?;
+    laid.change(root)?;
+    laid.keep(out.digest(), placed, &[(id, realisation.clone())])?;
     ran.scratch.sweep();
     task.done(out.digest().short());
     Ok(realisation)
 }
-
-/// What is configured first.
-struct Start {
-    root: Folder,
-    stages: Stages,
-    /// The base, if it is to be made: then the root holds its packages alone.
-    base: Option<First>,
-    /// What the sandbox lacked in which the base was made.
-    missing: Vec<String>,
-}
-
-struct First {
-    members: Vec<Part>,
-    key: Digest,
-    all: Unpacked,
-}
-
-impl Start {
-    fn new(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -> Result<Start> {
-        let all = unpacked(env, parts, order, batch)?;
-        let whole = |root| Start { root, stages: Stages::All, base: None, missing: Vec::new() };
-        let Some(members) = base::members(parts, order) else { return Ok(whole(all.root)) };
-        let key = base::key(env, &members);
-        let all = all.beside(parts, &members);
-        match Base::find(key, batch.store())? {
-            Some(base) => {
-                Ok(match base.over(&all.root, &|path: &str| all.owners.contains_key(path), batch)? {
-                    Some(root) => Start { root, stages: Stages::Later, base: None, missing: base.missing },
-                    None => whole(all.root),
-                })
-            }
-            None => {
-                let alone = unpacked(env, &members, &package::order(&members), batch)?;
-                let base = Some(First { members, key, all });
-                Ok(Start { root: alone.root, stages: Stages::First, base, missing: Vec::new() })
-            }
-        }
-    }
-}
-
-/// Configuring, which may go in two steps over the same folder.
-struct Work<'a> {
-    env: &'a Environment,
-    tools: Tools<'a>,
-    emulated: Option<&'a Path>,
-    log: &'a Path,
-    /// Whether something ran already.
-    more: bool,
-    task: &'a Task,
-    laid: Laid,
-    /// What is still to be recorded.
-    waiting: Option<(Placed, unpack::Made)>,
-}
-
-/// What scripts left.
-struct Ran {
-    scratch: Scratch,
-    upper: PathBuf,
-    /// What their sandbox lacked, by name.
-    missing: Vec<String>,
-}
-
-impl Work<'_> {
-    /// Runs stages, and meanwhile records what waits: the disk may take as long for it as the scripts take.
-    fn run(&mut self, parts: &[Part], order: &[usize], stages: Stages) -> Result<Ran> {
-        let scratch = self.tools.store.scratch("environment")?;
-        let setting = configure::Setting {
-            executor: self.tools.executor,
-            arch: self.env.arch,
-            rules: self.env.rules,
-            emulator: self.emulated,
-            lower: &self.laid.path(),
-            scratch: scratch.path(),
-            log: self.log,
-            more: self.more,
-            cancel: self.tools.cancel,
-        };
-        let deb = |package: &Package| {
-            let path = (self.tools.fetch)(&self.env.archive, package)?;
-            deb::check_digest(&mut File::open(&path).doing(|| format!("open {}", path.display()))?, package)?;
-            Ok(path)
-        };
-        self.more = true;
-        let waiting = self.waiting.take();
-        let (configured, recorded) = std::thread::scope(|scope| {
-            let recording = scope.spawn(|| waiting.map_or(Ok(()), |(placed, made)| placed.record(&made)));
-            let configured = configure::run(&setting, parts, order, stages, self.task, &deb);
-            (
-                configured,
-                recording.join().unwrap_or_else(|_| Err(Failure::bug("the store's writer panicked"))),
-            )
-        });
-        recorded?;
-        let configured = configured?;
-        Ok(Ran { scratch, upper: configured.upper, missing: missing(&configured.isolation) })
-    }
-}
-
 /// The packages taken apart, in their order; of those that builds made, the builds are to blame.
-fn parts(staged: &Staged, tools: Tools<'_>, task: &Task, batch: &Batch) -> Result<(Vec<Part>, unpack::Made)> {
+fn parts(
+    staged: &Staged,
+    tools: Tools<'_>,
+    task: &Task,
+    batch: &Batch,
+    early: &mut unpack::Early<'_>,
+) -> Result<(Vec<Part>, unpack::Made)> {
     let env = &staged.environment;
     let is_made = |package: &Package| staged.made.contains_key(&(package.name.clone(), package.arch.clone()));
     let (made, locked): (Vec<Package>, Vec<Package>) = env.packages.iter().cloned().partition(is_made);
-    let (mut parts, mut new) = unpack::parts(&locked, &env.archive, tools, task, batch)?;
-    let (more, made) = unpack::parts(&made, &env.archive, tools, task, batch).map_err(|failure| Failure {
-        kind: if failure.kind == Kind::World { Kind::Build } else { failure.kind },
-        help: Some("look at what the build made: `rbld build -o DIR` puts it into a folder".to_owned()),
-        ..failure
-    })?;
+    // What builds made may be of the base.
+    let early = made.is_empty().then_some(early);
+    let (mut parts, mut new) = unpack::parts(&locked, &env.archive, tools, task, batch, early)?;
+    let (more, made) =
+        unpack::parts(&made, &env.archive, tools, task, batch, None).map_err(|failure| Failure {
+            kind: if failure.kind == Kind::World { Kind::Build } else { failure.kind },
+            help: Some("look at what the build made: `rbld build -o DIR` puts it into a folder".to_owned()),
+            ..failure
+        })?;
     parts.extend(more);
     new.extend(made);
-    parts.sort_by(|a, b| (&a.package.name, &a.package.arch).cmp(&(&b.package.name, &b.package.arch)));
+    base::sort(&mut parts);
     Ok((parts, new))
-}
-
-/// The root as it is before any script runs.
-struct Unpacked {
-    root: Folder,
-    /// Which part each file and link is of.
-    owners: BTreeMap<String, (usize, String)>,
-}
-
-impl Unpacked {
-    /// Forgets what belongs to these packages.
-    fn beside(mut self, parts: &[Part], members: &[Part]) -> Unpacked {
-        let theirs: BTreeSet<&Package> = members.iter().map(|part| &part.package).collect();
-        self.owners.retain(|_, (index, _)| !theirs.contains(&parts[*index].package));
-        self
-    }
-}
-
-fn unpacked(env: &Environment, parts: &[Part], order: &[usize], batch: &Batch) -> Result<Unpacked> {
-    let native: Vec<usize> = order.iter().copied().filter(|index| !parts[*index].diverts()).collect();
-    let mut merged = merge::merge(parts, &native, env.arch)?;
-    let mut write = |bytes: &[u8]| blob(batch, bytes, false);
-    dpkg::write_database(&mut merged, parts, &native, env.arch.name(), &mut write)?;
-    let merge::Merged { mut root, owners, .. } = merged;
-    for name in ["dev", "proc", "sys", "run", "tmp", "inputs", "build", "root"] {
-        if root.get(name).is_none() {
-            root.insert(name, Node::Folder(Folder::default()))?;
-        }
-    }
-    for (name, folder) in configure::beside(parts) {
-        root.insert(&format!("inputs/{name}"), Node::Folder(folder))?;
-    }
-    if let Some(place) = merge::place_in(&root, "usr/sbin/policy-rc.d") {
-        root.insert(&place, blob(batch, configure::POLICY, true)?)?;
-    }
-    if let Some(place) = merge::place_in(&root, "bin/sh").filter(|place| root.get(place).is_none()) {
-        // Debian 11's dash makes its link when it is configured; until then bash's preinst would make this one.
-        root.insert(&place, Node::Link { target: "bash".to_owned() })?;
-    }
-    Ok(Unpacked { root, owners })
 }
 
 /// Normalises the configured root.
@@ -393,11 +238,6 @@ fn facts(staged: &Staged, missing: &[String], begun: Instant) -> BTreeMap<String
         );
     }
     facts
-}
-
-/// What a sandbox lacked, by name.
-fn missing(isolation: &Isolation) -> Vec<String> {
-    isolation.missing.iter().map(|feature| feature.name().to_owned()).collect()
 }
 
 /// What the sandboxes lacked; `full` if nothing.

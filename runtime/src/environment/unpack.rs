@@ -4,7 +4,7 @@
 //! any other environment finds them. New ones are fetched by some threads and unpacked by as
 //! many as there are cores, the greatest first; all are committed together, whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,8 +14,9 @@ use rbld_lang::derivation::{ArchiveId, DerivationId, Package};
 use rbld_lang::digest::{Digest, Hasher, Manifest};
 
 use super::Tools;
+use super::base;
 use super::deb::{self, Deb};
-use super::package::{Member, Part};
+use super::package::{self, Member, Part};
 use crate::failure::{Doing, Failure, Kind, Result};
 use crate::progress::Task;
 use crate::store::tree::{self, Folder, Node};
@@ -34,17 +35,21 @@ const FETCHERS: usize = 4;
 /// The greatest control member, in bytes.
 const MEMBER_LIMIT: u64 = 64 << 20;
 
+/// Is given the packages of the base as soon as they are unpacked, while others still are.
+pub(super) type Early<'a> = dyn FnMut(Vec<Part>) + 'a;
+
 /// What is to be committed with a batch.
 pub(super) type Made = Vec<(DerivationId, Realisation)>;
 
 /// The parts of the packages, in their order, and what is to be committed with the batch: those not in the store yet
-/// are fetched and unpacked into it.
+/// are fetched and unpacked into it. `early` is called at most once.
 pub(super) fn parts(
     packages: &[Package],
     archive: &ArchiveId,
     tools: Tools<'_>,
     task: &Task,
     batch: &Batch,
+    early: Option<&mut Early<'_>>,
 ) -> Result<(Vec<Part>, Made)> {
     let mut found: Vec<Option<Part>> = Vec::new();
     let mut missing = Vec::new();
@@ -60,7 +65,8 @@ pub(super) fn parts(
     let mut new = Vec::new();
     if !missing.is_empty() {
         task.expect(missing.iter().map(|index| packages[*index].size).sum());
-        for (index, part, realisation) in Line::new(packages, &missing).run(archive, tools, task, batch)? {
+        let line = Line::new(packages, &missing, &found);
+        for (index, part, realisation) in line.run(archive, tools, task, batch, early)? {
             found[index] = Some(part);
             new.push((DerivationId(key(packages[index].digest)), realisation));
         }
@@ -112,6 +118,8 @@ struct Line<'a> {
     packages: &'a [Package],
     /// Indexes of what is to be done, in order.
     todo: &'a [usize],
+    /// What was unpacked before.
+    found: &'a [Option<Part>],
     /// The next of `todo` to fetch.
     next: AtomicUsize,
     stop: AtomicBool,
@@ -123,6 +131,10 @@ struct Line<'a> {
 struct Shared {
     /// Fetched, to be unpacked.
     waiting: Vec<(usize, PathBuf)>,
+    /// All that was fetched.
+    fetched: Vec<(usize, PathBuf)>,
+    /// Those to be unpacked before others.
+    first: BTreeSet<usize>,
     /// How many fetchers still work.
     fetching: usize,
     done: Vec<(usize, Part, Realisation)>,
@@ -131,11 +143,12 @@ struct Shared {
 }
 
 impl<'a> Line<'a> {
-    fn new(packages: &'a [Package], todo: &'a [usize]) -> Line<'a> {
+    fn new(packages: &'a [Package], todo: &'a [usize], found: &'a [Option<Part>]) -> Line<'a> {
         let shared = Mutex::new(Shared { fetching: FETCHERS, ..Shared::default() });
         Line {
             packages,
             todo,
+            found,
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             shared,
@@ -149,14 +162,21 @@ impl<'a> Line<'a> {
         tools: Tools<'_>,
         task: &Task,
         batch: &Batch,
+        early: Option<&mut Early<'_>>,
     ) -> Result<Vec<(usize, Part, Realisation)>> {
-        let unpackers = std::thread::available_parallelism().map_or(2, |count| count.get());
+        // More than there are cores: some wait for the file system while the others decompress.
+        let unpackers = 2 * std::thread::available_parallelism().map_or(2, |count| count.get()).min(8);
         std::thread::scope(|scope| {
             for _ in 0..FETCHERS {
                 scope.spawn(|| self.fetch(archive, tools));
             }
             for _ in 1..unpackers {
                 scope.spawn(|| self.unpack(task, batch));
+            }
+            if let Some(early) = early
+                && let Some(base) = self.base()
+            {
+                early(base);
             }
             self.unpack(task, batch);
         });
@@ -171,11 +191,55 @@ impl<'a> Line<'a> {
         Ok(shared.done)
     }
 
+    /// Waits until the packages of the base are unpacked, which go first once it is known which they are: when all
+    /// are fetched. None if there is no base, or something failed.
+    fn base(&self) -> Option<Vec<Part>> {
+        let fetched = self.wait(|shared| (shared.fetching == 0).then(|| shared.fetched.clone()))?;
+        let mut sketches: Vec<Part> = self.found.iter().flatten().cloned().collect();
+        for (index, path) in fetched {
+            sketches.push(sketch(&self.packages[index], &path)?);
+        }
+        let base = base::members(&sketches, &package::order(&sketches))?;
+        let base: BTreeSet<&Package> = base.iter().map(|part| &part.package).collect();
+        let is_base = |index: &usize| base.contains(&self.packages[*index]);
+        let new: BTreeSet<usize> = self.todo.iter().copied().filter(is_base).collect();
+        self.with(|shared| shared.first = new.clone());
+        self.wait(|shared| {
+            let done: Vec<&(usize, Part, Realisation)> =
+                shared.done.iter().filter(|(index, ..)| new.contains(index)).collect();
+            (done.len() == new.len()).then(|| {
+                let stored =
+                    (0..self.packages.len()).filter(is_base).filter_map(|index| self.found[index].clone());
+                let mut parts: Vec<Part> =
+                    done.iter().map(|(_, part, _)| part.clone()).chain(stored).collect();
+                base::sort(&mut parts);
+                parts
+            })
+        })
+    }
+
+    /// Waits until there is an answer; none if something failed.
+    fn wait<T>(&self, ask: impl Fn(&Shared) -> Option<T>) -> Option<T> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            if let Some(answer) = ask(&shared) {
+                return Some(answer);
+            }
+            shared = self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     fn fetch(&self, archive: &ArchiveId, tools: Tools<'_>) {
         while !self.stop.load(Ordering::Relaxed) && !tools.cancel.is_set() {
             let Some(&index) = self.todo.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
             match (tools.fetch)(archive, &self.packages[index]) {
-                Ok(path) => self.with(|shared| shared.waiting.push((index, path))),
+                Ok(path) => self.with(|shared| {
+                    shared.fetched.push((index, path.clone()));
+                    shared.waiting.push((index, path));
+                }),
                 Err(failure) => self.fail(index, failure),
             }
         }
@@ -201,7 +265,8 @@ impl<'a> Line<'a> {
                 return None;
             }
             if !shared.waiting.is_empty() {
-                return Some(shared.waiting.remove(0));
+                let first = shared.waiting.iter().position(|(index, _)| shared.first.contains(index));
+                return Some(shared.waiting.remove(first.unwrap_or(0)));
             }
             if shared.fetching == 0 {
                 return None;
@@ -223,6 +288,14 @@ impl<'a> Line<'a> {
         act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
+}
+
+/// A package whose other members and files aren't known yet.
+fn sketch(package: &Package, path: &Path) -> Option<Part> {
+    // What is wrong with it is said when it is unpacked.
+    let bytes = deb::control(&mut File::open(path).ok()?, package.size, MEMBER_LIMIT).ok()?;
+    let control = Member { node: Node::Link { target: String::new() }, bytes };
+    Part::new(package.clone(), BTreeMap::from([("control".to_owned(), control)]), Folder::default()).ok()
 }
 
 fn take_apart(package: &Package, path: &Path, batch: &Batch) -> Result<(Part, Realisation)> {

@@ -4,10 +4,10 @@
 //! committed: then all files get their names, their bytes are made to last, and one
 //! transaction names them together with what they realise. A batch that is dropped leaves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,6 +40,8 @@ pub(super) struct Shared {
 struct Staged {
     /// The temporary names of what is new.
     blobs: BTreeMap<Digest, Temporary>,
+    /// What has its name already.
+    placed: BTreeSet<Digest>,
     /// Set by the commit: whatever comes later would be lost.
     closed: bool,
 }
@@ -99,7 +101,7 @@ impl Batch {
 
     /// The bytes of a blob of this batch or of the store, of at most `limit` bytes.
     pub fn read(&self, digest: Digest, limit: u64) -> Result<Vec<u8>> {
-        if !self.0.staged().blobs.contains_key(&digest) {
+        if !self.0.staged().has(digest) {
             return self.0.store.read_blob(digest, limit);
         }
         let doing = || format!("read what goes into the store as {digest}");
@@ -115,8 +117,18 @@ impl Batch {
 
     /// Opens a blob of this batch or of the store for reading.
     pub fn open(&self, digest: Digest) -> Result<File> {
-        let name = self.0.staged().blobs.get(&digest).map(|temporary| temporary.name.clone());
-        let Some(name) = name else { return self.0.store.open_blob(digest) };
+        let (name, placed) = {
+            let staged = self.0.staged();
+            let name = staged.blobs.get(&digest).map(|temporary| temporary.name.clone());
+            (name, staged.placed.contains(&digest))
+        };
+        let Some(name) = name else {
+            let doing = || format!("open {}", self.0.store.blob_path(digest).display());
+            return match placed {
+                true => self.0.store.open_object(digest).doing(doing),
+                false => self.0.store.open_blob(digest),
+            };
+        };
         let doing = || format!("read {}", self.0.session.path.join(&name).display());
         Ok(File::from(
             beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY).doing(doing)?,
@@ -157,11 +169,19 @@ impl Batch {
 
     /// Gives the files their names. Folders can be laid out of them; all else waits for [`Placed::record`].
     pub fn place(self) -> Result<Placed> {
+        self.0.staged().closed = true;
+        self.place_some()
+    }
+
+    /// The same of what was added so far; more may be added meanwhile and later. Nothing may name these files before
+    /// they are recorded but what the batch itself records.
+    pub fn place_some(&self) -> Result<Placed> {
         let shared = &self.0;
         let blobs: Vec<(Digest, Temporary)> = {
             let mut staged = shared.staged();
-            staged.closed = true;
-            std::mem::take(&mut staged.blobs).into_iter().collect()
+            let blobs = std::mem::take(&mut staged.blobs);
+            staged.placed.extend(blobs.keys());
+            blobs.into_iter().collect()
         };
         let result = shared.place(&blobs);
         if result.is_err() {
@@ -210,6 +230,12 @@ impl Source<'_> {
     }
 }
 
+impl Staged {
+    fn has(&self, digest: Digest) -> bool {
+        self.blobs.contains_key(&digest) || self.placed.contains(&digest)
+    }
+}
+
 impl Shared {
     fn staged(&self) -> MutexGuard<'_, Staged> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
@@ -217,7 +243,7 @@ impl Shared {
 
     /// Whether these bytes are in the batch or the store already.
     pub(super) fn known(&self, digest: Digest) -> Result<bool> {
-        if self.staged().blobs.contains_key(&digest) {
+        if self.staged().has(digest) {
             return Ok(true);
         }
         self.store.has_blob(digest)
@@ -261,7 +287,7 @@ impl Shared {
             self.discard(&name);
             return Err(Failure::bug("bytes were added to a batch after its commit"));
         }
-        if staged.blobs.contains_key(&blob.digest) {
+        if staged.has(blob.digest) {
             drop(staged);
             self.discard(&name);
             return Ok(blob);
@@ -357,10 +383,34 @@ impl Shared {
                 rustix::fs::fsync(file).doing(doing)
             })?;
         }
-        parallel::each(blobs, |(digest, temporary)| {
-            rename_into(&self.session.dir, &temporary.name, &self.store, *digest).doing(doing)
-        })?;
+        // Those that begin alike share a folder, which is opened once.
+        let shelves: Vec<&[(Digest, Temporary)]> =
+            blobs.chunk_by(|(one, _), (other, _)| one.as_bytes()[0] == other.as_bytes()[0]).collect();
+        parallel::each(&shelves, |shelf| self.fill(shelf).doing(doing))?;
         Ok(blobs.len() <= FEW)
+    }
+}
+
+impl Shared {
+    /// Renames files to `ab/cd/<sha256>`, all with the same first byte, making folders that are missing; follows no link.
+    fn fill(&self, shelf: &[(Digest, Temporary)]) -> io::Result<()> {
+        let Some((first, _)) = shelf.first() else { return Ok(()) };
+        let objects = self.store.0.objects.as_fd();
+        let above = blob::place(*first)[..2].to_owned();
+        make(objects, &above)?;
+        let above = beneath::open(objects, above.as_bytes(), OFlags::PATH | OFlags::DIRECTORY)?;
+        for (digest, temporary) in shelf {
+            let place = blob::place(*digest);
+            let (folder, name) = (&place[3..5], &place[6..]);
+            // A folder that was made just now is no link.
+            if make(above.as_fd(), folder)? {
+                rustix::fs::renameat(&self.session.dir, &temporary.name, &above, &place[3..])?;
+                continue;
+            }
+            let dir = beneath::open(above.as_fd(), folder.as_bytes(), OFlags::PATH | OFlags::DIRECTORY)?;
+            rustix::fs::renameat(&self.session.dir, &temporary.name, &dir, name)?;
+        }
+        Ok(())
     }
 }
 
@@ -379,26 +429,11 @@ pub(super) fn finish(file: BorrowedFd<'_>, executable: bool) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &beneath::fixed_times())?)
 }
 
-/// Renames to `ab/cd/<sha256>`, making the two folders when they are missing; follows no link.
-fn rename_into(from: &OwnedFd, name: &str, store: &Store, digest: Digest) -> io::Result<()> {
-    let spot = match store.spot(digest)? {
-        Some(spot) => spot,
-        None => {
-            let place = blob::place(digest);
-            let above = &place[..2];
-            make(store.0.objects.as_fd(), above)?;
-            let above =
-                beneath::open(store.0.objects.as_fd(), above.as_bytes(), OFlags::PATH | OFlags::DIRECTORY)?;
-            make(above.as_fd(), &place[3..5])?;
-            store.spot(digest)?.ok_or(Errno::NOENT)?
-        }
-    };
-    Ok(rustix::fs::renameat(from, name, &spot.dir, spot.name.as_str())?)
-}
-
-fn make(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+/// Makes a folder; false if there is something of that name.
+fn make(dir: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
     match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
