@@ -362,17 +362,17 @@ pub const BUILTINS: &[Builtin] = &[
     Builtin {
         name: "tree",
         signature: "tree(why: String)",
-        docs: "What `compare =` of an assertion takes: the members of archives are compared with all that is said of them, but not how they are packed.",
+        docs: "What `compare =` of an assertion takes: archives are compared by the trees that they hold, names, bytes, executable bits and links, not by times, owners, order or how they are packed.",
     },
     Builtin {
         name: "deb",
         signature: "deb(why: String)",
-        docs: "What `compare =` of an assertion takes: Debian's packages are compared by the trees of their control and data, with owners and modes, without times.",
+        docs: "What `compare =` of an assertion takes: Debian's packages are compared by the trees of their control and data, with owners and modes, not by times, order or how they are packed; all else by its bytes.",
     },
     Builtin {
         name: "content",
         signature: "content(why: String)",
-        docs: "What `compare =` of an assertion takes: names and contents are compared, neither times, owners, modes, order nor how they are packed.",
+        docs: "What `compare =` of an assertion takes: archives are compared by the names and contents of their files, also of those packed inside of others.",
     },
     Builtin {
         name: "signed",

@@ -73,13 +73,13 @@ impl Default for Relation {
     }
 }
 
-/// What counts as equal, each weaker than the one before but `deb`, which is of Debian's packages.
+/// What counts as equal. `content` is weaker than `tree`; `deb` is of Debian's packages, between `bytes` and `tree`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Equality {
     /// The same bytes.
     Bytes,
-    /// The same members with the same facts, however they are packed.
+    /// The same trees: names, bytes, executable bits and links, however they are packed.
     Tree,
     /// Of Debian's packages the same trees, with owners and modes; times don't count.
     Deb,

@@ -240,5 +240,6 @@ pub(super) fn outcome(
         news,
         evidence: Vec::new(),
         stages: None,
+        agreed: None,
     }
 }

@@ -10,6 +10,7 @@ use rbld_lang::derivation::{ArchiveId, Derivation, InputRef, OutputSpec, PoolFil
 use rbld_lang::digest::Digest;
 use rbld_lang::plan::{Comparison, Form, Plan};
 
+mod agreed;
 pub mod cause;
 pub mod difference;
 mod evidence;
@@ -17,16 +18,19 @@ mod expect;
 mod fixpoint;
 mod identical;
 mod matches;
+mod normal;
 mod outcome;
+mod relation;
 #[cfg(test)]
 mod store_tests;
+mod sums;
 #[cfg(test)]
 mod tests;
 
 pub use evidence::{between, entries, of_two_kinds, opener};
 pub use outcome::{
-    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News, Outcome,
-    Party, PublishedFile, Same, Share, Stages, Subject, Verdict, percent,
+    Against, Agreed, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News,
+    Outcome, Party, PublishedFile, Same, Share, Stages, Subject, Verdict, Voice, Word, percent,
 };
 
 use crate::failure::Result;
@@ -96,7 +100,8 @@ pub fn compare(
 ) -> ComparisonReport {
     let files = |object: &Object, output: &InputRef| files_of(plan, store, object, output);
     let outcomes = plan.comparisons.iter().map(|comparison| {
-        let mut outcome = judge(comparison, state, &files, options.now);
+        let context = Context { state, files: &files, store: Some(store), now: options.now };
+        let mut outcome = relation::judge_in(comparison, &context, store, options);
         let wanted = evidence::pairs(&outcome, options.pairs);
         if !wanted.is_empty() {
             let task = options.progress.begin(Step::Compare, &comparison.name);
@@ -142,13 +147,22 @@ pub fn context_of(
 /// The files of an object by name, with their digests; the reason if it can't be read.
 type FilesOf<'a> = &'a dyn Fn(&Object, &InputRef) -> Result<BTreeMap<String, Digest>, String>;
 
-/// The verdict of one comparison, without evidence. Reads no bytes but lists of files through `files`.
-fn judge(
-    comparison: &Comparison,
-    state: &dyn Fn(&InputRef) -> OutputState,
-    files: FilesOf<'_>,
+/// What a judgement may ask.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    /// What became of outputs.
+    state: &'a dyn Fn(&InputRef) -> OutputState,
+    /// What files they have.
+    files: FilesOf<'a>,
+    /// Where lists of witnesses are read from.
+    store: Option<&'a Store>,
+    /// The instant that counts as now.
     now: Option<i64>,
-) -> Outcome {
+}
+
+/// The verdict of one comparison, without evidence. Reads no bytes but lists of files and what witnesses say.
+fn judge(comparison: &Comparison, context: &Context<'_>) -> Outcome {
+    let Context { state, files, store, now } = *context;
     let mut outcome = match &comparison.form {
         Form::Identical { members, groups, across } => {
             identical::judge(Subject::all(members, state), groups, *across, comparison.at_least)
@@ -162,7 +176,10 @@ fn judge(
             fixpoint::judge(names, stages, comparison.at_least, files)
         }
         Form::Reproducible { outputs, .. } => unjudged("reproducible", Subject::all(outputs, state)),
-        Form::Agreed { member, .. } => unjudged("agreed", Subject::all(std::slice::from_ref(member), state)),
+        Form::Agreed { member, k, of } => {
+            let mut subjects = Subject::all(std::slice::from_ref(member), state);
+            agreed::judge(subjects.remove(0), *k, of, &agreed::Asked { state, files, store, now })
+        }
     };
     outcome.name.clone_from(&comparison.name);
     outcome.span = Some(comparison.span);

@@ -85,6 +85,50 @@ pub struct Outcome {
     pub evidence: Vec<Evidence>,
     /// The stages of `fixpoint`.
     pub stages: Option<Stages>,
+    /// The witnesses of `agreed`.
+    pub agreed: Option<Agreed>,
+}
+
+/// What others say of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// How many of them must say the same.
+    pub k: u32,
+    /// Each of them, in the file's order.
+    pub voices: Vec<Voice>,
+}
+
+/// A witness, and what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// What a person calls it.
+    pub name: String,
+    /// Where it is written.
+    pub span: Option<Span>,
+    /// What it is counted by, once: `key …`, `list …`, `build …`; none where that couldn't be told.
+    pub by: Option<String>,
+    /// The fingerprint of the primary key of whoever signed.
+    pub signer: Option<String>,
+    /// Why it is believed without a signature.
+    pub why: Option<String>,
+    /// What it says.
+    pub word: Word,
+}
+
+/// What a witness says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// That it built the same.
+    Same,
+    /// The same as an earlier one, by whose key, list or build it is: it isn't counted again.
+    Again {
+        /// The earlier one, as an index.
+        first: usize,
+    },
+    /// That it built something else: the files and what it has instead; one without a name for another build.
+    Other(Vec<(String, Digest)>),
+    /// Nothing, or nothing that can be verified: the reason.
+    Nothing(String),
 }
 
 /// The stages of a chain. Their numbers begin with 0; an output is known by its place in a stage.

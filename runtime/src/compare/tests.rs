@@ -43,6 +43,7 @@ struct Case {
     at_least: Option<u32>,
     expect: Expect,
     files: BTreeMap<String, Digest>,
+    now: Option<i64>,
 }
 
 fn members_of(states: &[(String, OutputState)]) -> Vec<Member> {
@@ -59,14 +60,14 @@ fn identical(lines: &[&str], groups: &[&[&str]], across: Across) -> Case {
     };
     let groups = groups.iter().enumerate().map(group).collect();
     let form = Form::Identical { members: members_of(&states), groups, across };
-    Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }
+    Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new(), now: None }
 }
 
 fn matches(lines: &[&str], expected: Vec<Expected>) -> Case {
     let states: Vec<_> = lines.iter().map(|line| state_of(line)).collect();
     let count = expected.len();
     let form = Form::Matches { members: members_of(&states[..count]), expected };
-    Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }
+    Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new(), now: None }
 }
 
 impl Case {
@@ -95,7 +96,8 @@ impl Case {
             let found = self.states.iter().find(|(key, _)| output(key) == *wanted);
             found.map_or(OutputState::Missing("unknown".to_owned()), |(_, state)| state.clone())
         };
-        judge(&comparison, &state, &|_, _| Ok(self.files.clone()), None)
+        let files = |_: &Object, _: &InputRef| Ok(self.files.clone());
+        judge(&comparison, &Context { state: &state, files: &files, store: None, now: self.now })
     }
 
     fn verdict(&self) -> &'static str {
@@ -194,13 +196,48 @@ fn an_expected_difference_fails_once_it_is_gone() {
 }
 
 #[test]
+fn an_expected_difference_fails_once_its_day_is_over() {
+    let case = |lines: &[&str], now| {
+        let mut case = identical(lines, &[], Across::Any).different();
+        if let Expect::Different { until, .. } = &mut case.expect {
+            *until = Some(86_400);
+        }
+        case.now = now;
+        case.judge()
+    };
+    let both = ["a k1 d", "b k2 e"];
+    assert_eq!(case(&both, Some(86_399)).verdict, Verdict::Match);
+    assert_eq!(case(&both, None).verdict, Verdict::Match);
+    let past = case(&both, Some(86_400));
+    assert_eq!((past.verdict, past.observed), (Verdict::Mismatch, Verdict::Mismatch));
+    assert!(past.news.contains(&News::Expired { until: 86_400 }));
+    assert_eq!(case(&["a k1 d", "b failed"], Some(86_400)).verdict, Verdict::Inconclusive);
+    assert!(case(&["a k1 d", "b k2 d"], Some(86_400)).news.contains(&News::NoLongerDifferent));
+}
+
+#[test]
+fn flaky_tolerates_a_mismatch_and_nothing_else() {
+    let case = |lines: &[&str]| {
+        let mut case = identical(lines, &[], Across::Any);
+        case.expect = Expect::Flaky { why: "a race in make".to_owned(), owner: "build team".to_owned() };
+        case.judge()
+    };
+    let odd = case(&["a k1 d", "b k2 e"]);
+    assert_eq!((odd.verdict, odd.tolerated()), (Verdict::Mismatch, true));
+    assert!(!case(&["a k1 d", "b k2 d"]).tolerated());
+    let open = case(&["a k1 d", "b k1 d"]);
+    assert_eq!((open.verdict, open.tolerated()), (Verdict::Inconclusive, false));
+}
+
+#[test]
 fn differ_wants_two_builds() {
     let case = |lines: [&str; 2]| {
         let states: Vec<_> = lines.iter().map(|line| state_of(line)).collect();
         let mut both = members_of(&states);
         let (b, a) = (both.remove(1), both.remove(0));
         let form = Form::Differ { a, b };
-        Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }.verdict()
+        Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new(), now: None }
+            .verdict()
     };
     assert_eq!(case(["a k1 d", "b k2 e"]), "match");
     assert_eq!(case(["a k1 d", "b k2 d"]), "mismatch");
@@ -340,7 +377,7 @@ fn asked(members: &str, asked: &str) -> Case {
             let mut both = members_of(&states);
             let (b, a) = (both.remove(1), both.remove(0));
             let form = Form::Differ { a, b };
-            Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new() }
+            Case { states, form, at_least: None, expect: Expect::Holds, files: BTreeMap::new(), now: None }
         }
     };
     case.at_least = at_least.map(|share| {

@@ -5,7 +5,7 @@ use rbld_lang::span::Sources;
 
 use super::fixes::beaten;
 use super::style::{Style, columns, printable};
-use super::{causes, differences, stages};
+use super::{agreed, causes, differences, stages};
 use crate::compare::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
     Party, Same, Subject, Verdict, percent,
@@ -76,6 +76,7 @@ pub(super) fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String
     }
     text += &share(outcome, style);
     text += &stages::text(outcome, style);
+    text += &agreed::text(outcome, style);
     text += &found(outcome, style);
     text += &news(outcome, style);
     // A difference that is expected and there needs no proof.
@@ -96,6 +97,9 @@ fn painted(verdict: Verdict, text: &str, style: &Style) -> String {
 pub(super) fn summary(outcome: &Outcome) -> String {
     if let Some(stages) = &outcome.stages {
         return stages::summary(stages);
+    }
+    if let Some(agreed) = &outcome.agreed {
+        return agreed::summary(outcome, agreed);
     }
     let mut keys: Vec<_> = outcome.members.iter().filter_map(Subject::build).collect();
     keys.sort();

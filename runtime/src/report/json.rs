@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::comparisons::last_day;
 use super::diagnostics::fix_json;
 use super::fixes::fixes;
-use super::{Failed, Realised, Report, causes, diagnostics_json, stages};
+use super::{Failed, Realised, Report, agreed, causes, diagnostics_json, stages};
 use crate::compare::difference::{Difference, Finding, Side, What, Window};
 use crate::compare::{
     Against, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState, Party, Same,
@@ -114,6 +114,7 @@ pub fn comparison_json(outcome: &Outcome, report: &Report<'_>) -> Value {
         "news": outcome.news.iter().map(|one| news(outcome, one)).collect::<Vec<_>>(),
         "evidence": outcome.evidence.iter().map(|one| evidence(outcome, one)).collect::<Vec<_>>(),
         "stages": stages::json(outcome),
+        "agreed": agreed::json(outcome),
         "fixes": fixes(outcome, report.sources)
             .iter()
             .map(|fix| fix_json(fix, report.sources))

@@ -10,6 +10,7 @@ use rbld_lang::diagnostic::{Diagnostic, Severity};
 use rbld_lang::digest::Digest;
 use rbld_lang::span::{Sources, Span};
 
+mod agreed;
 mod causes;
 mod code_quality;
 mod comparisons;

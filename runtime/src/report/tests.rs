@@ -47,6 +47,7 @@ fn outcome(name: &str, verdict: Verdict) -> Outcome {
         news: Vec::new(),
         evidence: Vec::new(),
         stages: None,
+        agreed: None,
     }
 }
 

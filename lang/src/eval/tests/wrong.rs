@@ -220,12 +220,47 @@ fn comparisons_compare_something() {
     more(&within("[old, stable]"), &["E0202 14:44 | the groups are"]);
     more(&c("identical(t.*.tarball, across = differ)"), &["E0303 14:44 | needs groups"]);
     more(&c("identical(t.*.tarball, across = difer)"), &["E0201 14:44 | did you mean `differ`?"]);
-    more(&c("identical(t.*.tarball, compare = tree)"), &["E0201 14:45 | `bytes`"]);
+    more(&c("identical(t.*.tarball, compare = tree)"), &["E0307 14:45 | `tree(\"why\")`"]);
     more(&c("identical(t.*.tarball, at_least = 0%)"), &["E0202 14:46 | share to reach"]);
     more(&c("identical(t.*.tarball, expect = \"why\")"), &["E0202 14:44 | `expect` wants"]);
     more(&c("identical(t.*.tarball, expect = different(\"\"))"), &["E0402 14:44 | reason"]);
     more(&c("identical(t.*.tarball, withn = 1)"), &["E0207 14:35 | did you mean `within"]);
-    more(&c("reproducible(t[old], times = 2)"), &["E0201 14:12 | isn't a part of this version"]);
+    more(&c("identical(t.*.tarball, compare = byts)"), &["E0201 14:45 | did you mean `bytes`?"]);
+    more(&c("identical(t.*.tarball, compare = content(\" \"))"), &["E0402 14:45 | `content` needs a reason"]);
+    more(
+        &c(
+            "matches(t[old].tarball, sha256:bc2df2d868f141bca5f3625aa146aa0f24871f6dcf0b48ff497eba3bb5219b84, compare = tree(\"x\"))",
+        ),
+        &["E0307 14:108 | a digest is of bytes"],
+    );
+    more(
+        &c("identical(t.*.tarball, expect = flaky(\"a race\"))"),
+        &["E0207 14:44 | `flaky` is not given `owner`"],
+    );
+    more(
+        &c("identical(t.*.tarball, expect = flaky(\"a race\", owner = \"\"))"),
+        &["E0402 14:44 | names nobody"],
+    );
+    more(
+        &c("identical(t.*.tarball, expect = different(\"x\", category = upsteam))"),
+        &["E0201 14:70 | did you mean `upstream`?"],
+    );
+    more(
+        &c("identical(t.*.tarball, expect = different(\"x\", until = \"2027-01-31\"))"),
+        &["E0202 14:67 | `until` of `different` wants `Date?`"],
+    );
+    more(&c("reproducible(t[old], times = 1)"), &["E0303 14:41 | one run agrees with itself"]);
+    more(&c("reproducible(t, times = 2)"), &["E0202 14:25 | choose a cell, as in `t[key]`"]);
+    more(&c("reproducible(old)"), &["E0202 14:25 | `build` of `reproducible` has to be a build"]);
+    more(&c("reproducible(t[old], vary = [time, umsk])"), &["E0201 14:47 | did you mean `umask`?"]);
+    more(&c("reproducible(t[old], vary = [])"), &["E0207 14:40 | names nothing to vary"]);
+    more(&c("reproducible(t[old], vary = [time, umask, time])"), &["E0207 14:54 | `time` twice"]);
+    more(&c("reproducible(t[old], at_least = 50%)"), &["E0207 14:33 | no parameter `at_least`"]);
+    more(&c("agreed(t[old].tarball, 0, of = [t[stable].tarball])"), &["E0303 14:35 | reached by nobody"]);
+    more(&c("agreed(t[old].tarball, 2, of = [t[stable].tarball])"), &["E0303 14:35 | there are 1 witness"]);
+    more(&c("agreed(t[old].tarball, 1, of = [])"), &["E0303 14:43 | asks nobody"]);
+    more(&c("agreed(t[old].tarball, 1, of = [t[old].tarball])"), &["E0304 14:44 | compared with itself"]);
+    more(&c("agreed(t[old], 1, of = [t[stable].tarball])"), &["E0202 14:19 | name one of its outputs"]);
     more(&c("differ(t[old].tarball, t[old].tarball)"), &["E0304 14:1 | compared with itself"]);
     more(&c("matches(t[old].tarball, t[old].tarball)"), &["E0304 14:36 | compared with itself"]);
     more(&c("identical([t[old].tarball, t[old].tarball])"), &["E0304 14:22 | compared with itself"]);

@@ -3,7 +3,9 @@
 //! Checks what a signature says about itself and what its key says about itself: made before the instant, by a
 //! key that was valid and allowed to sign then. Knows OpenPGP; doesn't know what was signed.
 
-use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey, SignedPublicSubKey};
+use pgp::composed::{
+    CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey,
+};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::{RevocationCode, Signature, SignatureType};
@@ -49,6 +51,16 @@ impl Keyring {
         }
     }
 
+    /// A keyring without keys.
+    pub fn empty() -> Keyring {
+        Keyring { keys: Vec::new() }
+    }
+
+    /// Takes the keys of another.
+    pub fn extend(&mut self, other: Keyring) {
+        self.keys.extend(other.keys);
+    }
+
     /// Whether no key could be read.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -72,19 +84,80 @@ impl Keyring {
         Err(wrong)
     }
 
+    /// Like [`Keyring::check`], each signature as of when it was made, which may not be after `now`. The signer is the
+    /// primary key, whichever of its subkeys signed.
+    pub fn check_as_made(&self, message: &str, now: i64) -> Result<Signed, Vec<String>> {
+        let (message, _) = CleartextSignedMessage::from_string(message)
+            .map_err(|error| vec![format!("it is no clear-signed text: {error}")])?;
+        let text = message.signed_text();
+        let signer = self.first_good(message.signatures(), text.as_bytes(), now)?;
+        Ok(Signed { text: text.replace("\r\n", "\n"), signer })
+    }
+
+    /// The primary key of a good signature that stands by itself, in text or binary form, as of when it was made.
+    pub fn check_detached(&self, signed: &[u8], signature: &[u8], now: i64) -> Result<String, Vec<String>> {
+        let unread = |error: pgp::errors::Error| vec![format!("it is no signature: {error}")];
+        let armored = signature.trim_ascii_start().starts_with(b"-----BEGIN PGP SIGNATURE-----");
+        let signatures: Vec<Signature> = match armored {
+            true => DetachedSignature::from_armor_many(signature).map_err(unread)?.0,
+            false => DetachedSignature::from_bytes_many(signature).map_err(unread)?,
+        }
+        .filter_map(Result::ok)
+        .map(|detached| detached.signature)
+        .take(SIGNATURES)
+        .collect();
+        self.first_good(&signatures, signed, now)
+    }
+
+    fn first_good<'s>(
+        &self,
+        signatures: impl IntoIterator<Item = &'s Signature>,
+        text: &[u8],
+        now: i64,
+    ) -> Result<String, Vec<String>> {
+        let mut wrong = Vec::new();
+        for signature in signatures {
+            let made = created(signature).unwrap_or(now);
+            let judged = match made > now {
+                true => Err("it was made in the future".to_owned()),
+                false => self.judge_bytes(signature, text, made),
+            };
+            match judged {
+                Ok(signer) => return Ok(self.primary_of(&signer)),
+                Err(why) => wrong.push(format!("signature by {}: {why}", issuer(signature))),
+            }
+        }
+        if wrong.is_empty() {
+            wrong.push("it has no signature".to_owned());
+        }
+        Err(wrong)
+    }
+
+    /// The primary key that a key or subkey belongs to.
+    fn primary_of(&self, signer: &str) -> String {
+        let owns = |key: &&SignedPublicKey| {
+            key.public_subkeys.iter().any(|subkey| fingerprint(&subkey.key) == signer)
+        };
+        self.keys.iter().find(owns).map_or_else(|| signer.to_owned(), |key| fingerprint(&key.primary_key))
+    }
+
     fn judge(&self, signature: &Signature, text: &str, instant: i64) -> Result<String, String> {
+        self.judge_bytes(signature, text.as_bytes(), instant)
+    }
+
+    fn judge_bytes(&self, signature: &Signature, text: &[u8], instant: i64) -> Result<String, String> {
         made_well(signature, instant)?;
         let mut found = Err("no such key is known".to_owned());
         for key in &self.keys {
             if signed_by(signature, &key.primary_key) {
-                found = match signature.verify(&key.primary_key, text.as_bytes()) {
+                found = match signature.verify(&key.primary_key, text) {
                     Ok(()) => primary_may_sign(key, instant).map(|()| fingerprint(&key.primary_key)),
                     Err(error) => Err(format!("doesn't fit the text: {error}")),
                 };
             }
             for subkey in &key.public_subkeys {
                 if signed_by(signature, &subkey.key) {
-                    found = match signature.verify(&subkey.key, text.as_bytes()) {
+                    found = match signature.verify(&subkey.key, text) {
                         Ok(()) => primary_is_valid(key, instant)
                             .and_then(|()| subkey_may_sign(key, subkey, instant))
                             .map(|()| fingerprint(&subkey.key)),
@@ -101,6 +174,9 @@ impl Keyring {
 }
 
 const ARMOR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
+/// The most signatures of one file that are looked at.
+const SIGNATURES: usize = 1000;
 
 /// The most blocks of text that a file's keys are read from.
 const BLOCKS: usize = 1000;
