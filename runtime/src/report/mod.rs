@@ -26,6 +26,8 @@ mod junit;
 mod markup;
 mod page;
 mod sarif;
+#[cfg(test)]
+mod schema_tests;
 mod stages;
 mod style;
 mod summary;
@@ -152,6 +154,9 @@ impl Failed {
         Failed { name: None, id: None, span: None, failure }
     }
 }
+
+/// Findings in a file that a page, a summary or JUnit tells at most: each is read out of the text anew.
+const TOLD: usize = 200;
 
 /// Exit codes from the most to the least telling; an interruption goes before all of them.
 const ORDER: [i32; 6] = [5, 2, 1, 3, 4, 6];

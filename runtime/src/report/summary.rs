@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::markup::short;
 use super::style::{Style, printable};
-use super::{Whole, comparisons};
+use super::{TOLD, Whole, comparisons};
 use crate::compare::{Outcome, Verdict};
 
 /// Rows of comparisons that hold at most.
@@ -71,7 +71,8 @@ fn sign(verdict: Verdict) -> &'static str {
 fn failures(whole: &Whole<'_>, text: &mut String) {
     let report = whole.report;
     if !report.diagnostics.is_empty() {
-        let found = super::diagnostics(report.diagnostics, report.sources, &Style::plain());
+        let told = &report.diagnostics[..report.diagnostics.len().min(TOLD)];
+        let found = super::diagnostics(told, report.sources, &Style::plain());
         let count = report.diagnostics.len();
         let title = format!("❌ {count} finding{} in {}", comparisons::plural(count), code(whole.file));
         unfold(&title, &found, text);

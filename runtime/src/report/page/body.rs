@@ -19,8 +19,8 @@ const LISTED: usize = 300;
 /// Sentences as they are told in a terminal, but not laid out for one.
 const UNWRAPPED: Style = Style { colour: false, width: usize::MAX / 4, unicode: true };
 
-/// Writes it.
-pub(super) fn write(outcome: &Outcome, sources: &Sources, html: &mut String) {
+/// Writes it; of each pair that was looked into, so many findings at most.
+pub(super) fn write(outcome: &Outcome, sources: &Sources, findings: usize, html: &mut String) {
     html.push_str("<div class=\"body\">\n");
     let place = outcome.span.filter(|span| sources.iter().any(|(id, _)| id == span.file)).map(|span| {
         let (line, _) = sources.position(span);
@@ -35,7 +35,7 @@ pub(super) fn write(outcome: &Outcome, sources: &Sources, html: &mut String) {
     }
     expected(outcome, html);
     for evidence in &outcome.evidence {
-        sides::write(outcome, evidence, html);
+        sides::write(outcome, evidence, findings, html);
     }
     html.push_str("</div>\n");
 }

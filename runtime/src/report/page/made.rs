@@ -8,7 +8,7 @@ use rbld_lang::diagnostic::Severity;
 use super::super::diagnostics::columns_of;
 use super::super::graph::{Graph, drawing, duration};
 use super::super::markup::{escaped, short};
-use super::super::{Locked, Log, Whole};
+use super::super::{Locked, Log, TOLD, Whole};
 use super::Room;
 
 /// Environments whose packages are held against each other at most.
@@ -21,7 +21,7 @@ const DIFFERING: usize = 400;
 pub(super) fn failures(whole: &Whole<'_>) -> String {
     let mut html = String::new();
     let sources = whole.report.sources;
-    for diagnostic in whole.report.diagnostics {
+    for diagnostic in whole.report.diagnostics.iter().take(TOLD) {
         let tone = if diagnostic.severity == Severity::Error { "mismatch" } else { "inconclusive" };
         let known = |span: rbld_lang::span::Span| sources.iter().any(|(id, _)| id == span.file);
         let place = diagnostic.labels.first().filter(|label| known(label.span)).map(|label| {
@@ -37,7 +37,14 @@ pub(super) fn failures(whole: &Whole<'_>) -> String {
             help(diagnostic.help.as_deref())
         );
     }
-    for failed in whole.report.failures {
+    if let Some(more) = whole.report.diagnostics.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        let _ = writeln!(html, "<p>and {more} more findings in the file</p>");
+    }
+    for (told, failed) in whole.report.failures.iter().enumerate() {
+        if html.len() > Room::LOGS {
+            let _ = writeln!(html, "<p>and {} more</p>", whole.report.failures.len() - told);
+            break;
+        }
         let name = failed.name.as_ref().map(|name| format!("<b>{}</b>: ", escaped(name))).unwrap_or_default();
         let facts: String =
             failed.failure.facts.iter().map(|fact| format!("<pre>{}</pre>\n", escaped(fact))).collect();

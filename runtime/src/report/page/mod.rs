@@ -73,6 +73,7 @@ fn headline(whole: &Whole<'_>) -> String {
         (_, 0) if whole.report.exit_code() == 0 => "nothing was compared".to_owned(),
         (_, 0) => "nothing could be compared".to_owned(),
         (1, 1) => "the one comparison holds".to_owned(),
+        (0, 1) => "the one comparison does not hold".to_owned(),
         (held, all) if held == all => format!("all {all} comparisons hold"),
         (held, all) => format!(
             "{} of {all} comparisons {} not hold",

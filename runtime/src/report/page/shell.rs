@@ -21,7 +21,7 @@ a { color: var(--link); }
 :focus-visible { outline: 3px solid var(--ring); outline-offset: 2px; border-radius: .2rem; }
 .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .6rem; background: var(--card); z-index: 3; padding: .3rem .6rem; }
 nav { position: sticky; top: 0; z-index: 2; background: var(--paper); border-bottom: 1px solid var(--line); padding: .55rem 0;
-  white-space: nowrap; overflow-x: auto; }
+  white-space: nowrap; overflow-x: auto; scrollbar-width: none; }
 nav div, main { max-width: 76rem; margin: 0 auto; padding-left: 1.4rem; padding-right: 1.4rem; }
 nav a { margin-right: 1.3rem; text-decoration: none; font-size: .93rem; }
 nav a:hover { text-decoration: underline; }
@@ -61,7 +61,7 @@ summary { cursor: pointer; padding: .5rem .9rem; overflow-wrap: anywhere; }
 .inconclusive .verdict { color: var(--open); }
 .name { font-weight: 600; overflow-wrap: anywhere; } .sum { font-size: .93rem; } .v .sum { margin-left: auto; }
 .strip { white-space: nowrap; }
-.body { padding: .1rem 1rem .9rem; border-top: 1px solid var(--line); }
+.body { padding: .1rem 1rem .9rem; border-top: 1px solid var(--line); } .body p { overflow-wrap: anywhere; }
 .place { font-size: .9rem; margin: .5rem 0; }
 .news { margin: .4rem 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
 i { display: inline-block; min-width: 1.5em; padding: 0 .2em; text-align: center; font: 600 .85rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace;

@@ -8,11 +8,8 @@ use super::super::markup::escaped;
 use crate::compare::difference::{Finding, Side};
 use crate::compare::{Evidence, Outcome};
 
-/// Findings shown at most of one pair.
-const SHOWN: usize = 20;
-
-/// Writes it.
-pub(super) fn write(outcome: &Outcome, evidence: &Evidence, html: &mut String) {
+/// Writes it, with so many findings at most.
+pub(super) fn write(outcome: &Outcome, evidence: &Evidence, most: usize, html: &mut String) {
     let (left, right) = (party(outcome, evidence.left), party(outcome, evidence.right));
     let file = evidence.file.as_ref().map(|file| format!("{}: ", escaped(file))).unwrap_or_default();
     let _ =
@@ -23,11 +20,11 @@ pub(super) fn write(outcome: &Outcome, evidence: &Evidence, html: &mut String) {
         }
         Ok(difference) => {
             let _ = writeln!(html, "{}</figcaption>", escaped(&amounts_to(difference)));
-            for finding in difference.findings.iter().take(SHOWN) {
+            for finding in difference.findings.iter().take(most) {
                 found(finding, (&left, &right), html);
             }
-            if difference.findings.len() > SHOWN {
-                let _ = writeln!(html, "<p>and {} more</p>", difference.findings.len() - SHOWN);
+            if difference.findings.len() > most {
+                let _ = writeln!(html, "<p>and {} more</p>", difference.findings.len() - most);
             }
         }
     }

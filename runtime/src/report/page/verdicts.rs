@@ -15,12 +15,20 @@ const OPEN: usize = 12;
 /// So many builds are drawn in the line itself.
 const STRIP: usize = 16;
 
+/// Findings shown of a pair, and where more than [`FEW`] comparisons don't hold: rather some of each than all of a few.
+const FINDINGS: (usize, usize) = (20, 2);
+
+/// See [`FINDINGS`].
+const FEW: usize = 500;
+
 /// The section; nothing if nothing was compared.
 pub(super) fn section(outcomes: &[Outcome], sources: &Sources) -> String {
     if outcomes.is_empty() {
         return String::new();
     }
     let mut html = bar(outcomes);
+    let odd = outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Match).count();
+    let findings = if odd > FEW { FINDINGS.1 } else { FINDINGS.0 };
     let mut bodies = 0;
     let mut left_out = 0;
     let mut open = 0;
@@ -37,7 +45,7 @@ pub(super) fn section(outcomes: &[Outcome], sources: &Sources) -> String {
             row(index, outcome, opened, &mut html);
             let before = html.len();
             if bodies < Room::BODIES {
-                body::write(outcome, sources, &mut html);
+                body::write(outcome, sources, findings, &mut html);
             } else {
                 html.push_str("<p>This page has no room for more; <code>--report json=FILE</code> writes all of it.</p>\n");
             }

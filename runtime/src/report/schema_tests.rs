@@ -1,0 +1,171 @@
+//! Every kind of thing that a report in JSON can hold, against the schema that is published of it.
+
+use boon::{Compiler, Schemas};
+use rbld_lang::derivation::{DerivationId, InputRef};
+use rbld_lang::digest::Digest;
+use rbld_lang::span::Sources;
+use serde_json::Value;
+
+use super::{Report, SCHEMA, json};
+use crate::compare::difference::{Class, Difference, Finding, Side, What, Window};
+use crate::compare::{
+    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
+    Party, PublishedFile, Same, Share, Subject, Verdict,
+};
+use crate::packing::Codec;
+use crate::store::Object;
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+/// What in a value isn't as the schema has it, fields that it doesn't name included.
+fn wrong(value: &Value) -> Option<String> {
+    let mut schema: Value = serde_json::from_str(SCHEMA).ok()?;
+    close(&mut schema);
+    let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
+    let place = "file:///report.schema.json";
+    if let Err(error) = compiler.add_resource(place, schema) {
+        return Some(error.to_string());
+    }
+    match compiler.compile(place, &mut schemas) {
+        Ok(index) => schemas.validate(value, index).err().map(|error| format!("{error:#}")),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.contains_key("properties") && fields.get("type").is_some_and(|of| of == "object") {
+                fields.entry("additionalProperties").or_insert(false.into());
+            }
+            fields.values_mut().for_each(close);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    let text = || Some("a".to_owned());
+    let names = || vec!["a".to_owned()];
+    let window = || Window { start: 0, bytes: vec![1, 255] };
+    let whats = [
+        What::Bytes { offset: 1, left: window(), right: Window { start: 0, bytes: Vec::new() } },
+        What::Line { number: 1, offset: 2, left: text(), right: None },
+        What::Fact { name: "mtime".to_owned(), left: None, right: text(), members: 3 },
+        What::Only { side: Side::Right, names: names(), count: 2 },
+        What::Order { position: 1, left: "a".to_owned(), right: "b".to_owned() },
+        What::Framing,
+        What::Compression {
+            left: Codec::Gzip,
+            right: Codec::Gzip,
+            header: vec![("mtime".to_owned(), "1".to_owned(), "2".to_owned())],
+        },
+        What::More { members: 2, names: names() },
+        What::Unread("too large".to_owned()),
+    ];
+    whats.into_iter().map(|what| Finding { path: vec!["data.tar".to_owned()], what }).collect()
+}
+
+fn news() -> Vec<News> {
+    let identity = Identity { folder: true, digest: digest("a") };
+    vec![
+        News::Split { group: 0 },
+        News::Merged { groups: (0, 9), identity },
+        News::SharedBuild { groups: (0, 0) },
+        News::OneBuild { members: vec![0, 1] },
+        News::TooFew { group: 0 },
+        News::NotRealised { member: 1 },
+        News::NothingExpected { member: 0, why: "x".to_owned() },
+        News::NonePublished { member: 0 },
+        News::Equal,
+        News::Executable { with: vec![0], without: vec![1] },
+        News::BelowShare,
+        News::NoLongerDifferent,
+        News::Nothing,
+    ]
+}
+
+fn members() -> Vec<Subject> {
+    let output = || InputRef { derivation: DerivationId(digest("d")), output: "dist".into() };
+    let file = Object::File { digest: digest("f"), size: 3, executable: true };
+    let ready = |object| OutputState::Ready { object, key: digest("k") };
+    let tree = ready(Object::Tree { digest: digest("t"), size: 3 });
+    let published = ExpectedOutcome::Published {
+        by: "debian".to_owned(),
+        files: vec![PublishedFile { name: "a.deb".to_owned(), expected: digest("a"), found: digest("b") }],
+        unbuilt: vec!["b.deb".to_owned()],
+        unpublished: Vec::new(),
+    };
+    let held = [
+        None,
+        Some(ExpectedOutcome::Digest(digest("a"))),
+        Some(ExpectedOutcome::Output {
+            output: output(),
+            state: OutputState::Missing("not tried".to_owned()),
+        }),
+        Some(ExpectedOutcome::Output { output: output(), state: tree.clone() }),
+        Some(published),
+    ];
+    let states =
+        [ready(file), tree, OutputState::Failed("x".to_owned()), OutputState::Missing("x".to_owned())];
+    let both = held.iter().flat_map(|held| states.iter().map(move |state| (held, state)));
+    both.map(|(held, state)| Subject {
+        key: "t[sid]".to_owned(),
+        output: output(),
+        state: state.clone(),
+        against: held.clone().map(|expected| Against { verdict: Verdict::Inconclusive, expected }),
+    })
+    .collect()
+}
+
+#[test]
+fn all_that_a_report_can_hold_is_in_the_schema() {
+    let difference = Difference { classes: [Class::Contents, Class::Order].into(), findings: findings() };
+    let evidence = |difference| Evidence {
+        left: Party::Expected,
+        right: Party::Member(0),
+        file: Some("a.deb".to_owned()),
+        difference,
+    };
+    let identity = Identity { folder: false, digest: digest("f") };
+    let classes = vec![Same { identity, members: vec![0], builds: 1 }];
+    let group = GroupOutcome {
+        name: "old".to_owned(),
+        members: vec![0],
+        classes: classes.clone(),
+        builds: 1,
+        verdict: None,
+    };
+    let outcome = Outcome {
+        name: "x".to_owned(),
+        span: None,
+        form: "identical",
+        verdict: Verdict::Mismatch,
+        observed: Verdict::Match,
+        expect_different: Some("why".to_owned()),
+        share: Share { holding: 1, total: 2, files: Some((1, 2)), at_least: Some(3000) },
+        members: members(),
+        groups: vec![group],
+        classes,
+        news: news(),
+        evidence: vec![evidence(Ok(difference)), evidence(Err("too large".to_owned()))],
+        stages: None,
+    };
+    let compared = ComparisonReport { outcomes: vec![outcome] };
+    let report = Report {
+        sources: &Sources::default(),
+        diagnostics: &[],
+        derivations: &[],
+        comparisons: Some(&compared),
+        failures: &[],
+        now: Some(1_700_000_000),
+    };
+    let mut written = json(&report);
+    assert_eq!(wrong(&written), None);
+    // The schema does refuse.
+    written["comparisons"][0]["news"][0]["what"] = "else".into();
+    assert!(wrong(&written).is_some());
+}
