@@ -139,7 +139,6 @@ impl<'p> Checker<'p> {
         let (given, fits) = self.matched(&signature, args, value.span);
         let get = |index: usize| given.get(index).copied().flatten();
         let at = |name: &str| signature.params.iter().position(|param| param.name == name).and_then(get);
-        let role_of = |index: usize| Role::Argument { of: &signature, param: &signature.params[index] };
         let at_least = at("at_least").map(|arg| {
             let ir = self.expect(arg, &Plain::Percent.into(), &Role::Field { name: "at_least" });
             self.share(&ir);
@@ -157,7 +156,22 @@ impl<'p> Checker<'p> {
             expect: whole("expect"),
             compare: whole("compare"),
         };
-        let form = match form {
+        let form = self.compared(form, &signature, &given, args)?;
+        fits.then_some(Comparison { form, at_least, expect, relation, places, span })
+    }
+
+    /// What a form compares, once its arguments stand in their places.
+    fn compared(
+        &mut self,
+        form: &str,
+        signature: &Signature,
+        given: &[Option<&'p Expr>],
+        args: &'p [Arg],
+    ) -> Option<Form> {
+        let get = |index: usize| given.get(index).copied().flatten();
+        let at = |name: &str| signature.params.iter().position(|param| param.name == name).and_then(get);
+        let role_of = |index: usize| Role::Argument { of: signature, param: &signature.params[index] };
+        match form {
             "identical" => {
                 let mut listed = true;
                 let within = match (get(0), at("within")) {
@@ -171,21 +185,21 @@ impl<'p> Checker<'p> {
                 let across =
                     at("across").map(|arg| self.expect(arg, &across, &Role::Field { name: "across" }));
                 let members = get(0).filter(|_| listed).map(|arg| self.members(arg));
-                Form::Identical { members: members?, within, across }
+                Some(Form::Identical { members: members?, within, across })
             }
             "matches" => {
                 let subject = get(0).map(|arg| self.subject(arg));
                 let expected = get(1).map(|arg| (self.expr(arg, &Type::Unknown), arg.span));
                 let ((members, subject_type), ((expected, expected_type), place)) = (subject?, expected?);
                 let of_each = self.expectation(&subject_type, &expected_type, place)?;
-                Form::Matches { members, expected, of_each }
+                Some(Form::Matches { members, expected, of_each })
             }
-            "fixpoint" => Form::Fixpoint(get(0).and_then(|arg| self.chain(arg, at("by")))?),
+            "fixpoint" => get(0).and_then(|arg| self.chain(arg, at("by"))).map(Form::Fixpoint),
             "reproducible" => {
                 let times = at("times")
                     .map(|arg| self.expect(arg, &Plain::Int.into(), &Role::Field { name: "times" }));
                 let vary = at("vary").map(|arg| self.vary(arg));
-                Form::Reproducible { of: get(0).and_then(|arg| self.one_build(arg))?, times, vary }
+                Some(Form::Reproducible { of: get(0).and_then(|arg| self.one_build(arg))?, times, vary })
             }
             "agreed" => {
                 let member = get(0).map(|arg| {
@@ -194,7 +208,7 @@ impl<'p> Checker<'p> {
                 });
                 let k = get(1).map(|arg| self.expect(arg, &Plain::Int.into(), &Role::Field { name: "k" }));
                 let of = get(2).map(|arg| self.witnesses(arg));
-                Form::Agreed { member: member?, k: k?, of: of? }
+                Some(Form::Agreed { member: member?, k: k?, of: of? })
             }
             _ => {
                 let mut side = |index: usize| {
@@ -208,10 +222,9 @@ impl<'p> Checker<'p> {
                     })
                 };
                 let (a, b) = (side(0), side(1));
-                Form::Differ { a: a?, b: b? }
+                Some(Form::Differ { a: a?, b: b? })
             }
-        };
-        fits.then_some(Comparison { form, at_least, expect, relation, places, span })
+        }
     }
 
     /// Reports `identical(a.out, b.out)`: members that stand beside each other and not in a list.

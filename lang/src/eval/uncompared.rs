@@ -26,38 +26,7 @@ impl Evaluator<'_> {
         if broken || has_errors || unread {
             return;
         }
-        let mut seen = Seen::new();
-        for comparison in &self.comparisons {
-            match &comparison.form {
-                Form::Identical { members, .. } => {
-                    members.iter().for_each(|member| see(&member.output, &mut seen))
-                }
-                Form::Matches { members, expected, .. } => {
-                    members.iter().for_each(|member| see(&member.output, &mut seen));
-                    for expected in expected {
-                        if let Expected::Output(output) = expected {
-                            see(output, &mut seen);
-                        }
-                    }
-                }
-                Form::Differ { a, b } => {
-                    see(&a.output, &mut seen);
-                    see(&b.output, &mut seen);
-                }
-                Form::Fixpoint { stages, .. } => {
-                    stages.iter().flatten().for_each(|member| see(&member.output, &mut seen))
-                }
-                Form::Reproducible { outputs, .. } => {
-                    outputs.iter().for_each(|member| see(&member.output, &mut seen))
-                }
-                Form::Agreed { member, of, .. } => {
-                    see(&member.output, &mut seen);
-                    for witness in of {
-                        said(&witness.says).for_each(|output| see(output, &mut seen));
-                    }
-                }
-            }
-        }
+        let mut seen = self.compared();
         let mut outputs: BTreeMap<usize, BTreeMap<Arc<str>, bool>> = BTreeMap::new();
         for (index, (item, value)) in self.program.items.iter().zip(&self.values).enumerate() {
             if let Some(Ok(value)) = value {
@@ -103,6 +72,43 @@ impl Evaluator<'_> {
             self.diagnostics.push(wrong.help(help));
         }
     }
+
+    /// The outputs that comparisons look at.
+    fn compared(&self) -> Seen {
+        let mut seen = Seen::new();
+        for comparison in &self.comparisons {
+            match &comparison.form {
+                Form::Identical { members, .. } => {
+                    members.iter().for_each(|member| see(&member.output, &mut seen))
+                }
+                Form::Matches { members, expected, .. } => {
+                    members.iter().for_each(|member| see(&member.output, &mut seen));
+                    for expected in expected {
+                        if let Expected::Output(output) = expected {
+                            see(output, &mut seen);
+                        }
+                    }
+                }
+                Form::Differ { a, b } => {
+                    see(&a.output, &mut seen);
+                    see(&b.output, &mut seen);
+                }
+                Form::Fixpoint { stages, .. } => {
+                    stages.iter().flatten().for_each(|member| see(&member.output, &mut seen))
+                }
+                Form::Reproducible { outputs, .. } => {
+                    outputs.iter().for_each(|member| see(&member.output, &mut seen))
+                }
+                Form::Agreed { member, of, .. } => {
+                    see(&member.output, &mut seen);
+                    for witness in of {
+                        said(&witness.says).for_each(|output| see(output, &mut seen));
+                    }
+                }
+            }
+        }
+        seen
+    }
 }
 
 fn see(output: &Arc<Output>, seen: &mut Seen) {
@@ -118,11 +124,14 @@ fn said(says: &Says) -> impl Iterator<Item = &Arc<Output>> {
         Says::Unsigned { sums, .. } => (Some(sums), None, None, None),
         Says::Output(member) => (None, None, None, Some(&member.output)),
     };
-    let output = |value| match value {
-        &Value::Output(ref output) => Some(output),
-        _ => None,
-    };
     [sums, signature, keys].into_iter().flatten().filter_map(output).chain(other)
+}
+
+fn output(value: &Value) -> Option<&Arc<Output>> {
+    match value {
+        Value::Output(output) => Some(output),
+        _ => None,
+    }
 }
 
 fn builds(value: &Value) -> Vec<&Arc<Build>> {
