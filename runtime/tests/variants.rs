@@ -62,7 +62,7 @@ impl Place {
             libraries.extend(paths.map(str::to_owned));
         }
         for library in libraries {
-            put(library.trim_start_matches('/'), Path::new(&library));
+            put(library.trim_start_matches('/'), &std::fs::canonicalize(&library).unwrap());
         }
         let object = tree::write(&batch, &root).unwrap();
         let environment = DerivationId(Digest::of(b"environment"));
@@ -151,7 +151,8 @@ fn a_variant_that_fails_leaves_a_log_of_its_own() {
 #[test]
 fn an_environment_is_given_another_language() {
     let place = Place::new(&["localedef", "locale", "sort"]);
-    let script = "{ echo $LANG; echo B >l; echo a >>l; echo A >>l; sort l; locale mon; } >\"$result\"";
+    let script =
+        "{ echo $LANG; echo B >l; echo a >>l; echo A >>l; /usr/bin/sort l; locale mon; } >\"$result\"";
     let (plain, facts, _) = place.run(script, &Variant::default());
     assert!(plain.starts_with("C.UTF-8\nA\nB\na\nJanuary;"), "{plain}");
     assert!(!facts.contains_key("locale"));

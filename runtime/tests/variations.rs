@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rbld::executor::{Cancel, Embedded, Executor, Exit, Finished, Mount, Request, Root, User};
 use rbld::failure::Failure;
@@ -24,7 +24,7 @@ const RBLD: &str = env!("CARGO_BIN_EXE_rbld");
 /// An id that nothing else runs as.
 const NOBODY: &str = "65533";
 const APPLETS: &str = "sh cat ls id stat ps grep sed head sort wc env uname hostname umask mkdir touch echo find date \
-    nproc tar seq md5sum rm mv cp ln sleep readlink true false test chmod tr dd timeout awk xargs";
+    nproc tar seq md5sum rm mv cp ln sleep readlink true false test chmod tr dd timeout awk xargs od";
 
 /// A root filesystem and what is in it.
 struct Place {
@@ -47,6 +47,9 @@ impl Place {
             fs::create_dir_all(lower.join(name)).unwrap();
         }
         fs::copy(busybox, lower.join("bin/busybox")).unwrap();
+        // As in any environment.
+        let copy = fs::File::options().write(true).open(lower.join("bin/busybox")).unwrap();
+        copy.set_modified(UNIX_EPOCH + Duration::from_secs(1_321_009_871)).unwrap();
         for name in APPLETS.split_whitespace() {
             symlink("busybox", lower.join("bin").join(name)).unwrap();
         }
@@ -244,8 +247,8 @@ fn a_large_folder_is_listed_once() {
 fn the_time_of_day() {
     let place = Place::new();
     let day = 86_400;
-    let (plain, varied) =
-        place.both(Axis::Time, "date +%s; touch a; stat -c %Y a /bin/sh; cat /proc/uptime | sed 's/ .*//'");
+    let (plain, varied) = place
+        .both(Axis::Time, "date +%s; touch a; stat -c %Y a /bin/busybox; cat /proc/uptime | sed 's/ .*//'");
     let numbers = |said: &str| -> Vec<f64> { said.lines().map(|line| line.parse().unwrap()).collect() };
     let (plain, varied) = (numbers(&plain), numbers(&varied));
     for at in [0, 1] {
@@ -288,6 +291,49 @@ fn the_kernels_name() {
     assert_eq!(plain[..2], varied[..2]);
     assert_eq!(varied[2..], ["98.7.6-another", "#54 SMP Mon Jan 5 06:07:08 UTC 2009"]);
     assert_ne!(plain[2], varied[2]);
+}
+
+/// A static program of 32-bit x86 that writes what time(2), clock_gettime, its 64-bit twin and the time of a new file
+/// say, four bytes each.
+fn i386_program() -> Vec<u8> {
+    const BASE: u32 = 0x0804_8000;
+    const CODE: &[u8] = b"\
+        \x81\xec\x00\x01\x00\x00\xb8\x0d\x00\x00\x00\x31\xdb\xcd\x80\x89\x04\x24\xb8\x09\x01\x00\x00\x31\
+        \xdb\x8d\x4c\x24\x04\xcd\x80\xb8\x93\x01\x00\x00\x31\xdb\x8d\x4c\x24\x08\xcd\x80\xb8\x08\x00\x00\
+        \x00\xe8\x07\x00\x00\x00/tmp/x\x00\x5b\xb9\xa4\x01\x00\x00\xcd\x80\x89\xc3\xb8\xc5\x00\x00\x00\
+        \x8d\x4c\x24\x40\xcd\x80\x8b\x84\x24\x88\x00\x00\x00\x89\x44\x24\x0c\xb8\x04\x00\x00\x00\xbb\x01\
+        \x00\x00\x00\x89\xe1\xba\x10\x00\x00\x00\xcd\x80\xb8\x01\x00\x00\x00\x31\xdb\xcd\x80";
+    let mut bytes = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0\x01\0\0\0".to_vec();
+    for word in [BASE + 84, 52, 0, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(b"\x34\0\x20\0\x01\0\0\0\0\0\0\0");
+    let length = 84 + CODE.len() as u32;
+    // One segment, readable and executable.
+    for word in [1, 0, BASE, BASE, length, length, 5, 0x1000] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(CODE);
+    bytes
+}
+
+#[test]
+fn programs_of_32_bits_see_the_same() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let program = place.lower().join("bin/narrow");
+    fs::write(&program, i386_program()).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = "narrow >n; od -A n -t u4 n; date +%s";
+    let numbers =
+        |said: String| -> Vec<i64> { said.split_whitespace().map(|word| word.parse().unwrap()).collect() };
+    for variant in [Variant::default(), only(Axis::Time), Variant::default().holding([Axis::Time])] {
+        let said = numbers(place.under(&variant, script));
+        assert!(said.len() == 5 && said.iter().all(|time| (said[4] - time).abs() < 60), "{said:?}");
+    }
 }
 
 #[test]
