@@ -131,6 +131,19 @@ pub(super) struct Running {
     pub now: Option<i64>,
 }
 
+/// A share as it is written in the language, in hundredths of a percent.
+pub(super) fn share(text: &str) -> std::result::Result<u32, String> {
+    let wrong = || "it is written as in `10%`, more than `0%` and at most `100%`".to_owned();
+    let (whole, part) =
+        text.strip_suffix('%').map(|text| text.split_once('.').unwrap_or((text, ""))).ok_or_else(wrong)?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 3 || part.len() > 2 || !digits(whole) || !digits(part) {
+        return Err(wrong());
+    }
+    let number = format!("{whole}{part:0<2}").parse::<u32>().map_err(|_| wrong())?;
+    if (1..=10_000).contains(&number) { Ok(number) } else { Err(wrong()) }
+}
+
 /// An instant as it is written in the language.
 pub(super) fn instant(text: &str) -> std::result::Result<i64, String> {
     rbld_lang::syntax::read_instant(text)
@@ -146,6 +159,12 @@ pub(super) struct Check {
     /// How to run it.
     #[command(flatten)]
     pub running: Running,
+    /// Look at a share of it a day, `10%`, so that in ten days all has had its turn
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub sample: Option<u32>,
+    /// Say what changed since a report in JSON, not since the last run
+    #[arg(long, value_name = "REPORT", value_hint = clap::ValueHint::FilePath)]
+    pub against: Option<PathBuf>,
     /// Write diffoscope's page on each pair of results that differ into a folder, where diffoscope is installed
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub diffoscope: Option<PathBuf>,

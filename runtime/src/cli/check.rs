@@ -12,8 +12,8 @@ use super::args::{self, ReportFormat, Running};
 use super::beside::Beside;
 use super::project::{self, Fetching, Project, choose};
 use super::reports::Reports;
-use super::{context, diffoscope, output, plan, why};
-use crate::compare::{self, ComparisonReport, OutputState};
+use super::{context, diffoscope, output, past, plan, why};
+use crate::compare::{self, ComparisonReport, OutputState, Sample};
 use crate::display::Screen;
 use crate::environment;
 use crate::failure::{Failure, Kind, Result};
@@ -45,14 +45,20 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
             Whole { report: &report, file: &project.file, graph: &graph, ids: &[], logs: &[], locked: &[] };
         return Ok(reports.write(&whole, &project.below_repository(), 2));
     }
+    let names = past::Names::of(&project);
+    if let Some(file) = &args.against {
+        past::read(file)?;
+    }
     select(&mut project, &chosen.names)?;
+    let asserts = !project.plan.comparisons.is_empty();
+    let sampled = args.sample.map(|share| Sample::of(share, now).apply(&mut project.plan));
     let mut targets: Vec<DerivationId> = Vec::new();
     for comparison in &project.plan.comparisons {
         targets.extend(project::members(comparison).iter().map(|member| member.output.derivation));
         targets.extend(project::expected(comparison));
     }
     targets.extend(chosen.names.iter().flat_map(|name| project.named(name)));
-    if targets.is_empty() {
+    if targets.is_empty() && !asserts {
         return Err(Failure::input(format!(
             "`{}` asserts nothing, so there is nothing to check",
             project.file
@@ -63,6 +69,8 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
     }
     let ran = realise(&project, store, &targets, &args.running)?;
     let mut compared = ran.compare(&project, now);
+    compared.sample = sampled;
+    past::trend(&ran.world.store, &project, &names, args.against.as_deref(), now, &mut compared)?;
     if let Some(folder) = &args.diffoscope {
         diffoscope::attach(folder, &mut compared, &ran.world.store, &ran.world.cancel)?;
     }

@@ -19,6 +19,7 @@ mod lock;
 mod log;
 mod mirror;
 mod output;
+mod past;
 mod plan;
 mod project;
 mod push;

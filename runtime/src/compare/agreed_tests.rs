@@ -119,7 +119,8 @@ fn one_key_is_one_witness_whichever_of_its_subkeys_signed() {
     let folder = bench.folder("sigs", &[("1/SUMS", AGAIN), ("1/SUMS.sig", AGAIN_SIGNED)]);
     let at = Some("1/SUMS".to_owned());
     let again = Says::Signed { sums: folder, at, signature: None, keys: input("keys") };
-    let found = bench.judge(2, vec![bench.alice(), again]);
+    let both = vec![bench.alice(), again];
+    let found = bench.judge(2, both);
     assert_eq!(found, (Verdict::Inconclusive, vec![Word::Same, Word::Again { first: 0 }], 1));
 }
 
@@ -140,7 +141,8 @@ fn a_signature_counts_as_of_when_it_was_made() {
     let carol = vec![bench.clear("carol", CAROL)];
     assert_eq!(bench.judge(1, carol).0, Verdict::Mismatch);
     bench.now = july(2024);
-    let (verdict, words, _) = bench.judge(1, vec![bench.alice()]);
+    let alice = vec![bench.alice()];
+    let (verdict, words, _) = bench.judge(1, alice);
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(why(&words[0]).contains("made in the future"), "{words:?}");
 }

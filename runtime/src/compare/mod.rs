@@ -21,17 +21,21 @@ mod matches;
 mod normal;
 mod outcome;
 mod relation;
+mod sample;
 #[cfg(test)]
 mod store_tests;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod trend;
 
 pub use evidence::{between, entries, of_two_kinds, opener};
 pub use outcome::{
     Against, Agreed, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, Moving, News,
     Outcome, Party, PublishedFile, Same, Share, Stages, Subject, Verdict, Voice, Word, percent,
 };
+pub use sample::{LeftOut, Sample, Sampled};
+pub use trend::{Changed, Past, PastOne, Trend};
 
 use crate::failure::Result;
 use crate::progress::{Progress, Step};
@@ -118,7 +122,7 @@ pub fn compare(
         }
         outcome
     });
-    ComparisonReport { outcomes: outcomes.collect() }
+    ComparisonReport { outcomes: outcomes.collect(), ..ComparisonReport::default() }
 }
 
 /// What is known of the two builds that outputs come from.

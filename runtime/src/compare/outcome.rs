@@ -10,10 +10,12 @@ use rbld_lang::span::Span;
 use super::OutputState;
 use super::cause::Observation;
 use super::difference::Difference;
+use super::sample::Sampled;
+use super::trend::Trend;
 use crate::store::Object;
 
 /// Whether an assertion holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It holds.
@@ -50,6 +52,10 @@ impl Verdict {
 pub struct ComparisonReport {
     /// One a comparison.
     pub outcomes: Vec<Outcome>,
+    /// What wasn't looked at, if not all was to be.
+    pub sample: Option<Sampled>,
+    /// How it stands to an earlier run.
+    pub trend: Option<Trend>,
 }
 
 /// What one comparison came to.

@@ -64,7 +64,8 @@ impl Past {
     /// What an earlier report in JSON says; the reason if it is none.
     pub fn from_json(text: &str) -> Result<Past, String> {
         let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let list = value.get("comparisons").and_then(|list| list.as_array()).ok_or("it has no `comparisons`")?;
+        let list =
+            value.get("comparisons").and_then(|list| list.as_array()).ok_or("it has no `comparisons`")?;
         let at = value.get("now").and_then(|now| now.as_str()).and_then(rbld_lang::syntax::read_instant);
         let verdict = |value: Option<&serde_json::Value>| -> Option<Verdict> {
             serde_json::from_value(value?.clone()).ok()

@@ -50,7 +50,8 @@ fn what_regressed_and_improved_is_told_by_member() {
     // `z` wasn't looked at and keeps what was known of it.
     assert_eq!((trend.share_before, trend.share), ((3, 4), (4, 5)));
     assert_eq!(past.comparisons["a"].members["z"], (Match, Some(10)));
-    let (trend, past) = past.update(&report(Vec::new()), 30, &|name, member| name == "a" && member != Some("z"));
+    let (trend, past) =
+        past.update(&report(Vec::new()), 30, &|name, member| name == "a" && member != Some("z"));
     assert!(trend.is_still());
     assert_eq!(past.comparisons.keys().collect::<Vec<_>>(), ["a"]);
     assert!(!past.comparisons["a"].members.contains_key("z"));

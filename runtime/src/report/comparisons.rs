@@ -5,7 +5,7 @@ use rbld_lang::span::Sources;
 
 use super::fixes::beaten;
 use super::style::{Style, columns, printable};
-use super::{agreed, causes, differences, stages};
+use super::{agreed, causes, differences, stages, trend};
 use crate::compare::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
     Party, Same, Subject, Verdict, percent,
@@ -41,7 +41,7 @@ fn total(report: &ComparisonReport, style: &Style) -> String {
     }
     let all = report.outcomes.len();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
-    format!("\n{all} comparison{}{parts}\n", plural(all))
+    format!("\n{all} comparison{}{parts}\n{}", plural(all), trend::text(report, style))
 }
 
 /// A comparison for a person: a line, and below it what doesn't hold.

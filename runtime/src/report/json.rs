@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::comparisons::last_day;
 use super::diagnostics::fix_json;
 use super::fixes::fixes;
-use super::{Failed, Realised, Report, agreed, causes, diagnostics_json, stages};
+use super::{Failed, Realised, Report, agreed, causes, diagnostics_json, stages, trend};
 use crate::compare::difference::{Difference, Finding, Side, What, Window};
 use crate::compare::{
     Against, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState, Party, Same,
@@ -35,6 +35,8 @@ pub fn json(report: &Report<'_>) -> Value {
         "diagnostics": diagnostics_json(report.diagnostics, report.sources),
         "derivations": report.derivations.iter().map(derivation).collect::<Vec<_>>(),
         "comparisons": compared,
+        "sample": report.comparisons.and_then(trend::sample_json),
+        "trend": report.comparisons.and_then(trend::trend_json),
         "failures": report.failures.iter().map(failed).collect::<Vec<_>>(),
     })
 }

@@ -34,6 +34,7 @@ mod summary;
 mod tested;
 #[cfg(test)]
 mod tests;
+mod trend;
 
 pub use causes::{json as observation_json, text as observation};
 pub use code_quality::code_quality;
@@ -180,6 +181,11 @@ impl Report<'_> {
                 Verdict::Mismatch => codes.push(1),
                 Verdict::Inconclusive => codes.push(6),
             }
+        }
+        // A sample of nothing says nothing.
+        let sample = self.comparisons.and_then(|report| report.sample.as_ref());
+        if sample.is_some_and(|sampled| sampled.looked_at == 0) {
+            codes.push(6);
         }
         by_weight(codes)
     }

@@ -123,7 +123,7 @@ fn a_chain_for_a_person_and_for_a_merge_request() {
         staged(Verdict::Mismatch, None, vec![moving(None)]),
         staged(Verdict::Mismatch, None, vec![moving(Some(1))]),
     ];
-    let compared = ComparisonReport { outcomes };
+    let compared = ComparisonReport { outcomes, ..ComparisonReport::default() };
     let text = comparisons(&compared, &sources(), &Style::plain());
     let expected = "\
 match         the tools                             4 stages, settled at stage 2
@@ -164,8 +164,10 @@ mismatch      the tools                                    4 stages, not settled
 fn comparisons_for_a_person() {
     let mut ratchet = outcome("share of bookworm", Verdict::Match);
     ratchet.share = Share { holding: 21, total: 60, files: Some((65, 100)), at_least: Some(3000) };
-    let report =
-        ComparisonReport { outcomes: vec![outcome("git archive", Verdict::Match), ratchet, split()] };
+    let report = ComparisonReport {
+        outcomes: vec![outcome("git archive", Verdict::Match), ratchet, split()],
+        ..ComparisonReport::default()
+    };
     let text = comparisons(&report, &sources(), &Style::plain());
     let expected = "\
 match         git archive                                     2 builds, 1 result
@@ -197,7 +199,7 @@ fn nothing_is_wider_than_the_terminal() {
     let mut wide = split();
     wide.name = "a name that somebody wrote with great care and at great length, to say all of it".to_owned();
     wide.members[0].key = "word ".repeat(40);
-    let report = ComparisonReport { outcomes: vec![wide] };
+    let report = ComparisonReport { outcomes: vec![wide], ..ComparisonReport::default() };
     let text = comparisons(&report, &sources(), &Style::plain());
     let widest = text
         .lines()
@@ -305,7 +307,7 @@ error: bookworm: `snapshot.debian.org` gave other bytes
 
 fn exit(verdicts: &[Verdict], kinds: &[Kind], wrong: bool) -> (i32, Vec<i32>) {
     let outcomes = verdicts.iter().map(|verdict| outcome("x", *verdict)).collect();
-    let compared = ComparisonReport { outcomes };
+    let compared = ComparisonReport { outcomes, ..ComparisonReport::default() };
     let failures: Vec<Failed> = kinds.iter().map(|kind| Failed::of_run(Failure::new(*kind, "x"))).collect();
     let span = Span { file: FileId(0), start: 0, end: 0 };
     let diagnostics = [
@@ -339,7 +341,7 @@ fn exit_codes_are_the_first_that_applies() {
 
 #[test]
 fn json_holds_all_of_it() {
-    let compared = ComparisonReport { outcomes: vec![split()] };
+    let compared = ComparisonReport { outcomes: vec![split()], ..ComparisonReport::default() };
     let failures = [Failed {
         span: None,
         name: Some("t[jammy]".to_owned()),
@@ -398,6 +400,7 @@ fn scanned(before: &str) -> (serde_json::Value, serde_json::Value) {
             outcome("held", Verdict::Match),
             Outcome { span: Some(at(7, 13)), ..outcome("open", Verdict::Inconclusive) },
         ],
+        ..ComparisonReport::default()
     };
     let failures = [Failed {
         name: Some("t[jammy]".to_owned()),

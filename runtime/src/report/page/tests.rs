@@ -96,6 +96,7 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
         news: Vec::new(),
         evidence,
         stages: None,
+        agreed: None,
     }
 }
 
@@ -103,7 +104,7 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
 fn rendered(outcomes: Vec<Outcome>, name: &str) -> [String; 3] {
     let mut sources = Sources::default();
     sources.add("build.rbld".to_owned(), "rbld 1\n".to_owned());
-    let compared = ComparisonReport { outcomes };
+    let compared = ComparisonReport { outcomes, ..ComparisonReport::default() };
     let id = DerivationId(digest("t"));
     let failures = [Failed {
         name: Some(name.to_owned()),
