@@ -70,7 +70,10 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
     let ran = realise(&project, store, &targets, &args.running)?;
     let mut compared = ran.compare(&project, now);
     compared.sample = sampled;
-    past::trend(&ran.world.store, &project, &names, args.against.as_deref(), now, &mut compared)?;
+    // Nothing is known by a run that was interrupted of what it didn't come to.
+    if !ran.world.cancel.is_set() {
+        past::trend(&ran.world.store, &project, &names, args.against.as_deref(), now, &mut compared)?;
+    }
     if let Some(folder) = &args.diffoscope {
         diffoscope::attach(folder, &mut compared, &ran.world.store, &ran.world.cancel)?;
     }

@@ -47,7 +47,6 @@ pub(super) fn trend(
         None => trend,
         Some(file) => read(file)?.update(report, now, &|name, member| names.has(name, member)).0,
     };
-    // An interrupted run looked at nothing that it didn't come to.
     remember(&path, &kept)?;
     report.trend = Some(trend);
     Ok(())
