@@ -10,9 +10,9 @@ use rbld_lang::diagnostic::Severity;
 
 use super::graph::{Node, State};
 use super::markup::escaped;
+use super::status::Status;
 use super::style::{Style, printable};
 use super::{TOLD, Whole, comparisons, differences};
-use crate::compare::Verdict;
 
 /// Characters of what a test says at most; the rest is in other reports.
 const SAID: usize = 16_000;
@@ -24,8 +24,8 @@ enum Came {
     Failed(Said),
     /// It couldn't be told.
     Error(Said),
-    /// It was not tried.
-    Skipped,
+    /// It was not tried, or what it came to fails nothing; why.
+    Skipped(String),
 }
 
 /// What is said of a test that didn't pass.
@@ -72,16 +72,17 @@ fn assertions(whole: &Whole<'_>) -> Suite {
             message: format!("{}, {}", outcome.verdict.word(), comparisons::summary(outcome)),
             text: text.clone(),
         };
-        let came = match outcome.verdict {
-            Verdict::Match => {
+        let came = match Status::of(outcome) {
+            Status::Match => {
                 // A test that passed has no place for words; what is unusual must be seen all the same.
                 if outcome.observed != outcome.verdict {
                     suite.out += &text;
                 }
                 Came::Passed
             }
-            Verdict::Mismatch => Came::Failed(said("mismatch")),
-            Verdict::Inconclusive => Came::Error(said("inconclusive")),
+            Status::Mismatch => Came::Failed(said("mismatch")),
+            Status::Flaky => Came::Skipped(text.clone()),
+            Status::Inconclusive => Came::Error(said("inconclusive")),
         };
         let class = format!("rbld.{}", outcome.form);
         suite.cases.push(Case { class, name: outcome.name.clone(), tenths: 0, came });
@@ -102,7 +103,7 @@ fn made(whole: &Whole<'_>) -> Suite {
                 }
                 Came::Error(Said { kind: "failed", message: failed.failure.message.clone(), text })
             }
-            (None, State::Missing) => Came::Skipped,
+            (None, State::Missing) => Came::Skipped("not tried".to_owned()),
             (None, State::Unneeded) => return None,
             (None, _) => Came::Passed,
         };
@@ -195,8 +196,8 @@ fn write(id: usize, suite: &Suite, whole: &Whole<'_>, xml: &mut String) {
                 xml.push_str("/>\n");
                 continue;
             }
-            Came::Skipped => {
-                xml.push_str("><skipped/></testcase>\n");
+            Came::Skipped(why) => {
+                let _ = writeln!(xml, "><skipped>{}</skipped></testcase>", text(why));
                 continue;
             }
             Came::Failed(said) => ("failure", said),

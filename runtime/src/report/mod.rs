@@ -29,6 +29,7 @@ mod sarif;
 #[cfg(test)]
 mod schema_tests;
 mod stages;
+mod status;
 mod style;
 mod summary;
 mod tested;

@@ -3,14 +3,18 @@
 use boon::{Compiler, Schemas};
 use rbld_lang::derivation::{DerivationId, InputRef};
 use rbld_lang::digest::Digest;
+use rbld_lang::plan::{Category, Equality, Expect, Places, Relation};
 use rbld_lang::span::Sources;
+use rbld_lang::vary::Axis;
 use serde_json::Value;
 
 use super::{Report, SCHEMA, json};
+use crate::compare::cause::{self, Candidate, Observation, Observed};
 use crate::compare::difference::{Class, Difference, Finding, Side, What, Window};
 use crate::compare::{
-    Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
-    Party, PublishedFile, Same, Share, Subject, Verdict,
+    Against, Agreed, Changed, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, LeftOut,
+    News, Outcome, OutputState, Party, PublishedFile, Same, Sample, Sampled, Share, Subject, Trend, Verdict,
+    Voice, Word,
 };
 use crate::packing::Codec;
 use crate::store::Object;
@@ -69,6 +73,50 @@ fn findings() -> Vec<Finding> {
     whats.into_iter().map(|what| Finding { path: vec!["data.tar".to_owned()], what }).collect()
 }
 
+fn identity() -> Identity {
+    Identity { folder: false, digest: digest("f") }
+}
+
+/// A witness for each thing that one can say.
+fn agreed() -> Agreed {
+    let word = |word| Voice {
+        name: "alice".to_owned(),
+        span: None,
+        by: None,
+        signer: Some("0123".to_owned()),
+        why: Some("ours".to_owned()),
+        word,
+    };
+    let other = Word::Other(vec![("a.tar".to_owned(), digest("o"))]);
+    let words = [Word::Same, Word::Again { first: 0 }, other, Word::Nothing("no key".to_owned())];
+    Agreed { k: 2, voices: words.map(word).into() }
+}
+
+/// One of each class.
+fn observation() -> Observation {
+    let observed = cause::Class::ALL.map(|class| Observed {
+        class,
+        detail: "mtime".to_owned(),
+        axes: vec![Axis::Time],
+        path: vec!["data.tar".to_owned()],
+        offset: Some(3),
+        line: None,
+        left: "1".to_owned(),
+        right: "2".to_owned(),
+        packages: vec!["gcc-12".to_owned()],
+        places: 2,
+        fix: "use SOURCE_DATE_EPOCH",
+    });
+    let candidate = Candidate {
+        package: "gcc-12".to_owned(),
+        arch: "amd64".to_owned(),
+        left: Some("12.2".to_owned()),
+        right: None,
+        toolchain: Some("gcc"),
+    };
+    Observation { observed: observed.to_vec(), candidates: vec![candidate], ..Observation::default() }
+}
+
 fn news() -> Vec<News> {
     let identity = Identity { folder: true, digest: digest("a") };
     vec![
@@ -84,6 +132,8 @@ fn news() -> Vec<News> {
         News::Executable { with: vec![0], without: vec![1] },
         News::BelowShare,
         News::NoLongerDifferent,
+        News::Expired { until: 1_800_000_000 },
+        News::BytesEqual,
         News::Nothing,
     ]
 }
@@ -123,15 +173,21 @@ fn members() -> Vec<Subject> {
 
 #[test]
 fn all_that_a_report_can_hold_is_in_the_schema() {
-    let difference = Difference { classes: [Class::Contents, Class::Order].into(), findings: findings() };
+    let difference = Difference {
+        classes: [Class::Contents, Class::Order].into(),
+        findings: findings(),
+        leaves: Vec::new(),
+    };
     let evidence = |difference| Evidence {
         left: Party::Expected,
         right: Party::Member(0),
         file: Some("a.deb".to_owned()),
         difference,
+        observation: observation(),
+        objects: (identity(), identity()),
+        diffoscope: Some(Err("not installed".to_owned())),
     };
-    let identity = Identity { folder: false, digest: digest("f") };
-    let classes = vec![Same { identity, members: vec![0], builds: 1 }];
+    let classes = vec![Same { identity: identity(), members: vec![0], builds: 1 }];
     let group = GroupOutcome {
         name: "old".to_owned(),
         members: vec![0],
@@ -145,7 +201,14 @@ fn all_that_a_report_can_hold_is_in_the_schema() {
         form: "identical",
         verdict: Verdict::Mismatch,
         observed: Verdict::Match,
-        expect_different: Some("why".to_owned()),
+        expect: Expect::Different {
+            why: "why".to_owned(),
+            until: Some(1_800_000_000),
+            category: Some(Category::Upstream),
+            owner: None,
+        },
+        relation: Relation { equality: Equality::Content, why: Some("why".to_owned()) },
+        places: Places::default(),
         share: Share { holding: 1, total: 2, files: Some((1, 2)), at_least: Some(3000) },
         members: members(),
         groups: vec![group],
@@ -153,8 +216,19 @@ fn all_that_a_report_can_hold_is_in_the_schema() {
         news: news(),
         evidence: vec![evidence(Ok(difference)), evidence(Err("too large".to_owned()))],
         stages: None,
+        agreed: Some(agreed()),
     };
-    let compared = ComparisonReport { outcomes: vec![outcome] };
+    let left = LeftOut { comparison: "y".to_owned(), whole: false, members: vec!["t[sid]".to_owned()] };
+    let sample = Sampled { sample: Sample::of(1000, 0), looked_at: 1, left_out: vec![left] };
+    let changed = |member: Option<&str>| Changed {
+        comparison: "x".to_owned(),
+        member: member.map(str::to_owned),
+        before: Verdict::Match,
+        now: Verdict::Mismatch,
+    };
+    let (regressed, improved) = (vec![changed(None)], vec![changed(Some("t[sid]"))]);
+    let trend = Trend { since: Some(0), regressed, improved, ..Trend::default() };
+    let compared = ComparisonReport { outcomes: vec![outcome], sample: Some(sample), trend: Some(trend) };
     let report = Report {
         sources: &Sources::default(),
         diagnostics: &[],

@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 
 use super::markup::short;
+use super::status::Status;
 use super::style::{Style, printable};
 use super::{TOLD, Whole, comparisons};
-use crate::compare::{Outcome, Verdict};
+use crate::compare::Outcome;
 
 /// Rows of comparisons that hold at most.
 const HOLDING: usize = 100;
@@ -30,27 +31,26 @@ pub fn summary(whole: &Whole<'_>) -> String {
     failures(whole, &mut text);
     table(outcomes, &mut text);
     let begin = text.len();
-    let odd = outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Match);
+    let odd = outcomes.iter().filter(|outcome| Status::of(outcome) != Status::Match);
     for (shown, outcome) in odd.clone().enumerate() {
         if text.len() - begin > UNFOLDED {
             let _ = writeln!(text, "and {} more that do not hold\n", odd.count() - shown);
             break;
         }
         let lines = comparisons::one(outcome, report.sources, &Style::plain());
-        unfold(&format!("{} {}", sign(outcome.verdict), code(&outcome.name)), &lines, &mut text);
+        unfold(&format!("{} {}", sign(Status::of(outcome)), code(&outcome.name)), &lines, &mut text);
     }
     text
 }
 
 fn headline(whole: &Whole<'_>, outcomes: &[Outcome]) -> String {
     let exit = whole.report.exit_code();
-    let counted: Vec<String> = [Verdict::Match, Verdict::Mismatch, Verdict::Inconclusive]
-        .into_iter()
-        .filter_map(|verdict| {
-            let count = outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
-            (count > 0).then(|| format!("{count} {}", verdict.word()))
-        })
-        .collect();
+    let counted = [Status::Match, Status::Mismatch, Status::Inconclusive, Status::Flaky];
+    let counted = counted.into_iter().filter_map(|status| {
+        let count = status.count(outcomes);
+        (count > 0).then(|| format!("{count} {}", status.word()))
+    });
+    let counted: Vec<String> = counted.collect();
     let counted = if counted.is_empty() { "nothing compared".to_owned() } else { counted.join(", ") };
     match exit {
         0 => counted,
@@ -59,11 +59,12 @@ fn headline(whole: &Whole<'_>, outcomes: &[Outcome]) -> String {
 }
 
 /// A sign that both GitLab and GitHub draw, and a terminal too.
-fn sign(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Match => "✅",
-        Verdict::Mismatch => "❌",
-        Verdict::Inconclusive => "❔",
+fn sign(status: Status) -> &'static str {
+    match status {
+        Status::Match => "✅",
+        Status::Mismatch => "❌",
+        Status::Inconclusive => "❔",
+        Status::Flaky => "⚠️",
     }
 }
 
@@ -97,16 +98,15 @@ fn table(outcomes: &[Outcome], text: &mut String) {
     }
     text.push_str("| verdict | comparison | |\n|---|---|---|\n");
     let mut left = 0;
-    for (wanted, most) in
-        [(Verdict::Mismatch, FAILING), (Verdict::Inconclusive, FAILING), (Verdict::Match, HOLDING)]
-    {
-        let of: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.verdict == wanted).collect();
+    for wanted in Status::ALL {
+        let most = if wanted == Status::Match { HOLDING } else { FAILING };
+        let of: Vec<&Outcome> = outcomes.iter().filter(|outcome| Status::of(outcome) == wanted).collect();
         for outcome in of.iter().take(most) {
             let expected = if outcome.observed == outcome.verdict { "" } else { ", as expected" };
             let _ = writeln!(
                 text,
                 "| {} {} | {} | {}{expected} |",
-                sign(outcome.verdict),
+                sign(wanted),
                 wanted.word(),
                 code(&outcome.name).replace('|', "\\|"),
                 comparisons::summary(outcome).replace('|', "\\|"),

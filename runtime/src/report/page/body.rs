@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use rbld_lang::span::Sources;
 
 use super::super::comparisons;
+use super::super::fixes::fixes;
 use super::super::markup::escaped;
 use super::super::stages;
 use super::super::style::Style;
-use super::{letter, sides, swatch, verdicts};
+use super::{letter, sides, swatch};
 use crate::compare::{
     Against, ExpectedOutcome, GroupOutcome, Outcome, OutputState, Same, Stages, Subject, Verdict,
 };
@@ -17,7 +18,7 @@ use crate::compare::{
 const LISTED: usize = 300;
 
 /// Sentences as they are told in a terminal, but not laid out for one.
-const UNWRAPPED: Style = Style { colour: false, width: usize::MAX / 4, unicode: true };
+pub(super) const UNWRAPPED: Style = Style { colour: false, width: usize::MAX / 4, unicode: true };
 
 /// Writes it; of each pair that was looked into, so many findings at most.
 pub(super) fn write(outcome: &Outcome, sources: &Sources, findings: usize, html: &mut String) {
@@ -27,7 +28,7 @@ pub(super) fn write(outcome: &Outcome, sources: &Sources, findings: usize, html:
         format!(", {}:{line}", escaped(&sources.get(span.file).name))
     });
     let _ = writeln!(html, "<p class=\"place\">{}{}</p>", escaped(outcome.form), place.unwrap_or_default());
-    sentences(outcome, html);
+    sentences(outcome, sources, html);
     if let Some(stages) = &outcome.stages {
         staged(outcome, stages, html);
     } else {
@@ -41,7 +42,7 @@ pub(super) fn write(outcome: &Outcome, sources: &Sources, findings: usize, html:
 }
 
 /// What a person must know, in the words of the report in a terminal.
-fn sentences(outcome: &Outcome, html: &mut String) {
+fn sentences(outcome: &Outcome, sources: &Sources, html: &mut String) {
     let text = [
         comparisons::share(outcome, &UNWRAPPED),
         stages::text(outcome, &UNWRAPPED),
@@ -52,6 +53,9 @@ fn sentences(outcome: &Outcome, html: &mut String) {
         html.push_str("<ul class=\"news\">\n");
         for line in text.lines() {
             let _ = writeln!(html, "<li>{}</li>", escaped(line.trim()));
+        }
+        for fix in fixes(outcome, sources) {
+            let _ = writeln!(html, "<li class=\"help\">{}</li>", escaped(&fix.title));
         }
         html.push_str("</ul>\n");
     }
@@ -76,9 +80,7 @@ fn groups(outcome: &Outcome, html: &mut String) {
 
 fn heading(group: &GroupOutcome, html: &mut String) {
     let verdict = match group.verdict {
-        Some(verdict) => {
-            format!("<span class=\"{0}\">{1} {0}</span>", verdict.word(), verdicts::sign(verdict))
-        }
+        Some(verdict) => format!("<span class=\"{0}\">{0}</span>", verdict.word()),
         None => "alone".to_owned(),
     };
     let _ = writeln!(html, "<h3>{} {verdict}</h3>", escaped(&group.name));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::markup::{escaped, short};
+use super::super::status::Status;
 use super::{Room, verdicts};
 use crate::compare::Outcome;
 
@@ -50,8 +51,8 @@ pub(super) fn section(outcomes: &[Outcome]) -> String {
         let _ = write!(
             html,
             "<tr><th scope=\"row\"><span class=\"{}\">{}</span> <a href=\"#v{index}\">{}</a></th>",
-            outcome.verdict.word(),
-            verdicts::sign(outcome.verdict),
+            Status::of(outcome).word(),
+            Status::of(outcome).sign(),
             escaped(&short(&outcome.name, 60))
         );
         for cell in cells {

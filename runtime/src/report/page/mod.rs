@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use super::Whole;
 use super::markup::escaped;
-use crate::compare::Verdict;
+use super::status::Status;
 
 /// Bytes that parts of the page may take, so that it stays below ten megabytes.
 struct Room;
@@ -68,18 +68,21 @@ pub fn page(whole: &Whole<'_>) -> String {
 /// What it came to in a few words.
 fn headline(whole: &Whole<'_>) -> String {
     let outcomes = whole.report.comparisons.map_or(&[][..], |compared| &compared.outcomes);
-    let held = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Match).count();
-    match (held, outcomes.len()) {
+    let flaky = match Status::Flaky.count(outcomes) {
+        0 => String::new(),
+        count => format!(", {count} flaky"),
+    };
+    let (held, all) = (Status::Match.count(outcomes), outcomes.len());
+    let odd = Status::Mismatch.count(outcomes) + Status::Inconclusive.count(outcomes);
+    match (odd, all) {
         (_, 0) if whole.report.exit_code() == 0 => "nothing was compared".to_owned(),
         (_, 0) => "nothing could be compared".to_owned(),
-        (1, 1) => "the one comparison holds".to_owned(),
-        (0, 1) => "the one comparison does not hold".to_owned(),
-        (held, all) if held == all => format!("all {all} comparisons hold"),
-        (held, all) => format!(
-            "{} of {all} comparisons {} not hold",
-            all - held,
-            if all - held == 1 { "does" } else { "do" }
-        ),
+        (0, 1) if held == 1 => "the one comparison holds".to_owned(),
+        (0, all) if held == all => format!("all {all} comparisons hold"),
+        (0, all) => format!("{held} of {all} comparisons hold{flaky}"),
+        (1, 1) => "the one comparison does not hold".to_owned(),
+        (1, all) => format!("1 of {all} comparisons does not hold{flaky}"),
+        (odd, all) => format!("{odd} of {all} comparisons do not hold{flaky}"),
     }
 }
 

@@ -34,7 +34,7 @@ header p { margin: .3rem 0; color: var(--ink); } header .file, header .facts { c
 h1 { font-size: 1.75rem; line-height: 1.25; margin: .1rem 0 .3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .8rem; }
 h3 { font-size: 1rem; margin: 1rem 0 .2rem; } h3 span { font-weight: 500; margin-left: .5rem; }
-.match { color: var(--good); } .mismatch { color: var(--bad); } .inconclusive { color: var(--open); }
+.match { color: var(--good); } .mismatch { color: var(--bad); } .inconclusive, .flaky { color: var(--open); }
 .card { background: var(--card); border: 1px solid var(--line); border-left: .35rem solid var(--bad); border-radius: .35rem;
   padding: .5rem 1rem; margin: .6rem 0; color: var(--ink); overflow-wrap: anywhere; }
 .card.inconclusive { border-left-color: var(--open); }
@@ -45,20 +45,20 @@ h3 { font-size: 1rem; margin: 1rem 0 .2rem; } h3 span { font-weight: 500; margin
 .tools input, .tools button { font: inherit; font-size: .95rem; color: inherit; background: var(--card); border: 1px solid var(--line);
   border-radius: .35rem; padding: .35rem .7rem; }
 .tools button { cursor: pointer; } .tools button.match { color: var(--good); } .tools button.mismatch { color: var(--bad); }
-.tools button.inconclusive { color: var(--open); }
+.tools button.inconclusive, .tools button.flaky { color: var(--open); }
 .tools button[aria-pressed="true"] { background: var(--code); border-color: currentColor; box-shadow: inset 0 0 0 1px currentColor; }
 .glance { display: block; width: 100%; max-width: 60rem; height: auto; margin: 0 0 1rem; cursor: pointer; }
 .glance path { fill: var(--good); stroke: none; } .glance .match { opacity: .35; } .glance .mismatch { fill: none; stroke: var(--bad); stroke-width: 2.4; }
-.glance .inconclusive { fill: var(--open); }
+.glance .inconclusive, .glance .flaky { fill: var(--open); }
 details { background: var(--card); border: 1px solid var(--line); border-radius: .35rem; margin: .3rem 0; }
 .v { border-left-width: .35rem; content-visibility: auto; contain-intrinsic-size: auto 2.7rem; }
 .v[open] { content-visibility: visible; }
 .v.match { border-left-color: var(--good); color: inherit; } .v.mismatch { border-left-color: var(--bad); color: inherit; }
-.v.inconclusive { border-left-color: var(--open); color: inherit; }
+.v.inconclusive, .v.flaky { border-left-color: var(--open); color: inherit; }
 summary { cursor: pointer; padding: .5rem .9rem; overflow-wrap: anywhere; }
 .v > summary { display: flex; flex-wrap: wrap; gap: .2rem .9rem; align-items: baseline; }
 .verdict { min-width: 7.2rem; font-weight: 600; } .match .verdict { color: var(--good); } .mismatch .verdict { color: var(--bad); }
-.inconclusive .verdict { color: var(--open); }
+.inconclusive .verdict, .flaky .verdict { color: var(--open); }
 .name { font-weight: 600; overflow-wrap: anywhere; } .sum { font-size: .93rem; } .v .sum { margin-left: auto; }
 .strip { white-space: nowrap; }
 .body { padding: .1rem 1rem .9rem; border-top: 1px solid var(--line); } .body p { overflow-wrap: anywhere; }
@@ -84,7 +84,8 @@ pre, code { font: .86rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, 
 pre { background: var(--code); padding: .5rem .7rem; border-radius: .35rem; margin: .3rem 0; overflow-x: auto; white-space: pre; tab-size: 8; }
 .tall { max-height: 26rem; overflow: auto; margin: 0; border-radius: 0 0 .35rem .35rem; border-top: 1px solid var(--line); }
 figure { margin: .9rem 0 0; border-top: 1px dashed var(--line); padding-top: .5rem; } figcaption { overflow-wrap: anywhere; }
-.at { margin: .7rem 0 .2rem; font-size: .93rem; overflow-wrap: anywhere; } .at b { font-weight: 600; }
+.at { margin: .7rem 0 .2rem; font-size: .93rem; overflow-wrap: anywhere; } .at b { font-weight: 600; } .looks { margin: .6rem 0; padding: .5rem .8rem; background: var(--code); border-radius: .35rem; }
+.looks p { margin: .15rem 0; } .looks .in { padding-left: 1.2rem; color: var(--soft); }
 .sides { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; } .sides pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .sides pre::before { content: attr(title); display: block; color: var(--soft); font: .8rem/1.4 system-ui, sans-serif; margin-bottom: .15rem; }
 mark { background: var(--mark); color: inherit; border-radius: .15rem; font-weight: 700; }

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::super::causes;
 use super::super::comparisons::party;
 use super::super::differences::{Detail, amounts_to, described};
 use super::super::markup::escaped;
+use super::body::UNWRAPPED;
 use crate::compare::difference::{Finding, Side};
 use crate::compare::{Evidence, Outcome};
 
@@ -23,12 +25,33 @@ pub(super) fn write(outcome: &Outcome, evidence: &Evidence, most: usize, html: &
             for finding in difference.findings.iter().take(most) {
                 found(finding, (&left, &right), html);
             }
+            looks(evidence, html);
             if difference.findings.len() > most {
                 let _ = writeln!(html, "<p>and {} more</p>", difference.findings.len() - most);
             }
         }
     }
     html.push_str("</figure>\n");
+}
+
+/// What it looks like, in the words of the report in a terminal: a cause only where one is confirmed.
+fn looks(evidence: &Evidence, html: &mut String) {
+    let text = causes::text(&evidence.observation, &UNWRAPPED);
+    let page = match &evidence.diffoscope {
+        Some(Ok(page)) => format!("      diffoscope's page: {page}\n"),
+        Some(Err(why)) => format!("      no page of diffoscope: {why}\n"),
+        None => String::new(),
+    };
+    let text = text + &page;
+    if text.is_empty() {
+        return;
+    }
+    html.push_str("<div class=\"looks\">\n");
+    for line in text.lines() {
+        let inner = if line.starts_with("        ") { " class=\"in\"" } else { "" };
+        let _ = writeln!(html, "<p{inner}>{}</p>", escaped(line.trim()));
+    }
+    html.push_str("</div>\n");
 }
 
 fn found(finding: &Finding, (left, right): (&str, &str), html: &mut String) {

@@ -9,7 +9,7 @@ use rbld_lang::span::Sources;
 
 use super::super::graph::{Graph, Node, State};
 use super::super::{Failed, Locked, Log, Realised, Report, Whole};
-use crate::compare::cause::Observation;
+use crate::compare::cause::{self, Observation, Observed};
 use crate::compare::difference::{Class, Difference, Finding, What, Window};
 use crate::compare::{
     ComparisonReport, Evidence, Outcome, OutputState, Party, Same, Share, Subject, Verdict,
@@ -75,9 +75,9 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
             right: Party::Member(1),
             file: None,
             difference: Ok(difference),
-            observation: Observation::default(),
+            observation: observation(name),
             objects: (classes[0].identity, classes[1].identity),
-            diffoscope: None,
+            diffoscope: Some(Ok(name.to_owned())),
         });
     }
     Outcome {
@@ -86,7 +86,7 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
         form: "identical",
         verdict,
         observed: verdict,
-        expect: Expect::default(),
+        expect: Expect::Holds,
         relation: Relation::default(),
         places: Places::default(),
         share: Share::default(),
@@ -98,6 +98,23 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
         stages: None,
         agreed: None,
     }
+}
+
+fn observation(name: &str) -> Observation {
+    let observed = Observed {
+        class: cause::Class::Timestamp,
+        detail: name.to_owned(),
+        axes: Vec::new(),
+        path: vec![name.to_owned()],
+        offset: Some(3),
+        line: None,
+        left: name.to_owned(),
+        right: "11:30".to_owned(),
+        packages: vec![name.to_owned()],
+        places: 2,
+        fix: "use SOURCE_DATE_EPOCH",
+    };
+    Observation { observed: vec![observed], whole: true, ..Observation::default() }
 }
 
 /// The page, the summary and the JUnit file of these comparisons, with one more thing of each kind that has this name.

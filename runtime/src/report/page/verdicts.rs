@@ -6,8 +6,9 @@ use rbld_lang::span::Sources;
 
 use super::super::comparisons::summary;
 use super::super::markup::escaped;
+use super::super::status::Status;
 use super::{Room, body, letter, swatch};
-use crate::compare::{Outcome, OutputState, Verdict};
+use crate::compare::{Outcome, OutputState};
 
 /// So many that don't hold are open from the beginning.
 const OPEN: usize = 12;
@@ -27,20 +28,22 @@ pub(super) fn section(outcomes: &[Outcome], sources: &Sources) -> String {
         return String::new();
     }
     let mut html = bar(outcomes);
-    let odd = outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Match).count();
+    let odd = outcomes.len() - Status::Match.count(outcomes);
     let findings = if odd > FEW { FINDINGS.1 } else { FINDINGS.0 };
     let mut bodies = 0;
     let mut left_out = 0;
     let mut open = 0;
     html.push_str("<div id=\"list\">\n");
     let start = html.len();
-    for wanted in [Verdict::Mismatch, Verdict::Inconclusive, Verdict::Match] {
-        for (index, outcome) in outcomes.iter().enumerate().filter(|(_, outcome)| outcome.verdict == wanted) {
+    for wanted in Status::ALL {
+        for (index, outcome) in
+            outcomes.iter().enumerate().filter(|(_, outcome)| Status::of(outcome) == wanted)
+        {
             if html.len() - start - bodies > Room::ROWS {
                 left_out += 1;
                 continue;
             }
-            let opened = wanted != Verdict::Match && open < OPEN;
+            let opened = wanted != Status::Match && open < OPEN;
             open += usize::from(opened);
             row(index, outcome, opened, &mut html);
             let before = html.len();
@@ -69,14 +72,14 @@ fn bar(outcomes: &[Outcome]) -> String {
         "<div class=\"tools\" hidden>\n<input id=\"words\" type=\"search\" placeholder=\"Filter (press /)\" \
                     aria-label=\"Show only what holds these words\">\n"
             .to_owned();
-    for verdict in [Verdict::Mismatch, Verdict::Inconclusive, Verdict::Match] {
-        let count = outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
+    for status in Status::ALL {
+        let count = status.count(outcomes);
         if count > 0 {
-            let word = verdict.word();
+            let word = status.word();
             let _ = writeln!(
                 html,
                 "<button type=\"button\" class=\"{word}\" data-only=\"{word}\" aria-pressed=\"false\">{} {count} {word}</button>",
-                sign(verdict)
+                status.sign()
             );
         }
     }
@@ -100,41 +103,34 @@ fn glance(outcomes: &[Outcome], html: &mut String) {
         across * 8,
         down * 8
     );
-    for verdict in [Verdict::Match, Verdict::Mismatch, Verdict::Inconclusive] {
+    for status in Status::ALL {
         let mut path = String::new();
-        for (index, _) in outcomes.iter().enumerate().filter(|(_, outcome)| outcome.verdict == verdict) {
+        for (index, _) in outcomes.iter().enumerate().filter(|(_, outcome)| Status::of(outcome) == status) {
             let (x, y) = (index % across * 8, index / across * 8);
-            // A shape for each, too: a square, a cross, half a square.
-            let _ = match verdict {
-                Verdict::Match => write!(path, "M{x} {y}h7v7h-7z"),
-                Verdict::Mismatch => write!(path, "M{x} {y}l7 7m0-7l-7 7"),
-                Verdict::Inconclusive => write!(path, "M{x} {}h7v4h-7z", y + 3),
+            // A shape for each, too: a square, a cross, half a square, a stroke.
+            let _ = match status {
+                Status::Match => write!(path, "M{x} {y}h7v7h-7z"),
+                Status::Mismatch => write!(path, "M{x} {y}l7 7m0-7l-7 7"),
+                Status::Inconclusive => write!(path, "M{x} {}h7v4h-7z", y + 3),
+                Status::Flaky => write!(path, "M{x} {}h7v2h-7z", y + 2),
             };
         }
         if !path.is_empty() {
-            let _ = writeln!(html, "<path class=\"{}\" d=\"{path}\"/>", verdict.word());
+            let _ = writeln!(html, "<path class=\"{}\" d=\"{path}\"/>", status.word());
         }
     }
     html.push_str("</svg>\n");
 }
 
-/// A sign for a verdict.
-pub(super) fn sign(verdict: Verdict) -> char {
-    match verdict {
-        Verdict::Match => '✓',
-        Verdict::Mismatch => '✗',
-        Verdict::Inconclusive => '?',
-    }
-}
-
 fn row(index: usize, outcome: &Outcome, open: bool, html: &mut String) {
-    let word = outcome.verdict.word();
+    let status = Status::of(outcome);
+    let word = status.word();
     let _ = write!(
         html,
         "<details class=\"v {word}\" id=\"v{index}\"{}><summary><span class=\"verdict\">{} {word}</span> \
          <span class=\"name\">{}</span>",
         if open { " open" } else { "" },
-        sign(outcome.verdict),
+        status.sign(),
         escaped(&outcome.name),
     );
     if (2..=STRIP).contains(&outcome.members.len()) && outcome.classes.len() > 1 {
@@ -144,7 +140,11 @@ fn row(index: usize, outcome: &Outcome, open: bool, html: &mut String) {
         }
         html.push_str("</span>");
     }
-    let _ = write!(html, " <span class=\"sum\">{}</span>", escaped(&summary(outcome)));
+    let odd = match status == Status::Match && outcome.observed != outcome.verdict {
+        true => "differs, as expected · ",
+        false => "",
+    };
+    let _ = write!(html, " <span class=\"sum\">{odd}{}</span>", escaped(&summary(outcome)));
     html.push_str("</summary>\n");
 }
 
