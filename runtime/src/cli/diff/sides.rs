@@ -101,7 +101,10 @@ impl Sides {
                 &limits,
             ));
         }
-        let (ours, theirs) = (self.listed(&self.left)?, self.listed(&self.right)?);
+        let (ours, theirs) = match (&self.left.what, &self.right.what) {
+            (What::Folder(left), What::Folder(right)) => disk::apart(left, right)?,
+            _ => (self.listed(&self.left)?, self.listed(&self.right)?),
+        };
         let open = |side, index: usize| match side {
             difference::Side::Left => ours.opener(index, self.store.as_ref()),
             difference::Side::Right => theirs.opener(index, self.store.as_ref()),

@@ -10,10 +10,7 @@ use super::layers::{Coding, Place};
 use super::nature::Opened;
 use super::{Class, Difference, Finding, Layers, Limits, Side, What};
 use crate::packing::zip::Method;
-use crate::packing::{
-    Counted, ar as ar_archive, cpio as cpio_archive, iso as iso_image, malformed, name, skip,
-    tar as tar_archive, zip as zip_archive,
-};
+use crate::packing::{iso as iso_image, malformed, name, skip, zip as zip_archive};
 use rbld_lang::digest::Digest;
 
 /// Names listed in a finding; the rest is counted.
@@ -41,57 +38,6 @@ pub(super) struct Compared {
 /// The facts of a member by their names.
 pub(super) fn facts_of<'f>(facts: impl IntoIterator<Item = (&'f str, String)>) -> BTreeMap<String, String> {
     facts.into_iter().map(|(fact, value)| (fact.to_owned(), value)).collect()
-}
-
-/// The members of a tar.
-pub(super) fn tar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
-    layers.read(|reader| {
-        let mut archive = tar_archive::Reader::new(Counted::new(reader));
-        let mut opened = Opened::default();
-        while let Some(member) = archive.advance()? {
-            let mut facts = member.facts;
-            facts.insert("kind".to_owned(), member.kind.word().to_owned());
-            facts.insert("mode".to_owned(), format!("{:04o}", member.mode));
-            if !member.link.is_empty() {
-                facts.insert("link".to_owned(), name(&member.link));
-            }
-            let place = Place::plain(archive.inner().count, member.size);
-            let contents = Some(digest(&mut archive)?);
-            opened.push(Entry { name: name(&member.name), facts, contents }, place, limits)?;
-        }
-        Ok(opened)
-    })
-}
-
-/// The members of an ar archive.
-pub(super) fn ar(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
-    layers.read(|reader| {
-        let mut archive = ar_archive::Reader::new(Counted::new(reader))?;
-        let mut opened = Opened::default();
-        while let Some(member) = archive.advance()? {
-            let facts = facts_of(member.facts);
-            let place = Place::plain(archive.inner().count, member.size);
-            let contents = Some(digest(&mut archive)?);
-            opened.push(Entry { name: name(&member.name), facts, contents }, place, limits)?;
-        }
-        Ok(opened)
-    })
-}
-
-/// The members of a cpio archive. Inode numbers, which every packing gives anew, are facts like others.
-pub(super) fn cpio(layers: &Layers<'_>, limits: &Limits) -> io::Result<Opened> {
-    layers.read(|reader| {
-        let mut archive = cpio_archive::Reader::new(Counted::new(reader));
-        let mut opened = Opened::default();
-        while let Some(member) = archive.advance()? {
-            let mut facts = facts_of(member.facts);
-            facts.insert("mode".to_owned(), format!("{:06o}", member.mode));
-            let place = Place::plain(archive.inner().count, member.size);
-            let contents = Some(digest(&mut archive)?);
-            opened.push(Entry { name: name(&member.name), facts, contents }, place, limits)?;
-        }
-        Ok(opened)
-    })
 }
 
 /// The files and folders of an ISO image, after what its volume says of itself.

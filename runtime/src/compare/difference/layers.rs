@@ -119,7 +119,7 @@ impl<'a> Layers<'a> {
 
     /// The same, in memory if it is small. What can't be read stays where it is: whoever reads it will be told.
     pub fn kept(self) -> Layers<'a> {
-        if self.steps.is_empty() {
+        if self.steps.is_empty() || self.is_long() {
             return self;
         }
         let whole = self.read(|reader| {
@@ -130,6 +130,16 @@ impl<'a> Layers<'a> {
         match whole {
             Ok(bytes) if bytes.len() as u64 <= KEPT => self.in_memory(bytes),
             _ => self,
+        }
+    }
+
+    /// Whether it is one step behind a file that is itself too long to be kept: what that unpacks to is too.
+    fn is_long(&self) -> bool {
+        match (&self.base, &self.steps[..]) {
+            (Base::File(open), [Step::Unpack(_)]) => {
+                open().and_then(|file| file.metadata()).is_ok_and(|about| about.len() > KEPT)
+            }
+            _ => false,
         }
     }
 

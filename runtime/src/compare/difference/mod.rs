@@ -10,6 +10,7 @@ use std::time::Duration;
 mod bytes;
 mod elf;
 mod entries;
+mod front;
 #[cfg(test)]
 mod hostile_tests;
 mod layers;
@@ -25,6 +26,7 @@ mod search;
 mod tests;
 
 pub use entries::{Entry, digest as digest_of};
+pub use front::same_bytes;
 pub use layers::{Layers, Opener};
 pub use leaf::{Leaf, Part};
 pub use nature::Nature;

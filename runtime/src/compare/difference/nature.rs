@@ -4,7 +4,7 @@ use std::io;
 
 use super::entries::{self, Entry};
 use super::layers::{Layers, Place};
-use super::{Limits, bytes, elf, pdf, pe, png, pyc};
+use super::{Limits, bytes, elf, front, pdf, pe, png, pyc};
 use crate::packing::{Codec, HEAD, ar, cpio, iso, read_up_to, tar, zip};
 
 /// What a stream is.
@@ -108,10 +108,8 @@ impl Nature {
     /// The members; nothing of what has none.
     pub(super) fn open(self, layers: &Layers<'_>, limits: &Limits) -> io::Result<Option<Opened>> {
         Ok(Some(match self {
-            Nature::Tar => entries::tar(layers, limits)?,
-            Nature::Ar => entries::ar(layers, limits)?,
+            Nature::Tar | Nature::Ar | Nature::Cpio => front::list(self, layers, limits)?,
             Nature::Zip => entries::zip(layers, limits)?,
-            Nature::Cpio => entries::cpio(layers, limits)?,
             Nature::Iso => entries::iso(layers, limits)?,
             Nature::Elf => elf::sections(layers, limits)?,
             Nature::Pe => pe::sections(layers, limits)?,

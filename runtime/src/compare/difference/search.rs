@@ -4,7 +4,7 @@ use std::io;
 
 use super::leaf::{self, Leaf};
 use super::nature::{Nature, Opened, head};
-use super::{Class, Difference, Entry, Layers, Limits, Opener, Side, What, bytes, entries, oci};
+use super::{Class, Difference, Entry, Layers, Limits, Opener, Side, What, bytes, entries, front, oci};
 use crate::packing::{Budget, Codec, HEAD};
 
 /// The contents of members of one side, by their places in its list.
@@ -69,7 +69,7 @@ impl Search<'_> {
             return Ok(self.bytewise(left, right, Nature::Bytes, within, None));
         }
         if depth > 0
-            && let (Some(ours), Some(theirs)) = (one.open(left, self.limits)?, one.open(right, self.limits)?)
+            && let Some((ours, theirs)) = self.opened(left, right, one)?
         {
             let children = |side, indexes: &[usize]| match side {
                 Side::Left => of(left, &ours, indexes),
@@ -82,6 +82,19 @@ impl Search<'_> {
             return Ok(Difference::one(Class::Framing, What::Framing));
         }
         Ok(self.bytewise(left, right, one, within, None))
+    }
+
+    /// The members of both sides of one nature; nothing of what has none.
+    fn opened(
+        &self,
+        left: &Layers<'_>,
+        right: &Layers<'_>,
+        nature: Nature,
+    ) -> io::Result<Option<(Opened, Opened)>> {
+        if let Some(both) = front::together(nature, (left, right), self.limits)? {
+            return Ok(Some(both));
+        }
+        Ok(nature.open(left, self.limits)?.zip(nature.open(right, self.limits)?))
     }
 
     fn unpacked(
@@ -98,7 +111,15 @@ impl Search<'_> {
             Vec::new()
         };
         let (inner_left, inner_right) = (left.unpacked(one).kept(), right.unpacked(other).kept());
-        if bytes::first_difference(&inner_left, &inner_right)?.is_none() {
+        let natures = (Nature::of_layers(&inner_left)?, Nature::of_layers(&inner_right)?);
+        let archives = natures.0 == natures.1 && !natures.0.is_leaf();
+        let mut difference = Difference::default();
+        // An archive is gone through once: only if its members say nothing is it compared as a stream.
+        if archives {
+            difference = self.between(&inner_left, &inner_right, depth - 1, within);
+        }
+        let framed = difference.classes.iter().all(|class| *class == Class::Framing);
+        if framed && bytes::first_difference(&inner_left, &inner_right)?.is_none() {
             return Ok(match bytes::first_difference(left, right)? {
                 None => Difference::default(),
                 Some(_) => {
@@ -106,10 +127,10 @@ impl Search<'_> {
                 }
             });
         }
-        let leaf = Nature::of_layers(&inner_left)?.is_leaf();
-        let mut difference = Difference::default();
-        let inner = self.between(&inner_left, &inner_right, depth - 1, within);
-        difference.within(leaf.then_some("(unpacked)"), inner);
+        if !archives {
+            let inner = self.between(&inner_left, &inner_right, depth - 1, within);
+            difference.within(natures.0.is_leaf().then_some("(unpacked)"), inner);
+        }
         if one != other || !header.is_empty() {
             let what = What::Compression { left: one, right: other, header };
             difference.add(Class::Compression, Vec::new(), what);
