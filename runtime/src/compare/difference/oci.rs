@@ -18,7 +18,6 @@ const MANIFESTS: usize = 64;
 pub(super) fn roles(entries: &[Entry], side: Side, children: Children<'_, '_>) -> Option<Vec<Entry>> {
     let places: BTreeMap<&str, usize> =
         entries.iter().enumerate().map(|(index, entry)| (plain(&entry.name), index)).collect();
-    places.get("oci-layout")?;
     let read = |name: &str| {
         let layers = children(side, &[*places.get(name)?]).pop()?;
         let bytes = layers.read(|reader| {
@@ -28,7 +27,11 @@ pub(super) fn roles(entries: &[Entry], side: Side, children: Children<'_, '_>) -
         serde_json::from_slice::<Value>(&bytes.ok()?).ok()
     };
     let mut found = Found { roles: BTreeMap::new(), left: MANIFESTS };
+    // `oci-layout` itself is the same on both sides, and may have been left out for that.
     found.documents(&read("index.json")?, "", &read);
+    if found.roles.is_empty() {
+        return None;
+    }
     let renamed = entries.iter().map(|entry| match found.roles.get(plain(&entry.name)) {
         Some(role) => Entry { name: role.clone(), ..entry.clone() },
         None => entry.clone(),
