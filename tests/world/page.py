@@ -33,7 +33,7 @@ wrong = []
 
 
 def say(what, found, holds):
-    print(f"{'ok   ' if holds else 'WRONG'} {what}: {found}", flush=True)
+    print(f"- {'ok' if holds else 'WRONG'}: {what}: {found}", flush=True)
     if not holds:
         wrong.append(what)
 

@@ -133,7 +133,9 @@ fn row(index: usize, outcome: &Outcome, open: bool, html: &mut String) {
         status.sign(),
         escaped(&outcome.name),
     );
-    if (2..=STRIP).contains(&outcome.members.len()) && outcome.classes.len() > 1 {
+    // Stages have a table of their own, output by output.
+    let drawn = outcome.stages.is_none() && outcome.classes.len() > 1;
+    if drawn && (2..=STRIP).contains(&outcome.members.len()) {
         html.push_str(" <span class=\"strip\">");
         for member in 0..outcome.members.len() {
             cell(outcome, member, html);
