@@ -21,6 +21,7 @@ mod stages;
 mod tidy;
 mod tokens;
 mod txtar;
+mod varied;
 
 use std::path::{Path, PathBuf};
 

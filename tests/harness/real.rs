@@ -55,6 +55,7 @@ pub(crate) fn trials() -> Result<Vec<Trial>, Failed> {
     trials.extend(crate::library::trials(&world));
     trials.extend(crate::drafts::trials(&world));
     trials.extend(crate::stages::trials(&world));
+    trials.extend(crate::varied::trials(&world));
     let (one, other) = (world.clone(), world);
     trials.push(Trial::test("real/another architecture", move || emulated(&one, Who::Me)));
     if Who::all().len() > 1 {

@@ -165,6 +165,13 @@ pub(super) struct Check {
     /// Say what changed since a report in JSON, not since the last run
     #[arg(long, value_name = "REPORT", value_hint = clap::ValueHint::FilePath)]
     pub against: Option<PathBuf>,
+    /// Run each build that is compared or named in other surroundings too, and find what of them changes its bytes: all
+    /// axes, those named, or all but those after a minus (`--vary=time,umask`, `--vary=-jobs`)
+    #[arg(long, value_name = "AXES", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub vary: Option<String>,
+    /// How often each of these builds is run with nothing varied; one time fewer with everything [default: 2]
+    #[arg(long, value_name = "N", requires = "vary", value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub times: Option<u32>,
     /// Write diffoscope's page on each pair of results that differ into a folder, where diffoscope is installed
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub diffoscope: Option<PathBuf>,

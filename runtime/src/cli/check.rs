@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use rbld_lang::derivation::{Derivation, DerivationId, InputRef};
 use rbld_lang::lock::Facts;
-use rbld_lang::plan::Plan;
+use rbld_lang::plan::{Comparison, Plan};
 
 use super::args::{self, ReportFormat, Running};
 use super::beside::Beside;
 use super::project::{self, Fetching, Project, choose};
 use super::reports::Reports;
-use super::{context, diffoscope, output, past, plan, why};
+use super::{context, diffoscope, output, past, plan, vary, why};
 use crate::compare::{self, ComparisonReport, OutputState, Sample};
 use crate::display::Screen;
 use crate::environment;
@@ -45,6 +45,7 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
             Whole { report: &report, file: &project.file, graph: &graph, ids: &[], logs: &[], locked: &[] };
         return Ok(reports.write(&whole, &project.below_repository(), 2));
     }
+    let wanted = args.vary.as_deref().map(vary::wanted).transpose()?;
     let names = past::Names::of(&project);
     if let Some(file) = &args.against {
         past::read(file)?;
@@ -52,12 +53,14 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
     select(&mut project, &chosen.names)?;
     let asserts = !project.plan.comparisons.is_empty();
     let sampled = args.sample.map(|share| Sample::of(share, now).apply(&mut project.plan));
+    let varied = if wanted.is_some() { vary::builds(&project, &chosen.names) } else { Vec::new() };
     let mut targets: Vec<DerivationId> = Vec::new();
     for comparison in &project.plan.comparisons {
         targets.extend(project::members(comparison).iter().map(|member| member.output.derivation));
         targets.extend(project::expected(comparison));
     }
     targets.extend(chosen.names.iter().flat_map(|name| project.named(name)));
+    targets.extend(&varied);
     if targets.is_empty() && !asserts {
         return Err(Failure::input(format!(
             "`{}` asserts nothing, so there is nothing to check",
@@ -67,8 +70,13 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
             "add an assertion, such as `assert \"same everywhere\" identical(b.*.out)`, or use `rbld build`",
         ));
     }
-    let ran = realise(&project, store, &targets, &args.running)?;
-    let mut compared = ran.compare(&project, now);
+    let screen = Screen::on_stderr(false);
+    let ran = realise_on(&screen, &project, store, &targets, &args.running)?;
+    let wanted = wanted.as_ref().map(|wanted| (wanted, varied.as_slice(), args.times.unwrap_or(2)));
+    let examined = vary::examine(&project, &ran, wanted, &args.running)?;
+    let mut compared = ran.compare(&project, now, &examined);
+    compared.outcomes.extend(examined.outcomes(&project, &ran));
+    screen.finish();
     compared.sample = sampled;
     // Nothing is known by a run that was interrupted of what it didn't come to.
     if !ran.world.cancel.is_set() {
@@ -77,7 +85,8 @@ fn checked(store: Option<&Path>, args: &args::Check, reports: &mut Reports) -> R
     if let Some(folder) = &args.diffoscope {
         diffoscope::attach(folder, &mut compared, &ran.world.store, &ran.world.cancel)?;
     }
-    let (realised, failed) = (ran.realised(&project), ran.failed(&project));
+    let (realised, mut failed) = (ran.realised(&project), ran.failed(&project));
+    failed.splice(0..0, examined.failed);
     let report = Report {
         sources: &project.lang.sources,
         diagnostics: &project.diagnostics,
@@ -178,12 +187,24 @@ pub(super) fn realise(
     running: &Running,
 ) -> Result<Ran> {
     let screen = Screen::on_stderr(false);
+    let ran = realise_on(&screen, project, store, targets, running)?;
+    screen.finish();
+    Ok(ran)
+}
+
+/// The same on a screen that shows more afterwards.
+fn realise_on(
+    screen: &Screen,
+    project: &Project,
+    store: Option<&Path>,
+    targets: &[DerivationId],
+    running: &Running,
+) -> Result<Ran> {
     let world = context::world(project, context::store(store)?, running, screen.progress())?;
     let options = context::options(project, running)?;
     let rebuild: BTreeSet<DerivationId> =
         if running.rebuild { rebuildable(&project.plan, targets) } else { BTreeSet::new() };
     let outcomes = crate::schedule::realise(&project.plan, targets, &rebuild, &world, options)?;
-    screen.finish();
     let other_trees = other_trees(project, &world, &outcomes);
     let ran = Ran { world, outcomes, other_trees };
     ran.remember(project)?;
@@ -269,7 +290,7 @@ impl Ran {
     }
 
     /// Judges the assertions.
-    fn compare(&self, project: &Project, now: i64) -> ComparisonReport {
+    fn compare(&self, project: &Project, now: i64, examined: &vary::Examination) -> ComparisonReport {
         let state = |input: &InputRef| self.state(input);
         let published = |archive: &rbld_lang::derivation::ArchiveId,
                          file: &rbld_lang::derivation::PoolFile| {
@@ -277,7 +298,9 @@ impl Ran {
             node::pool_file(&self.world, archive, file, &batch)?;
             batch.commit(&[])
         };
+        let varied = |comparison: &Comparison| examined.of(comparison);
         let options = compare::Options {
+            varied: Some(&varied),
             published: Some(&published),
             progress: self.world.progress.clone(),
             now: Some(now),
@@ -286,7 +309,7 @@ impl Ran {
         compare::compare(&project.plan, &state, &self.world.store, &options)
     }
 
-    fn state(&self, input: &InputRef) -> OutputState {
+    pub(super) fn state(&self, input: &InputRef) -> OutputState {
         let name = self.world.name(input.derivation);
         match self.outcomes.get(&input.derivation) {
             Some(Outcome::Ready { realisation, .. }) => match realisation.outputs.get(&*input.output) {

@@ -30,6 +30,7 @@ mod resolved;
 mod store;
 mod test;
 mod update;
+mod vary;
 mod vendor;
 mod why;
 

@@ -241,5 +241,6 @@ pub(super) fn outcome(
         evidence: Vec::new(),
         stages: None,
         agreed: None,
+        varied: None,
     }
 }

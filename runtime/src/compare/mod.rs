@@ -28,6 +28,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod trend;
+mod varied;
 
 pub use evidence::{between, entries, of_two_kinds, opener};
 pub use outcome::{
@@ -36,6 +37,7 @@ pub use outcome::{
 };
 pub use sample::{LeftOut, Sample, Sampled};
 pub use trend::{Changed, Past, PastOne, Trend};
+pub use varied::{Confirmed, Run, Shown, Unsteady, Varied};
 
 use crate::failure::Result;
 use crate::progress::{Progress, Step};
@@ -63,8 +65,13 @@ pub type Published<'a> = &'a dyn Fn(&ArchiveId, &PoolFile) -> Result<()>;
 /// What the build of an output is known to have had around it.
 pub type Around<'a> = &'a dyn Fn(&InputRef) -> cause::Surroundings;
 
+/// What varying the build of a comparison came to.
+pub type VariedOf<'a> = &'a dyn Fn(&Comparison) -> Option<Varied>;
+
 /// How evidence is gathered.
 pub struct Options<'a> {
+    /// What varying builds came to; without it nothing is known of `reproducible`.
+    pub varied: Option<VariedOf<'a>>,
     /// Brings a published file into the store; without it only files that are there are looked into.
     pub published: Option<Published<'a>>,
     /// Pairs of results looked into for each comparison.
@@ -83,6 +90,7 @@ impl Default for Options<'_> {
     fn default() -> Self {
         let limits = difference::Limits::default();
         Options {
+            varied: None,
             published: None,
             pairs: 3,
             limits,
@@ -105,7 +113,13 @@ pub fn compare(
     let files = |object: &Object, output: &InputRef| files_of(plan, store, object, output);
     let outcomes = plan.comparisons.iter().map(|comparison| {
         let context = Context { state, files: &files, store: Some(store), now: options.now };
-        let mut outcome = relation::judge_in(comparison, &context, store, options);
+        let varied = options.varied.and_then(|varied| varied(comparison));
+        let mut outcome = match (&comparison.form, varied) {
+            (Form::Reproducible { outputs, .. }, Some(varied)) => {
+                judged(reproducible(outputs, state, varied), comparison, options.now)
+            }
+            _ => relation::judge_in(comparison, &context, store, options),
+        };
         let wanted = evidence::pairs(&outcome, options.pairs);
         if !wanted.is_empty() {
             let task = options.progress.begin(Step::Compare, &comparison.name);
@@ -148,6 +162,22 @@ pub fn context_of(
     context
 }
 
+/// What varying a build's surroundings came to, as an outcome without a name.
+pub fn reproducible(
+    members: &[rbld_lang::plan::Member],
+    state: &dyn Fn(&InputRef) -> OutputState,
+    varied: Varied,
+) -> Outcome {
+    let members = Subject::all(members, state);
+    let news = members.iter().enumerate().filter(|(_, member)| member.identity().is_none());
+    let news = news.map(|(member, _)| News::NotRealised { member }).collect();
+    let (verdict, share) = (varied.verdict(), Share::default());
+    let mut outcome =
+        identical::outcome("reproducible", members, Vec::new(), Vec::new(), verdict, share, news);
+    outcome.varied = Some(varied);
+    outcome
+}
+
 /// The files of an object by name, with their digests; the reason if it can't be read.
 type FilesOf<'a> = &'a dyn Fn(&Object, &InputRef) -> Result<BTreeMap<String, Digest>, String>;
 
@@ -167,7 +197,7 @@ struct Context<'a> {
 /// The verdict of one comparison, without evidence. Reads no bytes but lists of files and what witnesses say.
 fn judge(comparison: &Comparison, context: &Context<'_>) -> Outcome {
     let Context { state, files, store, now } = *context;
-    let mut outcome = match &comparison.form {
+    let outcome = match &comparison.form {
         Form::Identical { members, groups, across } => {
             identical::judge(Subject::all(members, state), groups, *across, comparison.at_least)
         }
@@ -185,6 +215,11 @@ fn judge(comparison: &Comparison, context: &Context<'_>) -> Outcome {
             agreed::judge(subjects.remove(0), *k, of, &agreed::Asked { state, files, store, now })
         }
     };
+    judged(outcome, comparison, now)
+}
+
+/// An outcome with what its assertion says beside the form.
+fn judged(mut outcome: Outcome, comparison: &Comparison, now: Option<i64>) -> Outcome {
     outcome.name.clone_from(&comparison.name);
     outcome.span = Some(comparison.span);
     outcome.relation.clone_from(&comparison.equality);

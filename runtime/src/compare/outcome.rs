@@ -93,6 +93,8 @@ pub struct Outcome {
     pub stages: Option<Stages>,
     /// The witnesses of `agreed`.
     pub agreed: Option<Agreed>,
+    /// What varying the surroundings of `reproducible` came to.
+    pub varied: Option<super::Varied>,
 }
 
 /// What others say of a build.

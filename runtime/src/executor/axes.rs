@@ -12,7 +12,7 @@ use crate::sandbox::{CAN_TRACE, Feature, WATCH};
 use crate::vary::Variant;
 
 /// An error if an axis can't be varied here, as far as that is known before anything is tried.
-pub(super) fn check(variant: &Variant) -> Result<()> {
+pub fn check(variant: &Variant) -> Result<()> {
     if let Some(axis) = watched_for(variant).first()
         && !CAN_TRACE
     {

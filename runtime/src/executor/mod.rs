@@ -25,6 +25,7 @@ use crate::failure::Result;
 use crate::sandbox::Feature;
 use crate::vary::Variant;
 
+pub use axes::check as check_axes;
 pub use cancel::Cancel;
 pub use embedded::{Embedded, check_arch, host_arch};
 pub use outputs::{Collected, Entry, collect_file, collect_files};

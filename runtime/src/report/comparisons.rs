@@ -5,7 +5,7 @@ use rbld_lang::span::Sources;
 
 use super::fixes::beaten;
 use super::style::{Style, columns, printable};
-use super::{agreed, causes, differences, stages, trend};
+use super::{agreed, causes, differences, stages, trend, varied};
 use crate::compare::{
     Against, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState,
     Party, Same, Subject, Verdict, percent,
@@ -77,6 +77,7 @@ pub(super) fn one(outcome: &Outcome, sources: &Sources, style: &Style) -> String
     text += &share(outcome, style);
     text += &stages::text(outcome, style);
     text += &agreed::text(outcome, style);
+    text += &varied::text(outcome, sources, style);
     text += &found(outcome, style);
     text += &news(outcome, style);
     // A difference that is expected and there needs no proof.
@@ -100,6 +101,9 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     }
     if let Some(agreed) = &outcome.agreed {
         return agreed::summary(outcome, agreed);
+    }
+    if let Some(varied) = &outcome.varied {
+        return varied::summary(varied);
     }
     let mut keys: Vec<_> = outcome.members.iter().filter_map(Subject::build).collect();
     keys.sort();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::comparisons::last_day;
 use super::diagnostics::fix_json;
 use super::fixes::fixes;
-use super::{Failed, Realised, Report, agreed, causes, diagnostics_json, stages, trend};
+use super::{Failed, Realised, Report, agreed, causes, diagnostics_json, stages, trend, varied};
 use crate::compare::difference::{Difference, Finding, Side, What, Window};
 use crate::compare::{
     Against, Evidence, ExpectedOutcome, GroupOutcome, Identity, News, Outcome, OutputState, Party, Same,
@@ -121,6 +121,7 @@ pub fn comparison_json(outcome: &Outcome, report: &Report<'_>) -> Value {
             .iter()
             .map(|fix| fix_json(fix, report.sources))
             .collect::<Vec<_>>(),
+        "varied": varied::json(outcome, report.sources),
     })
 }
 

@@ -36,6 +36,7 @@ mod tested;
 #[cfg(test)]
 mod tests;
 mod trend;
+mod varied;
 
 pub use causes::{json as observation_json, text as observation};
 pub use code_quality::code_quality;

@@ -48,6 +48,7 @@ fn outcome(name: &str, verdict: Verdict) -> Outcome {
         evidence: Vec::new(),
         stages: None,
         agreed: None,
+        varied: None,
     }
 }
 

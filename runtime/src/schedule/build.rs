@@ -30,11 +30,12 @@ pub fn vary(
     build: &Build,
     inputs: &Inputs,
     variant: &Variant,
+    force: bool,
 ) -> Result<(Realisation, How)> {
     let resolved = Resolved { variant: variant.clone(), ..node::resolve(&world.store, build, inputs)? };
     let action = resolved.action(&node::env_root(world, build, inputs)?)?;
     let _lock = world.store.lock_key(action.key)?;
-    if let Some(realisation) = world.store.realisation(action.key)? {
+    if !force && let Some(realisation) = world.store.realisation(action.key)? {
         return Ok((realisation, How::Cached));
     }
     if world.cancel.is_set() {

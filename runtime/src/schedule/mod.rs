@@ -5,6 +5,7 @@
 //! inputs turn out to be the bytes they were is found by its key and not run again.
 
 pub mod build;
+pub mod examine;
 pub mod image;
 pub mod key;
 mod locale;

@@ -8,14 +8,16 @@ mod path;
 pub mod search;
 mod surroundings;
 mod variables;
+mod words;
 
 use std::collections::BTreeSet;
 
 use rbld_lang::vary::Axis;
 
 pub use path::reversed;
-pub use surroundings::{PLAIN_FOLDER, Surroundings};
+pub use surroundings::{KERNEL, PLAIN_FOLDER, Surroundings};
 pub use variables::variables;
+pub use words::{tokens, usual_fix, values};
 
 /// How one run of a build differs from the plain one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,6 +9,9 @@ use super::Variant;
 /// The folder a script starts in unless an input is its `workdir`.
 pub const PLAIN_FOLDER: &str = "/build";
 
+/// Another kernel's release and version: higher than any that a program could ask for.
+pub const KERNEL: (&str, &str) = ("98.7.6-another", "#54 SMP Mon Jan 5 06:07:08 UTC 2009");
+
 /// What surrounds a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surroundings {

@@ -11,6 +11,9 @@ use crate::failure::Result;
 /// The axes that the plain build leaves to chance and that a run can hold at one value.
 const HELD: [Axis; 2] = [Axis::FileOrder, Axis::Time];
 
+/// The axes that can be behind what differs between two plain runs: what is the same in both can't.
+const MOVING: [Axis; 4] = [Axis::Cpus, Axis::FileOrder, Axis::Jobs, Axis::Time];
+
 impl Search<'_> {
     /// Decides on a set that was run and changed the place: it becomes a cause, or a smaller one is known now, or the
     /// place is given up.
@@ -155,7 +158,8 @@ impl Search<'_> {
             let other = plain.find(|trial| trial.at(place) != first.at(place))?;
             let (one, other) = (first.variant.clone(), other.variant.clone());
             let suspects = self.subject.suspects(place, &one, &other).into_iter().map(|suspect| suspect.axis);
-            let mut suspects = suspects.filter(|axis| self.options.axes.contains(axis));
+            let mut suspects =
+                suspects.filter(|axis| MOVING.contains(axis) && self.options.axes.contains(axis));
             if let Some(next) = suspects.find(|axis| !tried.contains(axis)) {
                 return Some(next);
             }
