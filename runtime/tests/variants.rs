@@ -106,7 +106,7 @@ impl Place {
     fn run(&self, script: &str, variant: &Variant) -> (String, BTreeMap<String, String>, How) {
         let id = DerivationId(Digest::of(script.as_bytes()));
         let (realisation, how) =
-            build::vary(&self.world, id, &self.build(script), &self.inputs, variant).unwrap();
+            build::vary(&self.world, id, &self.build(script), &self.inputs, variant, false).unwrap();
         let object: &Object = &realisation.outputs["result"];
         let text = self.world.store.read_blob(object.digest(), 1 << 20).unwrap();
         (String::from_utf8(text).unwrap(), realisation.facts, how)
@@ -140,7 +140,7 @@ fn a_variant_that_fails_leaves_a_log_of_its_own() {
     let script = "echo varied; exit 3";
     let id = DerivationId(Digest::of(b"fails"));
     let variant = Variant::default().varying([Axis::Home]);
-    let failure = build::vary(&place.world, id, &place.build(script), &place.inputs, &variant).unwrap_err();
+    let failure = build::vary(&place.world, id, &place.build(script), &place.inputs, &variant, false).unwrap_err();
     assert_eq!(failure.kind, Kind::Build);
     assert!(failure.message.contains("vary=home"), "{failure}");
     let log = failure.help.unwrap().rsplit(' ').next().unwrap().to_owned();

@@ -217,6 +217,7 @@ fn all_that_a_report_can_hold_is_in_the_schema() {
         evidence: vec![evidence(Ok(difference)), evidence(Err("too large".to_owned()))],
         stages: None,
         agreed: Some(agreed()),
+        varied: None,
     };
     let left = LeftOut { comparison: "y".to_owned(), whole: false, members: vec!["t[sid]".to_owned()] };
     let sample = Sampled { sample: Sample::of(1000, 0), looked_at: 1, left_out: vec![left] };

@@ -97,6 +97,7 @@ fn outcome(name: &str, builds: &[(&str, &str)]) -> Outcome {
         evidence,
         stages: None,
         agreed: None,
+        varied: None,
     }
 }
 
