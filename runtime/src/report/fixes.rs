@@ -55,8 +55,8 @@ fn argument(text: &str, span: Span) -> Span {
     }
     let rest = behind.trim_start_matches([' ', '\t']);
     let skipped = behind.len() - rest.len();
-    if rest.starts_with(',') {
-        let blank = rest[1..].len() - rest[1..].trim_start_matches(' ').len();
+    if let Some(rest) = rest.strip_prefix(',') {
+        let blank = rest.len() - rest.trim_start_matches(' ').len();
         return Span { end: (end + skipped + 1 + blank) as u32, ..span };
     }
     let indent = before.trim_end_matches([' ', '\t']);
