@@ -64,7 +64,12 @@ pub(super) fn views(variant: &Variant, told: Option<u32>) -> Views {
 
 /// What is said when the build's processes can't be watched, before they run or in the middle.
 pub(super) fn untraced(stumble: &Stumble, variant: &Variant) -> Failure {
-    let names: Vec<String> = watched_for(variant).iter().map(|axis| format!("`{}`", axis.name())).collect();
+    let mut axes = watched_for(variant);
+    if axes.is_empty() {
+        // On a machine with one processor.
+        axes.push(Axis::Cpus);
+    }
+    let names: Vec<String> = axes.iter().map(|axis| format!("`{}`", axis.name())).collect();
     let failure = Failure::world(format!("could not vary or hold {}: {}", names.join(", "), why(stumble)))
         .fact("rbld answers some system calls of the build in the kernel's place, by `ptrace`");
     match setting(stumble) {
@@ -94,6 +99,16 @@ mod tests {
         let failure = check_granted(&hostname, std::slice::from_ref(&stumble)).unwrap_err();
         assert!(failure.message.contains("`hostname`") && failure.help.is_some(), "{failure}");
         assert!(check_granted(&Variant::default(), &[stumble]).is_ok());
+    }
+
+    #[test]
+    fn a_machine_that_forbids_watching_says_which_axis_needs_it() {
+        let stumble = Stumble::new(Feature::Tracing, WATCH, rustix::io::Errno::PERM);
+        let variant = Variant::default().varying([Axis::Time, Axis::Umask]).holding([Axis::FileOrder]);
+        let failure = untraced(&stumble, &variant);
+        assert!(failure.message.starts_with("could not vary or hold `file_order`, `time`:"), "{failure}");
+        assert!(failure.help.unwrap().contains("ptrace"));
+        assert_eq!(watched_for(&Variant::default().varying([Axis::Umask, Axis::Locale])), []);
     }
 
     #[test]

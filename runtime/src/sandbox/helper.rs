@@ -5,7 +5,6 @@
 //! waits outside: if rbld goes away or asks it to, it kills the first process, and the kernel everything
 //! with it. Each process dies with its parent, so no kill at any moment leaves one behind.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{IoSliceMut, Write};
 use std::mem::MaybeUninit;
@@ -13,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -25,9 +24,9 @@ use super::grade::Feature;
 use super::privileges;
 use super::protocol::{Message, Order, Setup, Stumble, While, read_order, send_message};
 use super::seccomp;
+use super::start;
 use super::sys::{self, Fork};
 use super::syscalls::Machine;
-use super::tracer::{self, Tracer};
 use rbld_lang::derivation::Arch;
 
 /// The argument by which the binary knows that it is the helper.
@@ -35,9 +34,6 @@ pub const ARGUMENT: &str = "__sandbox";
 
 /// Lets `uname -m` tell 32-bit programs of a 32-bit machine: `PER_LINUX32` of `linux/personality.h`.
 const PERSONA_LINUX32: i32 = 8;
-
-/// How many scripts may name one another as interpreters; the kernel's own bound.
-const INTERPRETERS: usize = 5;
 
 /// What the helper does; never returns.
 pub fn main() -> ! {
@@ -131,7 +127,7 @@ fn die_with_parent() -> Result<(), Errno> {
 }
 
 /// Messages are for a parent that may be gone; then there is nobody to tell.
-fn say(control: &mut UnixStream, message: &Message) {
+pub(super) fn say(control: &mut UnixStream, message: &Message) {
     let _ = send_message(control, message);
 }
 
@@ -232,12 +228,7 @@ fn first_process(control: &mut UnixStream, setup: &Setup, lifeline: &OwnedFd, mi
     let ended = match prepare(setup, lifeline, missing) {
         Ok((missing, _formats)) => {
             say(control, &Message::Ready(missing));
-            let ended = if setup.views.any() {
-                start_watched(control, setup)
-            } else {
-                start(control, setup).map(reap)
-            };
-            ended.unwrap_or_else(Message::Failed)
+            start::follow(control, setup).unwrap_or_else(Message::Failed)
         }
         Err(stumble) => Message::Failed(stumble),
     };
@@ -315,142 +306,6 @@ fn formats(setup: &Setup, missing: &mut Vec<Stumble>) -> Result<Option<OwnedFd>,
             Ok(None)
         }
     }
-}
-
-/// Starts the program and waits until it ends; meanwhile collects every other process that dies.
-fn start(control: &mut UnixStream, setup: &Setup) -> Result<Pid, Stumble> {
-    match sys::fork().during(Feature::Pid, "start the program")? {
-        Fork::Parent(program) => Ok(program),
-        Fork::Child => begin_program(control, setup),
-    }
-}
-
-/// Starts the program and watches it and all that it starts.
-fn start_watched(control: &mut UnixStream, setup: &Setup) -> Result<Message, Stumble> {
-    let (waits, watched) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).during(Feature::Tracing, "make a pipe")?;
-    // A process can be watched only if it is open to the others. This one is closed again before any other runs.
-    privileges::set_open(true)?;
-    match sys::fork().during(Feature::Pid, "start the program")? {
-        Fork::Parent(program) => {
-            drop(waits);
-            let tracer = Tracer::watch(program, &setup.views)?;
-            privileges::set_open(false)?;
-            drop(watched);
-            Ok(tracer.follow(program))
-        }
-        Fork::Child => {
-            drop(watched);
-            // Until it is watched: that is the end of the pipe.
-            if sys::poll([Some(waits.as_fd())], None) != Ok([true]) {
-                sys::exit(1);
-            }
-            if let Err(stumble) =
-                tracer::load_filter(&setup.views).during(Feature::Tracing, "filter system calls")
-            {
-                say(control, &Message::Failed(stumble));
-                sys::exit(1);
-            }
-            begin_program(control, setup)
-        }
-    }
-}
-
-fn begin_program(control: &mut UnixStream, setup: &Setup) -> ! {
-    let (doing, errno) = become_program(setup);
-    say(control, &Message::NotStarted { doing, errno: errno.raw_os_error() });
-    sys::exit(127)
-}
-
-fn reap(program: Pid) -> Message {
-    loop {
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid == program => {
-                return match (status.exit_status(), status.terminating_signal()) {
-                    (Some(code), _) => Message::Exited(code),
-                    (None, signal) => Message::Killed(signal.unwrap_or(0)),
-                };
-            }
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Message::Failed(Stumble::new(Feature::Pid, "wait for the program", errno)),
-        }
-    }
-}
-
-/// Becomes the program; returns what failed and why.
-fn become_program(setup: &Setup) -> (String, Errno) {
-    let name = setup.argv.first().cloned().unwrap_or_default();
-    let doing = format!("start `{name}`");
-    let begun = rustix::process::setsid()
-        .and_then(|_| rustix::process::chdir(setup.cwd.as_str()))
-        .and_then(|()| rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))
-        .and_then(|null| rustix::stdio::dup2_stdin(&null));
-    if let Err(errno) = begun {
-        return (format!("start in the folder `{}`", setup.cwd), errno);
-    }
-    let texts = |texts: &[String]| -> Option<Vec<CString>> {
-        texts.iter().map(|text| CString::new(text.as_str()).ok()).collect()
-    };
-    let (Some(argv), Some(env)) = (texts(&setup.argv), texts(&setup.env)) else {
-        return (doing, Errno::INVAL);
-    };
-    sys::reset_signals();
-    let mut last = Errno::NOENT;
-    for path in candidates(&name, &setup.env) {
-        let started = not_ourselves(&path).map(|()| CString::new(path));
-        last = match started {
-            Ok(Ok(path)) => sys::execute(&path, &argv, &env),
-            Ok(Err(_)) => Errno::INVAL,
-            Err(errno) => errno,
-        };
-        if last != Errno::NOENT {
-            break;
-        }
-    }
-    (doing, last)
-}
-
-fn candidates(name: &str, env: &[String]) -> Vec<String> {
-    if name.contains('/') {
-        return vec![name.to_owned()];
-    }
-    let path = env.iter().find_map(|pair| pair.strip_prefix("PATH=")).unwrap_or("/usr/bin:/bin");
-    path.split(':')
-        .filter(|folder| folder.starts_with('/'))
-        .map(|folder| format!("{folder}/{name}"))
-        .collect()
-}
-
-/// Refuses a program, or an interpreter of a script, that is a link of /proc to the rbld binary: a process
-/// running that could open the host's file. Nothing else runs in the sandbox yet, so nothing can change.
-fn not_ourselves(path: &str) -> Result<(), Errno> {
-    let mut path = path.to_owned();
-    for _ in 0..INTERPRETERS {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat2(
-            rustix::fs::CWD,
-            path.as_str(),
-            flags,
-            Mode::empty(),
-            ResolveFlags::NO_MAGICLINKS,
-        );
-        let file = match file {
-            Ok(file) => file,
-            // A program that can only be executed isn't a script that can be read.
-            Err(Errno::ACCESS) => return Ok(()),
-            Err(errno) => return Err(errno),
-        };
-        let mut head = [0; 256];
-        let length = rustix::io::read(&file, &mut head)?;
-        let Some(line) = head[..length].strip_prefix(b"#!") else { return Ok(()) };
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let text = String::from_utf8_lossy(line);
-        match text.split_ascii_whitespace().next() {
-            Some(interpreter) => interpreter.clone_into(&mut path),
-            None => return Ok(()),
-        }
-    }
-    Err(Errno::LOOP)
 }
 
 /// Tries each feature in a process of its own.

@@ -13,6 +13,7 @@ pub(crate) mod helpers;
 mod privileges;
 pub(crate) mod protocol;
 mod seccomp;
+mod start;
 pub(crate) mod sys;
 mod syscalls;
 mod tracer;

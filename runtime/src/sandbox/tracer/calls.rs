@@ -10,6 +10,7 @@ use super::super::seccomp::{
     ALLOW, AND, ARCHITECTURE, JUMP, JUMP_EQUAL, JUMP_SET, LOAD, NUMBER, RETURN, branch, errno, load, step,
 };
 use super::super::syscalls::{self as call, Call, Machine};
+use super::shape::{LONG, LONG_MICRO, LONG_SECONDS, SHORT, SHORT_MICRO, SHORT_SECONDS, STATX, Shape};
 
 /// Stops the call and tells the tracer; the low half says which row.
 const TRACE: u32 = 0x7ff0_0000;
@@ -21,34 +22,6 @@ const DAY_CLOCKS: [u32; 4] = [0, 5, 8, 11];
 /// `FUTEX_CLOCK_REALTIME`, and the command that always means it, `FUTEX_LOCK_PI`.
 const FUTEX_REALTIME: u32 = 256;
 const FUTEX_LOCK_PI: u32 = 6;
-
-/// How the numbers of a time are laid out in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    /// Whether the seconds have 64 bits.
-    pub(super) wide: bool,
-    /// Whether what follows them has, too.
-    pub(super) wide_rest: bool,
-    /// What follows them: how many nanoseconds it counts in, 0 if nothing follows.
-    pub(super) unit: i64,
-}
-
-const LONG: Shape = Shape { wide: true, wide_rest: true, unit: 1 };
-const SHORT: Shape = Shape { wide: false, wide_rest: false, unit: 1 };
-const LONG_MICRO: Shape = Shape { unit: 1000, ..LONG };
-const SHORT_MICRO: Shape = Shape { unit: 1000, ..SHORT };
-const LONG_SECONDS: Shape = Shape { unit: 0, ..LONG };
-const SHORT_SECONDS: Shape = Shape { unit: 0, ..SHORT };
-/// Of statx: 64 bits of seconds and 32 of nanoseconds.
-const STATX: Shape = Shape { wide: true, wide_rest: false, unit: 1 };
-
-impl Shape {
-    /// How far one time is from the next, in an array.
-    pub(super) fn size(self) -> usize {
-        let half = if self.wide { 8 } else { 4 };
-        if self.unit == 0 { half } else { 2 * half }
-    }
-}
 
 /// What the tracer does with a call. Arguments are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ fn last_error() -> Errno {
 #[expect(unsafe_code, reason = "ptrace has no safe wrapper")]
 pub(super) fn seize(process: Watched) -> Result<(), Errno> {
     // SAFETY: numbers only.
-    done(unsafe { libc::ptrace(libc::PTRACE_SEIZE, process, 0, libc::c_long::from(OPTIONS)) })
+    done(unsafe { libc::ptrace(libc::PTRACE_SEIZE, process, 0usize, libc::c_long::from(OPTIONS)) })
 }
 
 /// How a stopped process goes on.
@@ -56,7 +56,7 @@ pub(super) fn go_on(process: Watched, how: On, signal: i32) -> Result<(), Errno>
         On::Stopped => libc::PTRACE_LISTEN,
     };
     // SAFETY: numbers only.
-    done(unsafe { libc::ptrace(request, process, 0, libc::c_long::from(signal)) })
+    done(unsafe { libc::ptrace(request, process, 0usize, libc::c_long::from(signal)) })
 }
 
 /// The call that a stopped process is in.
@@ -118,7 +118,7 @@ pub(super) fn poke_user(process: Watched, at: usize, word: u64) -> Result<(), Er
 pub(super) fn get_set(process: Watched, set: i32, words: &mut [u64]) -> Result<usize, Errno> {
     let mut vector = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size_of_val(words) };
     // SAFETY: the kernel writes at most `iov_len` bytes to `iov_base`, which any bytes are valid for.
-    done(unsafe { libc::ptrace(libc::PTRACE_GETREGSET, process, set, &raw mut vector) })?;
+    done(unsafe { libc::ptrace(libc::PTRACE_GETREGSET, process, libc::c_long::from(set), &raw mut vector) })?;
     Ok(vector.iov_len)
 }
 
@@ -129,7 +129,7 @@ pub(super) fn put_set(process: Watched, set: i32, words: &mut [u64], size: usize
     let size = size.min(size_of_val(words));
     let mut vector = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size };
     // SAFETY: the kernel reads at most `iov_len` bytes from `iov_base`.
-    done(unsafe { libc::ptrace(libc::PTRACE_SETREGSET, process, set, &raw mut vector) })
+    done(unsafe { libc::ptrace(libc::PTRACE_SETREGSET, process, libc::c_long::from(set), &raw mut vector) })
 }
 
 /// Reads a process's memory; may read less than was asked for, never nothing.
