@@ -68,6 +68,11 @@ impl Found {
         self.kind == "file"
     }
 
+    /// A digest that says no more than on which side contents are that aren't the same on both.
+    fn apart(&self, side: &[u8]) -> Option<Digest> {
+        self.is_file().then(|| Digest::of(side))
+    }
+
     fn entry(&self, contents: Option<Digest>) -> Entry {
         let kind = ("kind".to_owned(), self.kind.to_owned());
         let more = self.fact.iter().map(|(fact, value)| ((*fact).to_owned(), value.clone()));
@@ -95,8 +100,8 @@ pub(super) fn apart(left: &Path, right: &Path) -> Result<(Listed, Listed)> {
         let right = if order.is_ge() { theirs.next() } else { None };
         match (left, right) {
             (Some(left), Some(right)) => pairs.push((left, right)),
-            (Some(left), None) => one.push(&left, None),
-            (None, Some(right)) => other.push(&right, None),
+            (Some(left), None) => one.push(&left, left.apart(b"left")),
+            (None, Some(right)) => other.push(&right, right.apart(b"right")),
             (None, None) => break,
         }
     }
@@ -105,10 +110,8 @@ pub(super) fn apart(left: &Path, right: &Path) -> Result<(Listed, Listed)> {
         if same && left.kind == right.kind && left.fact == right.fact {
             continue;
         }
-        let contents =
-            |found: &Found, side: &[u8]| found.is_file().then(|| Digest::of(if same { b"" } else { side }));
-        one.push(left, contents(left, b"left"));
-        other.push(right, contents(right, b"right"));
+        one.push(left, left.apart(if same { b"" } else { b"left" }));
+        other.push(right, right.apart(if same { b"" } else { b"right" }));
     }
     one.sort();
     other.sort();
