@@ -4,10 +4,12 @@
     cargo build --release -p rbld --bins --example environment
     apt-get install mmdebstrap libgpgme-dev
     cargo install --locked --root "$PEERS" rdebootstrap   # of the crate debrepo; left out if $PEERS isn't set
-    python3 tests/bench/environment.py [--runs 5] [--folder /var/tmp] [--only cold,second,warm,lock]
+    python3 tests/bench/environment.py [--runs 5] [--folder /var/tmp] [--only cold,second,warm,lock] [--packages FOLDER]
 
-Medians of wall and CPU seconds (of the whole process tree), programs in turn, `sync` between them; all packages are on
-this disk before anything is timed. It prints a table for tests/bench/README.md.
+Medians of wall and CPU seconds, programs in turn, the folder's file system at rest before each; all packages are on this
+disk before anything is timed. CPU is that of every process that a program starts, counted by a control group of its
+own (a sandbox's helpers are nobody's children, so that their parent's sum misses them). It prints a table for
+tests/bench/README.md. Packages are fetched anew unless they are in FOLDER, where they stay.
 """
 
 import argparse
@@ -22,6 +24,8 @@ import time
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EPOCH = "1321009871"
+# Of the second control groups and of the first.
+GROUPS = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct"]
 SETS = {"minbase": [], "build-essential": ["build-essential"]}
 # Ten packages that no set above has: with and without scripts.
 TEN = ["file", "less", "zip", "unzip", "bc", "jq", "tree", "rsync", "ed", "time"]
@@ -40,34 +44,68 @@ class Bench:
         self.rdebootstrap = os.path.join(peers, "bin", "rdebootstrap") if peers else None
         self.arch = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
         self.rows = []
+        self.group = self.control_group()
+
+    def control_group(self):
+        for above in GROUPS:
+            group = os.path.join(above, f"rbld-bench-{os.getpid()}")
+            try:
+                os.mkdir(group)
+            except OSError:
+                continue
+            if any(os.path.exists(os.path.join(group, name)) for name in ("cpu.stat", "cpuacct.usage")):
+                return group
+            os.rmdir(group)
+        sys.exit("no control group counts CPU time here: this runs as root, where /sys/fs/cgroup can be written to")
+
+    def cpu(self):
+        """Seconds that whatever ran in the control group took."""
+        try:
+            with open(os.path.join(self.group, "cpuacct.usage")) as file:
+                return int(file.read()) / 1e9
+        except FileNotFoundError:
+            with open(os.path.join(self.group, "cpu.stat")) as file:
+                return int(re.search(r"usage_usec (\d+)", file.read()).group(1)) / 1e6
+
+    def enter_group(self):
+        with open(os.path.join(self.group, "cgroup.procs"), "w") as file:
+            file.write("0")
 
     def path(self, *names):
         return os.path.join(self.place, *names)
+
+    def kept(self, *names):
+        return os.path.join(self.options.packages or self.place, *names)
 
     def row(self, what, ours, peer, wall, cpu, goal):
         self.rows.append((what, ours, peer, wall, cpu, goal))
         print(f"| {what} | {ours} | {peer} | {wall} | {cpu} | {goal} |", flush=True)
 
-    def timed(self, command, env=None, wanted=0, cwd=None):
-        """Wall and CPU seconds of a command and all its children, and what it printed."""
-        os.sync()
-        out = open(self.path("out"), "w+b")
-        begun = time.monotonic()
-        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, cwd=cwd)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        text = out.read().decode(errors="replace")
+    def timed(self, command, env=None, wanted=0, cwd=None, rest=True):
+        """Wall and CPU seconds of a command and all that it starts, and what it printed."""
+        if rest:
+            subprocess.run(["sync", "-f", self.place], check=True)
+        with open(self.path("out"), "w+b") as out:
+            before = self.cpu()
+            begun = time.monotonic()
+            child = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, cwd=cwd,
+                preexec_fn=self.enter_group,
+            )
+            child.wait()
+            wall = time.monotonic() - begun
+            cpu = self.cpu() - before
+            out.seek(0)
+            text = out.read().decode(errors="replace")
         if child.returncode != wanted:
             sys.exit(f"{command} ended with {child.returncode}:\n{text[-4000:]}")
-        return wall, usage.ru_utime + usage.ru_stime, text
+        return wall, cpu, text
 
     # Packages -----------------------------------------------------------------------------------------------
 
     def mmdebstrap(self, root, packages):
         """The command; packages come from and go to one folder."""
-        debs = self.path("debs")
+        debs = self.kept("debs")
         os.makedirs(debs, exist_ok=True)
         include = [f"--include={','.join(packages)}"] if packages else []
         return [
@@ -81,24 +119,27 @@ class Bench:
         ]
 
     def packages(self, names):
-        """The files of a set, once they are here."""
+        """The list of a set's packages, once they are here, with what a lock knows of them."""
+        name = self.kept("-".join(["locked", *names]))
+        if os.path.exists(name):
+            return name
         root = self.path("first")
         self.timed(self.mmdebstrap(root, names), self.epoch())
         shutil.rmtree(root)
         files = []
         for line in open(self.path("list")):
-            name, version, arch = line.split()
-            files.append(self.path("debs", f"{name}_{version.replace(':', '%3a')}_{arch}.deb"))
-        return files
+            package, version, arch = line.split()
+            files.append(self.kept("debs", f"{package}_{version.replace(':', '%3a')}_{arch}.deb"))
+        with open(name, "wb") as file:
+            subprocess.run([self.example, "--locked", *files], stdout=file, check=True)
+        return name
 
     def epoch(self):
         return {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8"}
 
-    def realise(self, store, files):
-        wall, cpu, text = self.timed([self.example, store, self.arch, "--", *files])
-        seconds = float(re.search(r"^seconds ([0-9.]+)$", text, re.M).group(1))
-        tree = re.search(r"^tree ([0-9a-f]+)$", text, re.M).group(1)
-        return wall, cpu, seconds, tree
+    def realise(self, store, packages):
+        wall, cpu, text = self.timed([self.example, store, self.arch, "--", "@" + packages])
+        return wall, cpu, re.search(r"^tree ([0-9a-f]+)$", text, re.M).group(1)
 
     # Figures ------------------------------------------------------------------------------------------------
 
@@ -116,7 +157,7 @@ class Bench:
                 shutil.rmtree(store)
                 if other:
                     others.append(other())
-            what = f"{name}, {len(files)} packages on disk"
+            what = f"{name}, {count(files)} packages on disk"
             self.compare(what, ours, theirs, "mmdebstrap", goals[name])
             if others:
                 self.compare(what, ours, others, "rdebootstrap", "1, 1")
@@ -132,7 +173,7 @@ class Bench:
             return None
         folder = self.path("rdebootstrap", name)
         os.makedirs(folder)
-        command = [self.rdebootstrap, "--quiet", "--cache-dir", self.path("rdebootstrap", "cache")]
+        command = [self.rdebootstrap, "--quiet", "--cache-dir", self.kept("rdebootstrap-cache")]
         packages = [word for package in ["apt", *names] for word in ("--package", package)]
         suite = ["--suite", self.options.suite, "--components", "main"]
         self.timed([*command, "init", self.mirror(), *suite, *packages], cwd=folder)
@@ -159,19 +200,18 @@ class Bench:
             first, second, cold = [], [], []
             for _ in range(self.options.runs):
                 store = self.path("store")
-                wall, cpu, _, _ = self.realise(store, files)
-                first.append((wall, cpu))
-                wall, cpu, _, tree = self.realise(store, more)
+                first.append(self.realise(store, files)[:2])
+                wall, cpu, tree = self.realise(store, more)
                 second.append((wall, cpu))
                 shutil.rmtree(store)
-            wall, cpu, _, afresh = self.realise(self.path("store"), more)
+            afresh = self.realise(self.path("store"), more)[2]
             shutil.rmtree(self.path("store"))
             if tree != afresh:
                 sys.exit(f"{name}: on top {tree}, from nothing {afresh}")
-            self.compare(f"{name} and {len(more) - len(files)} packages more, the first being there", second, first, "the first", "0.6")
+            self.compare(f"{name} and {count(more) - count(files)} packages more, the first being there", second, first, "the first", "0.6")
 
     def warm(self):
-        """From the command line to a program of a large environment, beside unshare alone."""
+        """From an environment that is there to a program in it and its output kept, beside unshare alone."""
         folder = self.project("warm", LOCKED, 'build b for n in [1] = nothing(n)')
         env = {**os.environ, "RBLD_STORE": self.path("warm-store")}
         self.timed([self.rbld, "lock", folder], env)
@@ -180,15 +220,16 @@ class Bench:
         many = self.builds("many", 51, env)
         bare = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "/bin/true"]
         ours, theirs = [], []
-        for _ in range(2 * self.options.runs):
-            one = self.timed(few, env)[0]
-            ours.append((self.timed(many, env)[0] - one) / 50)
+        for _ in range(4 * self.options.runs):
+            one = self.timed(few, env, rest=False)[0]
+            ours.append((self.timed(many, env, rest=False)[0] - one) / 50)
             begun = time.monotonic()
             for _ in range(50):
                 subprocess.run(bare, check=True)
             theirs.append((time.monotonic() - begun) / 50)
         ms = lambda times: statistics.median(times) * 1000
-        self.row("an environment that is there to a program in it", f"{ms(ours):.1f} ms", f"unshare {ms(theirs):.1f} ms", f"+{ms(ours) - ms(theirs):.1f} ms", "", "+25 ms")
+        packages = sum(line.startswith("package ") for line in open(self.path("warm", "rbld.lock")))
+        self.row(f"an environment of {packages} packages that is there, to a program in it", f"{ms(ours):.1f} ms", f"unshare {ms(theirs):.1f} ms", f"+{ms(ours) - ms(theirs):.1f} ms", "", "+25 ms")
 
     def builds(self, name, count, env):
         folder = self.project(name, LOCKED, f"build b for n in [{', '.join(map(str, range(count)))}] = nothing(n)")
@@ -281,10 +322,16 @@ Acquire::Check-Valid-Until "false"; Acquire::GzipIndexes "false";
         return first, [*env, "apt-get", *none, *words]
 
 
+def count(packages):
+    with open(packages) as file:
+        return sum(1 for _ in file)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", default="/var/tmp")
+    parser.add_argument("--packages", type=os.path.abspath)
     parser.add_argument("--suite", default="bookworm")
     parser.add_argument("--profile", default="release")
     parser.add_argument("--only", default="cold,second,warm,lock")
@@ -299,6 +346,7 @@ def main():
     finally:
         subprocess.run(["chmod", "-R", "u+w", bench.place], check=False)
         shutil.rmtree(bench.place, ignore_errors=True)
+        os.rmdir(bench.group)
 
 
 main()

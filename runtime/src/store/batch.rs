@@ -34,6 +34,8 @@ pub(super) struct Shared {
     store: Store,
     pub(super) session: Arc<Session>,
     staged: Mutex<Staged>,
+    /// Held while files get their names.
+    placing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -72,7 +74,12 @@ impl Store {
     /// Begins a batch.
     pub fn batch(&self) -> Result<Batch> {
         let session = self.session()?;
-        Ok(Batch(Arc::new(Shared { store: self.clone(), session, staged: Mutex::default() })))
+        Ok(Batch(Arc::new(Shared {
+            store: self.clone(),
+            session,
+            staged: Mutex::default(),
+            placing: Mutex::default(),
+        })))
     }
 }
 
@@ -122,17 +129,25 @@ impl Batch {
             let name = staged.blobs.get(&digest).map(|temporary| temporary.name.clone());
             (name, staged.placed.contains(&digest))
         };
-        let Some(name) = name else {
-            let doing = || format!("open {}", self.0.store.blob_path(digest).display());
-            return match placed {
-                true => self.0.store.open_object(digest).doing(doing),
-                false => self.0.store.open_blob(digest),
-            };
-        };
-        let doing = || format!("read {}", self.0.session.path.join(&name).display());
-        Ok(File::from(
-            beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY).doing(doing)?,
-        ))
+        if let Some(name) = name {
+            match beneath::open(self.0.session.dir.as_fd(), name.as_bytes(), OFlags::RDONLY) {
+                Ok(file) => return Ok(File::from(file)),
+                // It got its name after this one was looked up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(error)
+                        .doing(|| format!("read {}", self.0.session.path.join(&name).display()));
+                }
+            }
+        } else if !placed {
+            return self.0.store.open_blob(digest);
+        }
+        let opened = self.0.store.open_object(digest).or_else(|_| {
+            // It may be getting its name at this moment.
+            let _placing = self.0.placing.lock().unwrap_or_else(PoisonError::into_inner);
+            self.0.store.open_object(digest)
+        });
+        opened.doing(|| format!("open {}", self.0.store.blob_path(digest).display()))
     }
 
     fn path(&self, path: &Path, executable: bool, take: Take) -> Result<Blob> {
@@ -177,6 +192,7 @@ impl Batch {
     /// they are recorded but what the batch itself records.
     pub fn place_some(&self) -> Result<Placed> {
         let shared = &self.0;
+        let _placing = shared.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let blobs: Vec<(Digest, Temporary)> = {
             let mut staged = shared.staged();
             let blobs = std::mem::take(&mut staged.blobs);

@@ -100,3 +100,33 @@ fn a_folder_that_is_kept_is_the_ready_one() {
     let seen = store.verify(&|_, _| ()).unwrap();
     assert_eq!((seen.damage, seen.ready), (vec![], 1));
 }
+
+#[test]
+fn what_is_getting_its_name_can_be_read_and_added_again() {
+    let place = Place::new();
+    let store = place.store();
+    let batch = store.batch().unwrap();
+    let texts: Vec<String> = (0..3000).map(|number| format!("text {number}")).collect();
+    let nodes: Vec<Node> = texts.iter().map(|text| file(text, &batch, false)).collect();
+    let placed = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            for (text, node) in texts.iter().zip(&nodes).chain(texts.iter().zip(&nodes).rev()) {
+                let Node::File { digest, .. } = node else { panic!("{text} is no file") };
+                assert_eq!(batch.read(*digest, 100).unwrap(), text.as_bytes());
+                assert_eq!(&file(text, &batch, false), node);
+            }
+        });
+        let placed = batch.place_some().unwrap();
+        reader.join().unwrap();
+        placed
+    });
+    file("one more", &batch, false);
+    assert!(!store.has_blob(Digest::of(b"one more")).unwrap());
+    placed.record(&[]).unwrap();
+    batch.commit(&[]).unwrap();
+    for text in texts.iter().map(String::as_str).chain(["one more"]) {
+        assert_eq!(store.read_blob(Digest::of(text.as_bytes()), 100).unwrap(), text.as_bytes());
+    }
+    assert_eq!(scratch_names(&store), BTreeSet::new());
+    assert_eq!(store.verify(&|_, _| ()).unwrap().damage, vec![]);
+}
