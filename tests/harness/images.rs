@@ -21,8 +21,9 @@ type Test = fn(Who) -> Result<(), Failed>;
 
 /// The tests, each for everybody that whoever runs them can be.
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 6] = [
         ("written, read by others, and built in", written),
+        ("two that differ", apart),
         ("read from what others write", read),
         ("pushed to a registry and pulled", registry),
         ("a registry that wants to know who asks", logins),
@@ -148,6 +149,34 @@ fn written(who: Who) -> Result<(), Failed> {
         said if said == SAID => Ok(()),
         said => Err(format!("the build says\n{said}").into()),
     }
+}
+
+/// Of two manifests, and of two indexes, that name other digests the layer, the file and the line are told.
+fn apart(who: Who) -> Result<(), Failed> {
+    let Tools { place, _folder } = project(who)?;
+    place.write("evening", "good evening\n")?;
+    place.write(
+        "apart.rbld",
+        "rbld 1\nuse std.oci\n\n\
+         fn small(arch: Arch, motd: Input, level: String) -> Build = oci.build_image {\n  \
+         files  = { \"/bin/sh\" = ./busybox, \"/etc/motd\" = motd }\n  arch   = arch\n  labels = { level = level }\n}\n\
+         build here for arch in [amd64, arm64] = small(arch, ./motd, \"1\")\n\
+         build there for arch in [amd64, arm64] = small(arch, ./evening, \"1\")\n\
+         build labelled = small(amd64, ./motd, \"2\")\n\
+         build one = oci.index([here[amd64], here[arm64]])\n\
+         build other = oci.index([here[amd64], there[arm64]])\n\n\
+         assert \"images\" identical([here[amd64].manifest, there[amd64].manifest])\n\
+         assert \"an index\" matches(other.manifest, one.manifest)\n\
+         assert \"labels\" identical([here[amd64].manifest, labelled.manifest])\n",
+    )?;
+    let line = "line 1\n        - good morning\n        + good evening\n";
+    let ran = place.expect("rbld check apart.rbld images", 1)?;
+    says(&ran, &format!("layer 0 » etc/motd, {line}"))?;
+    let ran = place.expect("rbld check apart.rbld 'an index'", 1)?;
+    says(&ran, &format!("manifest 1 (linux/arm64), layer 0 » etc/motd, {line}"))?;
+    let ran = place.expect("rbld check apart.rbld labels", 1)?;
+    says(&ran, "manifest 0 (linux/amd64), configuration, line 1")?;
+    says(&ran, r#"{"level":"2"}"#)
 }
 
 /// The digest of an environment's tree.

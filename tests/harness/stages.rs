@@ -12,8 +12,11 @@ type Test = fn(&World, Who) -> Result<(), Failed>;
 
 /// The tests: as the ordinary user, whose environments are the same trees as root's.
 pub(crate) fn trials(world: &Arc<World>) -> Vec<Trial> {
-    let tests: [(&str, Test); 2] =
-        [("a chain settles, and another moves", chains), ("packages that don't fit", misfits)];
+    let tests: [(&str, Test); 3] = [
+        ("a chain settles, and another moves", chains),
+        ("packages that don't fit", misfits),
+        ("of another architecture", foreign),
+    ];
     let trial = |(name, test): (&str, Test)| {
         let world = world.clone();
         Trial::test(format!("real/stages/{name}"), move || test(&world, Who::ordinary()))
@@ -130,6 +133,45 @@ build q = package(base, "words", version = "2.0")
         says(&ran.stderr, wrong)?;
     }
     Ok(())
+}
+
+/// Packages of another architecture come into its next environment, all of it by the emulator.
+fn foreign(world: &World, who: Who) -> Result<(), Failed> {
+    let text =
+        format!("rbld 1\nuse std.debian\n\nenv far = debian.snapshot(bookworm, {}).env(arm64)\n", world.at)
+            + &recipe(world)
+            + r#"
+fn of(e: Env) -> List[Files] = [package(e, "words", arch = "arm64", keep = 0).debs]
+fn next(before: List[Files]) -> List[Files] = of(debian.staged(far, packages = before, add = ["words"]))
+
+recipe see(e: Env) {
+  env     = e
+  run     = """
+    uname -m > "$seen"
+    dpkg-query --show words >> "$seen"
+    cat /usr/share/words/words >> "$seen"
+    """
+  outputs = { seen = file("seen") }
+}
+build seen = see(debian.staged(far, packages = of(far), add = ["words"]))
+
+assert "far" fixpoint(iterate(1, of(far), next))
+"#;
+    let place = world.empty(who)?;
+    place.write("build.rbld", &text)?;
+    place.expect("rbld lock", 0)?;
+    says(&place.expect("rbld check far", 0)?.stdout, "1 comparison: 1 match")?;
+    let built = place.expect("rbld build seen -o out --format json", 0)?;
+    let seen = place.read("out/seen/seen")?;
+    if seen != "aarch64\nwords\t1.0\nafter 0\n" {
+        return Err(format!("the build says\n{seen}").into());
+    }
+    let report: serde_json::Value = serde_json::from_str(&built.stdout)?;
+    let derivations = report["derivations"].as_array().ok_or("the report lists no derivations")?;
+    match derivations.iter().find(|derivation| derivation["name"] == "seen") {
+        Some(seen) if seen.to_string().contains("\"emulated\"") => Ok(()),
+        other => Err(format!("it isn't marked as emulated: {other:?}").into()),
+    }
 }
 
 /// What is said, however its lines are broken.

@@ -23,6 +23,15 @@ pub(super) struct Pair {
     objects: (Identity, Identity),
 }
 
+impl Pair {
+    /// Has other objects looked into than those that were compared, where both parties have such.
+    pub(super) fn look_into(&mut self, instead: &dyn Fn(Party) -> Option<Identity>) {
+        if let (None, Some(left), Some(right)) = (&self.file, instead(self.left), instead(self.right)) {
+            self.objects = (left, right);
+        }
+    }
+}
+
 /// The pairs worth showing: a group's majority against each odd one out, what was expected against what was found.
 pub(super) fn pairs(outcome: &Outcome, limit: usize) -> Vec<Pair> {
     let mut pairs = Vec::new();
@@ -149,7 +158,12 @@ pub fn between(
             limits,
         ));
     }
-    let mut apart = Apart { store, ours: Vec::new(), theirs: Vec::new() };
+    // What an image is made of is told by documents in it, and what two have in common may have another role in each.
+    let marked = |tree| -> crate::failure::Result<bool> {
+        Ok(tree::read_one(store, tree)?.contains_key("oci-layout"))
+    };
+    let image = marked(left.digest)? && marked(right.digest)?;
+    let mut apart = Apart { store, image, ours: Vec::new(), theirs: Vec::new() };
     apart.folders("", left.digest, right.digest)?;
     let Apart { ours, theirs, .. } = apart;
     let open = |side, index: usize| {
@@ -172,7 +186,7 @@ pub fn of_two_kinds(folder: bool) -> Difference {
 
 /// All entries of a tree, folders only where they are empty.
 pub fn entries(store: &Store, tree: Digest) -> crate::failure::Result<Vec<Entry>> {
-    let mut apart = Apart { store, ours: Vec::new(), theirs: Vec::new() };
+    let mut apart = Apart { store, image: false, ours: Vec::new(), theirs: Vec::new() };
     for (name, node) in &tree::read_one(store, tree)? {
         apart.list(Side::Left, name, node)?;
     }
@@ -184,9 +198,10 @@ pub fn opener(store: &Store, digest: Digest) -> Opener<'_> {
     Rc::new(move || store.open_blob(digest).map_err(|failure| io::Error::other(failure.message)))
 }
 
-/// The entries of two trees as far as these differ: a folder that is the same in both is never read.
+/// The entries of two trees as far as these differ: a folder that is the same in both is never read. Of images all are.
 struct Apart<'s> {
     store: &'s Store,
+    image: bool,
     ours: Vec<Entry>,
     theirs: Vec<Entry>,
 }
@@ -199,7 +214,7 @@ impl Apart<'_> {
         for name in names {
             let path = format!("{prefix}{name}");
             match (ours.get(name), theirs.get(name)) {
-                (Some(one), Some(other)) if one == other => {}
+                (Some(one), Some(other)) if one == other && !self.image => {}
                 (
                     Some(tree::Entry::Folder { digest: one, .. }),
                     Some(tree::Entry::Folder { digest: other, .. }),

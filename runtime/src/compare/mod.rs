@@ -120,7 +120,11 @@ pub fn compare(
             }
             _ => relation::judge_in(comparison, &context, store, options),
         };
-        let wanted = evidence::pairs(&outcome, options.pairs);
+        let mut wanted = evidence::pairs(&outcome, options.pairs);
+        for pair in &mut wanted {
+            let other = pair.right;
+            pair.look_into(&|party| image_of(plan, &outcome, party, other, state));
+        }
         if !wanted.is_empty() {
             let task = options.progress.begin(Step::Compare, &comparison.name);
             let output = |party: Party| match party {
@@ -137,6 +141,37 @@ pub fn compare(
         outcome
     });
     ComparisonReport { outcomes: outcomes.collect(), ..ComparisonReport::default() }
+}
+
+/// The folder of an image, for a party that is its manifest: that names all by digest, and shows nothing itself. `other` is the
+/// member that something expected is held against.
+fn image_of(
+    plan: &Plan,
+    outcome: &Outcome,
+    party: Party,
+    other: Party,
+    state: &dyn Fn(&InputRef) -> OutputState,
+) -> Option<Identity> {
+    let member = |party: Party| match party {
+        Party::Member(index) => outcome.members.get(index),
+        Party::Expected => None,
+    };
+    let output = match party {
+        Party::Member(_) => &member(party)?.output,
+        Party::Expected => match &member(other)?.against.as_ref()?.expected {
+            ExpectedOutcome::Output { output, .. } => output,
+            _ => return None,
+        },
+    };
+    let image =
+        matches!(plan.derivations.get(&output.derivation)?, Derivation::Image(_) | Derivation::ImageIndex(_));
+    if !image || &*output.output != "manifest" {
+        return None;
+    }
+    match state(&InputRef { output: "layout".into(), ..output.clone() }) {
+        OutputState::Ready { object, .. } => Some((&object).into()),
+        _ => None,
+    }
 }
 
 /// What is known of the two builds that outputs come from.

@@ -13,9 +13,29 @@ use super::{Entry, Side};
 /// The longest document that is read, and how many manifests.
 const DOCUMENT: u64 = 4 << 20;
 const MANIFESTS: usize = 64;
+/// How many roles blobs may have.
+const ROLES: usize = 10_000;
 
-/// The entries of an image with their blobs named by role; nothing of what is no image.
-pub(super) fn roles(entries: &[Entry], side: Side, children: Children<'_, '_>) -> Option<Vec<Entry>> {
+/// Entries, and the place that each had among those they were made of.
+pub(super) struct Roles {
+    pub(super) entries: Vec<Entry>,
+    places: Vec<usize>,
+}
+
+impl Roles {
+    /// Entries as they are.
+    pub(super) fn none(entries: &[Entry]) -> Roles {
+        Roles { entries: entries.to_vec(), places: (0..entries.len()).collect() }
+    }
+
+    /// The places of some of them.
+    pub(super) fn places(&self, of: &[usize]) -> Vec<usize> {
+        of.iter().map(|index| self.places[*index]).collect()
+    }
+}
+
+/// The entries of an image with their blobs named by role, once for each; nothing of what is no image.
+pub(super) fn roles(entries: &[Entry], side: Side, children: Children<'_, '_>) -> Option<Roles> {
     let places: BTreeMap<&str, usize> =
         entries.iter().enumerate().map(|(index, entry)| (plain(&entry.name), index)).collect();
     let read = |name: &str| {
@@ -26,17 +46,36 @@ pub(super) fn roles(entries: &[Entry], side: Side, children: Children<'_, '_>) -
         });
         serde_json::from_slice::<Value>(&bytes.ok()?).ok()
     };
-    let mut found = Found { roles: BTreeMap::new(), left: MANIFESTS };
+    let mut found = Found { roles: BTreeMap::new(), left: MANIFESTS, count: 0 };
     // `oci-layout` itself is the same on both sides, and may have been left out for that.
     found.documents(&read("index.json")?, "", &read);
     if found.roles.is_empty() {
         return None;
     }
-    let renamed = entries.iter().map(|entry| match found.roles.get(plain(&entry.name)) {
-        Some(role) => Entry { name: role.clone(), ..entry.clone() },
-        None => entry.clone(),
-    });
-    Some(renamed.collect())
+    let mut named = Roles { entries: Vec::new(), places: Vec::new() };
+    for (index, entry) in entries.iter().enumerate() {
+        let own = [entry.name.clone()];
+        for name in found.roles.get(plain(&entry.name)).map_or(&own[..], Vec::as_slice) {
+            named.entries.push(Entry { name: name.clone(), ..entry.clone() });
+            named.places.push(index);
+        }
+    }
+    Some(named)
+}
+
+/// Puts what tells most first, layers before configurations, and leaves out documents that only name by digest what differs.
+pub(super) fn telling(entries: &[Entry], differing: &mut Vec<(usize, usize)>) {
+    let rank = |name: &str| match name.rsplit(", ").next().unwrap_or_default() {
+        last if last.starts_with("layer ") => 0,
+        "configuration" => 1,
+        last if last.starts_with("manifest ") => 2,
+        _ => 3,
+    };
+    let of = |pair: &(usize, usize)| entries.get(pair.0).map_or(3, |entry| rank(plain(&entry.name)));
+    differing.sort_by_key(|pair| (of(pair), entries.get(pair.0).map(|entry| entry.name.clone())));
+    if differing.iter().any(|pair| of(pair) < 2) {
+        differing.retain(|pair| of(pair) < 2);
+    }
 }
 
 fn plain(name: &str) -> &str {
@@ -44,8 +83,9 @@ fn plain(name: &str) -> &str {
 }
 
 struct Found {
-    roles: BTreeMap<String, String>,
+    roles: BTreeMap<String, Vec<String>>,
     left: usize,
+    count: usize,
 }
 
 impl Found {
@@ -81,11 +121,12 @@ impl Found {
     fn name(&mut self, descriptor: &Value, role: &str) -> Option<String> {
         let (algorithm, hex) = descriptor.get("digest")?.as_str()?.split_once(':')?;
         let blob = format!("blobs/{algorithm}/{hex}");
-        // One blob may have two roles; it is known by the first.
-        if self.roles.contains_key(&blob) {
+        // One blob may have several roles: images of two architectures share a layer.
+        self.count += 1;
+        if self.count > ROLES {
             return None;
         }
-        self.roles.insert(blob.clone(), role.to_owned());
+        self.roles.entry(blob.clone()).or_default().push(role.to_owned());
         Some(blob)
     }
 }

@@ -149,24 +149,27 @@ impl Search<'_> {
         // The blobs of an image are called by their digests: their roles are what is the same on both sides.
         let roles = oci::roles(left, Side::Left, children).zip(oci::roles(right, Side::Right, children));
         let image = roles.is_some();
-        let (left, right) = roles.unwrap_or_else(|| (left.to_vec(), right.to_vec()));
-        let mut compared = entries::compare(&left, &right);
+        let (left, right) = roles.unwrap_or_else(|| (oci::Roles::none(left), oci::Roles::none(right)));
+        let mut compared = entries::compare(&left.entries, &right.entries);
         if image {
             // In what order they come follows from the digests.
             compared.rest.forget(Class::Order);
+            oci::telling(&left.entries, &mut compared.contents);
         }
         let mut difference = Difference::default();
         let dived = &compared.contents[..compared.contents.len().min(self.limits.dives)];
         let ours: Vec<usize> = dived.iter().map(|(one, _)| *one).collect();
         let theirs: Vec<usize> = dived.iter().map(|(_, other)| *other).collect();
-        let pairs = children(Side::Left, &ours).into_iter().zip(children(Side::Right, &theirs));
+        let (ours_at, theirs_at) = (left.places(&ours), right.places(&theirs));
+        let pairs = children(Side::Left, &ours_at).into_iter().zip(children(Side::Right, &theirs_at));
         for (index, (one, other)) in ours.iter().zip(pairs) {
             let inner = self.between(&one.kept(), &other.kept(), depth.saturating_sub(1), nature);
-            difference.within(Some(&left[*index].name), inner);
+            difference.within(Some(&left.entries[*index].name), inner);
         }
         let rest = &compared.contents[dived.len()..];
         if !rest.is_empty() {
-            let names = rest.iter().take(entries::NAMES).map(|(one, _)| left[*one].name.clone()).collect();
+            let names =
+                rest.iter().take(entries::NAMES).map(|(one, _)| left.entries[*one].name.clone()).collect();
             difference.add(Class::Contents, Vec::new(), What::More { members: rest.len(), names });
         }
         difference.within(None, compared.rest);
