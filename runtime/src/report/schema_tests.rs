@@ -12,12 +12,14 @@ use super::{Report, SCHEMA, json};
 use crate::compare::cause::{self, Candidate, Observation, Observed};
 use crate::compare::difference::{Class, Difference, Finding, Side, What, Window};
 use crate::compare::{
-    Against, Agreed, Changed, ComparisonReport, Evidence, ExpectedOutcome, GroupOutcome, Identity, LeftOut,
-    News, Outcome, OutputState, Party, PublishedFile, Same, Sample, Sampled, Share, Subject, Trend, Verdict,
-    Voice, Word,
+    Against, Agreed, Changed, ComparisonReport, Confirmed, Evidence, ExpectedOutcome, GroupOutcome, Identity,
+    LeftOut, News, Outcome, OutputState, Party, PublishedFile, Run, Same, Sample, Sampled, Share, Shown,
+    Subject, Trend, Unsteady, Varied, Verdict, Voice, Word,
 };
 use crate::packing::Codec;
 use crate::store::Object;
+use crate::vary::Variant;
+use crate::vary::search::Effect;
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
@@ -90,6 +92,38 @@ fn agreed() -> Agreed {
     let other = Word::Other(vec![("a.tar".to_owned(), digest("o"))]);
     let words = [Word::Same, Word::Again { first: 0 }, other, Word::Nothing("no key".to_owned())];
     Agreed { k: 2, voices: words.map(word).into() }
+}
+
+/// A cause of each effect, and what has none.
+fn varied() -> Varied {
+    let variant = |run| Variant { run, axes: [Axis::Time].into(), held: [Axis::Umask].into() };
+    let shown = |difference| Shown {
+        without: Variant::default(),
+        with: variant(1),
+        output: "dist".to_owned(),
+        difference,
+    };
+    let difference =
+        || Difference { classes: [Class::Contents].into(), findings: findings(), leaves: Vec::new() };
+    let cause = |effect| Confirmed {
+        axes: [Axis::Time, Axis::Umask].into(),
+        held: [Axis::Locale].into(),
+        effect,
+        places: vec!["data.tar".to_owned()],
+        shown: shown(Ok(difference())),
+        line: None,
+    };
+    let unsteady = || Unsteady { place: "data.tar".to_owned(), shown: shown(Err("it failed".to_owned())) };
+    let run = |changed| Run { variant: variant(2), cached: true, changed };
+    Varied {
+        axes: [Axis::Time].into(),
+        not_varied: vec![(Axis::Umask, "no".to_owned())],
+        runs: vec![run(Ok(1)), run(Err("it failed".to_owned()))],
+        causes: [Effect::Changes, Effect::Sometimes { hits: 1, tries: 2 }, Effect::Holds].map(cause).into(),
+        flaky: vec![unsteady()],
+        unexplained: vec![unsteady()],
+        complete: true,
+    }
 }
 
 /// One of each class.
@@ -217,7 +251,7 @@ fn all_that_a_report_can_hold_is_in_the_schema() {
         evidence: vec![evidence(Ok(difference)), evidence(Err("too large".to_owned()))],
         stages: None,
         agreed: Some(agreed()),
-        varied: None,
+        varied: Some(varied()),
     };
     let left = LeftOut { comparison: "y".to_owned(), whole: false, members: vec!["t[sid]".to_owned()] };
     let sample = Sampled { sample: Sample::of(1000, 0), looked_at: 1, left_out: vec![left] };

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::markup::short;
 use super::status::Status;
 use super::style::{Style, printable};
-use super::{TOLD, Whole, comparisons};
+use super::{TOLD, Whole, comparisons, trend};
 use crate::compare::Outcome;
 
 /// Rows of comparisons that hold at most.
@@ -28,6 +28,10 @@ pub fn summary(whole: &Whole<'_>) -> String {
     let report = whole.report;
     let outcomes = report.comparisons.map_or(&[][..], |compared| &compared.outcomes);
     let mut text = format!("### rbld: {}\n\n", headline(whole, outcomes));
+    let since = report.comparisons.map(|compared| trend::text(compared, &Style::plain())).unwrap_or_default();
+    if !since.is_empty() {
+        fenced(&since, &mut text);
+    }
     failures(whole, &mut text);
     table(outcomes, &mut text);
     let begin = text.len();
@@ -137,6 +141,12 @@ fn unfold(title: &str, lines: &str, text: &mut String) {
         "<details><summary>{}</summary>\n\n{fence}text\n{shown}{fence}\n\n</details>\n\n",
         in_tag(title)
     );
+}
+
+/// Lines as they are, in a fence that nothing in them ends.
+fn fenced(lines: &str, text: &mut String) {
+    let fence = "`".repeat(longest_run(lines).max(2) + 1);
+    let _ = write!(text, "{fence}text\n{lines}{fence}\n\n");
 }
 
 /// A text as code within a line: no Markdown, no tag, nobody notified.

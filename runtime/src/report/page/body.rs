@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use rbld_lang::span::Sources;
 
+use super::super::agreed;
 use super::super::comparisons;
 use super::super::fixes::fixes;
 use super::super::markup::escaped;
 use super::super::stages;
 use super::super::style::Style;
+use super::super::varied;
 use super::{letter, sides, swatch};
 use crate::compare::{
     Against, ExpectedOutcome, GroupOutcome, Outcome, OutputState, Same, Stages, Subject, Verdict,
@@ -34,6 +36,10 @@ pub(super) fn write(outcome: &Outcome, sources: &Sources, findings: usize, html:
     } else {
         groups(outcome, html);
     }
+    let causes = varied::text(outcome, sources, &UNWRAPPED);
+    if !causes.is_empty() {
+        let _ = writeln!(html, "<pre class=\"causes\" tabindex=\"0\">{}</pre>", escaped(&causes));
+    }
     expected(outcome, html);
     for evidence in &outcome.evidence {
         sides::write(outcome, evidence, findings, html);
@@ -46,6 +52,7 @@ fn sentences(outcome: &Outcome, sources: &Sources, html: &mut String) {
     let text = [
         comparisons::share(outcome, &UNWRAPPED),
         stages::text(outcome, &UNWRAPPED),
+        agreed::text(outcome, &UNWRAPPED),
         comparisons::news(outcome, &UNWRAPPED),
     ]
     .concat();

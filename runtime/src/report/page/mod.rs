@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use super::Whole;
 use super::markup::escaped;
 use super::status::Status;
+use super::trend;
 
 /// Bytes that parts of the page may take, so that it stays below ten megabytes.
 struct Room;
@@ -47,7 +48,7 @@ pub fn page(whole: &Whole<'_>) -> String {
         }
     };
     section("wrong", "What went wrong", made::failures(whole));
-    section("verdicts", "Verdicts", verdicts::section(outcomes, report.sources));
+    section("verdicts", "Verdicts", since(whole) + &verdicts::section(outcomes, report.sources));
     section("matrix", "Environments by result", matrix::section(outcomes));
     section("graph", "Graph", made::graph(whole.graph));
     section("derivations", "Derivations", made::derivations(whole));
@@ -63,6 +64,17 @@ pub fn page(whole: &Whole<'_>) -> String {
         );
     }
     shell::page(&escaped(&format!("{}: {}", whole.file, headline(whole))), &links, &main)
+}
+
+/// What was not looked at, and how the run stands to an earlier one.
+fn since(whole: &Whole<'_>) -> String {
+    let text =
+        whole.report.comparisons.map(|compared| trend::text(compared, &body::UNWRAPPED)).unwrap_or_default();
+    if text.is_empty() {
+        return String::new();
+    }
+    let lines: String = text.lines().map(|line| format!("<li>{}</li>\n", escaped(line.trim()))).collect();
+    format!("<ul class=\"news\">\n{lines}</ul>\n")
 }
 
 /// What it came to in a few words.

@@ -89,6 +89,7 @@ figure { margin: .9rem 0 0; border-top: 1px dashed var(--line); padding-top: .5r
 .sides { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; } .sides pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .sides pre::before { content: attr(title); display: block; color: var(--soft); font: .8rem/1.4 system-ui, sans-serif; margin-bottom: .15rem; }
 mark { background: var(--mark); color: inherit; border-radius: .15rem; font-weight: 700; }
+.causes { white-space: pre-wrap; overflow-wrap: anywhere; }
 .time { fill: var(--link); }
 #graph .scroll { background: var(--card); border: 1px solid var(--line); border-radius: .35rem; }
 [hidden] { display: none !important; }
