@@ -42,6 +42,9 @@ pub fn tokens(axis: Axis) -> (Vec<String>, Vec<String>) {
     });
     let [plain, mut varied] = texts;
     match axis {
+        Axis::Environment => {
+            varied.extend(changed(axis).into_iter().map(|(name, _, _)| name).filter(|name| name.len() > 5));
+        }
         Axis::Kernel => varied.extend([KERNEL.0.to_owned(), KERNEL.1.to_owned()]),
         Axis::Locale => varied.extend([locale::NAME.to_owned(), "janvier".to_owned()]),
         _ => {}

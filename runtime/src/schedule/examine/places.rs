@@ -216,7 +216,7 @@ fn guesses(left: &str, right: &str) -> Vec<Axis> {
         parts.map(str::to_owned).collect()
     };
     let letters = |text: &str| text.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
-    if left.contains("0x") && right.contains("0x") {
+    if left.contains("0x") && right.contains("0x") || is_pointer(left) && is_pointer(right) {
         return vec![Axis::Aslr];
     }
     if left.is_empty() || right.is_empty() || numbers(left).is_empty() || letters(left) != letters(right) {
@@ -225,8 +225,14 @@ fn guesses(left: &str, right: &str) -> Vec<Axis> {
     // Only numbers differ: small ones count things, those of a year are dates.
     match numbers(left).iter().any(|number| number.len() == 4) {
         true => vec![Axis::Time, Axis::Cpus],
-        false => vec![Axis::Cpus, Axis::Locale, Axis::Jobs],
+        false => vec![Axis::Cpus, Axis::Jobs],
     }
+}
+
+/// Twelve digits in hexadecimal, as addresses are written.
+fn is_pointer(text: &str) -> bool {
+    let parts = text.split(|letter: char| !letter.is_ascii_hexdigit());
+    parts.into_iter().any(|part| part.len() == 12 && part.starts_with(['5', '7']))
 }
 
 #[cfg(test)]
@@ -280,6 +286,7 @@ mod tests {
     fn kinds_of_difference_are_guessed_from() {
         let of = |left: &str, right: &str| first(&line(left, right), &Axis::ALL);
         assert_eq!(of("0x7ffff7a0", "0x7fa1b7a0"), Some((Axis::Aslr, false)));
+        assert_eq!(of("555555554000", "55ac47d7e000"), Some((Axis::Aslr, false)));
         assert_eq!(of("2 cores", "1 cores"), Some((Axis::Cpus, false)));
         assert_eq!(of("0644", "0660"), Some((Axis::Umask, true)));
     }
