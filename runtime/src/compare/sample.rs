@@ -98,6 +98,8 @@ impl Sample {
         sampled.looked_at += members.len();
         let whole = members.is_empty();
         if !left.is_empty() {
+            // What a part comes to is no reason to ask for another share of all.
+            comparison.places.at_least = None;
             sampled.left_out.push(LeftOut { comparison: name.to_owned(), whole, members: left });
         }
         !whole

@@ -35,12 +35,14 @@ pub(super) fn fixes(outcome: &Outcome, sources: &Sources) -> Vec<Fix> {
     fixes
 }
 
-/// The share that could be asked for now, in hundredths of a percent, if that is more by a margin.
+/// The share that could be asked for now, in hundredths of a percent, if that is more by a margin. A sample says nothing
+/// of it: its comparisons don't say where the share stands.
 pub(super) fn beaten(outcome: &Outcome) -> Option<u32> {
     let at_least = u64::from(outcome.share.at_least?);
     let whole = outcome.share.hundredths() / MARGIN * MARGIN;
     let beaten = outcome.verdict == Verdict::Match
         && outcome.expect == Expect::Holds
+        && outcome.places.at_least.is_some()
         && whole >= at_least.saturating_add(MARGIN);
     beaten.then(|| u32::try_from(whole).ok()).flatten()
 }
