@@ -140,7 +140,8 @@ fn a_variant_that_fails_leaves_a_log_of_its_own() {
     let script = "echo varied; exit 3";
     let id = DerivationId(Digest::of(b"fails"));
     let variant = Variant::default().varying([Axis::Home]);
-    let failure = build::vary(&place.world, id, &place.build(script), &place.inputs, &variant, false).unwrap_err();
+    let failure =
+        build::vary(&place.world, id, &place.build(script), &place.inputs, &variant, false).unwrap_err();
     assert_eq!(failure.kind, Kind::Build);
     assert!(failure.message.contains("vary=home"), "{failure}");
     let log = failure.help.unwrap().rsplit(' ').next().unwrap().to_owned();
