@@ -253,7 +253,7 @@ fn modifiers_and_later_forms_are_told_what_they_lack() {
         &c(
             "matches(t[old].tarball, sha256:bc2df2d868f141bca5f3625aa146aa0f24871f6dcf0b48ff497eba3bb5219b84, compare = tree(\"x\"))",
         ),
-        &["E0307 14:108 | a digest is of bytes"],
+        &["E0307 14:109 | a digest is of bytes"],
     );
     more(
         &c("identical(t.*.tarball, expect = flaky(\"a race\"))"),
